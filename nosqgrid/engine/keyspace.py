@@ -1,0 +1,400 @@
+"""The keyspace: what the grid holds, as keys, typed values and deadlines, on top of index and heap.
+
+Every command is made of the primitives here (lookup, store, delete, set_deadline, scan, clear).  Outside a batch each
+takes effect, for lock-free readers too, before it returns.  Between begin() and commit() effects are staged: the records
+are written but no slot word names them; later lookups of the batch see them, nobody else does; commit() publishes them
+one slot word after the other with nothing in between, rollback() forgets them.
+
+Invariants
+ 1. A record is whole, stamp included, before a slot word names it; `_fence` stands between the two where the machine
+    may reorder stores.
+ 2. What fails (a key or value too large, a full grid) fails before anything is published and leaves no byte accounted.
+ 3. `version` rises with each write, and a version is never given twice.
+ 4. An expired record is gone for every lookup from its deadline on, whenever its space is reclaimed.
+
+A kill at any line: readers keep the old record or have the new one, whole in both cases.
+"""
+
+from collections import namedtuple
+
+from ..errors import GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
+from ..formats.arena import WEAK_ORDERING
+from ..formats.hashing import hash_key
+from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
+                               pack_body, record_size_bytes)
+from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
+from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
+from .cleaner import Cleaner
+from .expiry import Expiry
+from .fastset import make_apply_sets
+from .heap import CLEANER_SEGMENTS, SEALED, Heap
+from .index import Index
+
+Entry = namedtuple("Entry", "type value deadline_ms version")
+
+RECLAIM_SLICE = 256  # expired records removed at a time
+MOVE_SLICE_SLOTS = 512  # index slots moved at a time
+SMALL_HEAP_SEGMENTS = 64
+
+
+class Keyspace(object):
+    """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
+
+    `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it usable
+    or raises GridFullError, `wall_ms()` tells the wall clock, `fence()` orders stores on machines that need it.
+    `source` is the same memory as `arena`, for reading: a test that watches the stores passes another face of it.
+    """
+
+    def __init__(self, words, arena, header, reserve, wall_ms, fence=None, source=None):
+        self.words = words
+        self.arena = arena
+        self.source = arena if source is None else source
+        self.secret = header.secret
+        self.wall_ms = wall_ms
+        self.now_ms = 0
+        self.version = 0
+        self.expiring = 0  # records that have a deadline
+        self.expired_count = 0
+        self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
+        self._checked = bool(header.flags & WEAK_ORDERING)
+        self._fence = fence
+        self.heap = Heap(header.layout, reserve)
+        self.index = Index(words, arena, header.layout, reserve, self.hash_at)
+        self.cleaner = Cleaner(self)
+        self.expiry = Expiry()
+        self._staged = None
+        # The hot path neither checksums nor fences, and it does not stage.
+        self.apply_sets = make_apply_sets(self) if not self._checked else lambda data, position, end: position
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def hash_of(self, key):
+        return hash_key(key, self.secret)
+
+    def key_at(self, offset):
+        _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0)
+        return self.arena[start:start + key_length]
+
+    def hash_at(self, offset):
+        return hash_key(self.key_at(offset), self.secret)
+
+    def deadline_at(self, offset):
+        """The deadline in ms of a record that has EXPIRES."""
+        return DEADLINE.unpack_from(self.source, offset + HEADER_SIZE_BYTES)[0]
+
+    def _entry_at(self, offset):
+        stamp, value_length, key_length, value_type, flags = HEADER.unpack_from(self.source, offset)
+        deadline_ms = self.deadline_at(offset) if flags & EXPIRES else 0
+        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
+        return Entry(value_type, self.arena[start:start + value_length], deadline_ms, stamp >> COPIES_BITS)
+
+    def size_at(self, offset):
+        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        return record_size_bytes(key_length, value_length, flags)
+
+    def _find(self, key, key_hash):
+        return self.index.find(key_hash, lambda offset: self.key_at(offset) == key)
+
+    def _offset_of(self, key):
+        """Where the record lies that a command sees at this key, expired or not, or 0."""
+        if self._staged is not None and key in self._staged:
+            return self._staged[key]
+        _, word = self._find(key, self.hash_of(key))
+        return (word & OFFSET_MASK) << 3 if word >= FIRST_REAL else 0
+
+    def _is_live(self, offset):
+        if not offset:
+            return False
+        flags = self.source[offset + HEADER_SIZE_BYTES - 1]
+        return not flags & EXPIRES or self.deadline_at(offset) > self.now_ms
+
+    # -- primitives ---------------------------------------------------------------------------------------------------
+
+    @property
+    def key_count(self):
+        """Keys in the index; those that expired count until they are reclaimed, some 0.1 s later."""
+        return self.index.live
+
+    def lookup(self, key):
+        """The live Entry at a key (bytes), or None."""
+        offset = self._offset_of(key)
+        return self._entry_at(offset) if self._is_live(offset) else None
+
+    def store(self, key, value_type, value, deadline_ms=0):
+        """Set a key; returns the version.  Raises KeyTooLargeError, ValueTooLargeError or GridFullError."""
+        self.check_sizes(len(key), len(value))
+        return self.store_body(key, pack_body(key, value, value_type, deadline_ms, self._checked))
+
+    def check_sizes(self, key_length, value_length):
+        if key_length > KEY_SIZE_BYTES_MAX:
+            raise KeyTooLargeError("a key of %d bytes; the limit is %d: hash long names before using them as keys"
+                                   % (key_length, KEY_SIZE_BYTES_MAX))
+        if value_length > self.value_size_bytes_max:
+            raise ValueTooLargeError("a value of %d bytes; this grid takes up to %d: split it, or start the coordinator "
+                                     "with more --memory" % (value_length, self.value_size_bytes_max))
+
+    def store_body(self, key, body):
+        """Set a key to the value in a record body (formats/records) whose sizes were checked; returns the version."""
+        size = (8 + len(body) + 7) & ~7
+        offset = self._allocate(size)
+        self.arena[offset + 8:offset + 8 + len(body)] = body
+        self.version += 1
+        self.words[offset >> 3] = self.version << COPIES_BITS
+        if self._staged is not None:
+            self._stage(key, offset)
+        else:
+            self._publish(key, offset, size)
+        return self.version
+
+    def delete(self, key):
+        """Remove a key; whether it was there."""
+        if self._staged is not None:
+            live = self._is_live(self._offset_of(key))
+            if live:
+                self._stage(key, 0)
+            return live
+        slot, word = self._find(key, self.hash_of(key))
+        if word < FIRST_REAL:
+            return False
+        offset = (word & OFFSET_MASK) << 3
+        live = self._is_live(offset)
+        self.index.remove(slot)
+        self._discard(offset)
+        return live
+
+    def set_deadline(self, key, deadline_ms):
+        """Let a key expire at `deadline_ms`, or never (0); whether it was there.  Costs a copy of the record."""
+        entry = self.lookup(key)
+        if entry is None:
+            return False
+        self.store(key, entry.type, entry.value, deadline_ms)
+        return True
+
+    def scan(self, cursor, count):
+        """(next cursor, live keys): see Index.scan for the guarantee.  Staged effects of a batch are not seen."""
+        cursor, offsets = self.index.scan(cursor, count)
+        return cursor, [self.key_at(offset) for offset in offsets if self._is_live(offset)]
+
+    def clear(self):
+        """Remove every key; how many there were.  Costs some 30 ns an index slot, in one go."""
+        if self._staged is not None:
+            self.rollback()
+            self.begin()
+        dropped = self.index.clear()
+        self.heap.discard_all()
+        self.cleaner.forget()
+        self.expiry.clear()
+        self.expiring = 0
+        return dropped
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    @property
+    def staging(self):
+        return self._staged is not None
+
+    def begin(self):
+        """Stage effects from here on."""
+        if self._staged is not None:
+            raise InvariantError("a batch within a batch")
+        self._staged = {}
+
+    def commit(self):
+        """Publish what was staged.  Raises GridFullError, with everything rolled back, where the index has no room."""
+        staged = self._staged
+        if not self.index.make_room(len(staged)):
+            self.rollback()
+            raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
+                                % len(staged))
+        self._staged = None
+        self.cleaner.excluded.clear()
+        for key, offset in staged.items():
+            if offset:
+                self._publish(key, offset, self.size_at(offset))
+            else:
+                self.delete(key)
+
+    def rollback(self):
+        """Forget what was staged."""
+        staged, self._staged = self._staged, None
+        self.cleaner.excluded.clear()
+        for offset in staged.values():
+            if offset:
+                self.heap.discard(offset, self.size_at(offset))
+
+    def _stage(self, key, offset):
+        earlier = self._staged.get(key, 0)
+        if earlier:
+            self.heap.discard(earlier, self.size_at(earlier))
+        self._staged[key] = offset
+
+    # -- publication --------------------------------------------------------------------------------------------------
+
+    def _publish(self, key, offset, size):
+        key_hash = self.hash_of(key)
+        slot, old = self._find(key, key_hash)
+        word = ((key_hash & TAG_MASK) << TAG_SHIFT | self.heap.generation_bits(self.heap.segment_of(offset))
+                | offset >> 3)
+        if self._fence is not None:
+            self._fence()  # Invariant 1.
+        if old >= FIRST_REAL:
+            self.words[slot] = word
+            self._discard((old & OFFSET_MASK) << 3)
+        else:
+            try:
+                self.index.insert(key_hash, slot, word)
+            except GridFullError:
+                self.heap.discard(offset, size)
+                raise
+        self._note_deadline(offset)
+
+    def _note_deadline(self, offset):
+        if HEADER.unpack_from(self.source, offset)[4] & EXPIRES:
+            self.expiring += 1
+            self.expiry.add(self.deadline_at(offset), offset >> 3)
+
+    def _discard(self, offset):
+        """A published record is dead."""
+        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        if flags & EXPIRES:
+            self.expiring -= 1
+        self.heap.discard(offset, record_size_bytes(key_length, value_length, flags))
+
+    def publish_copy(self, slot, key_hash, offset, stamp, generation_bits):
+        """The cleaner wrote a copy of the record at `slot` to `offset`: complete it and let the slot name it."""
+        self.words[offset >> 3] = stamp
+        if self._fence is not None:
+            self._fence()
+        self.words[slot] = (key_hash & TAG_MASK) << TAG_SHIFT | generation_bits | offset >> 3
+        if HEADER.unpack_from(self.source, offset)[4] & EXPIRES:
+            self.expiry.add(self.deadline_at(offset), offset >> 3)
+
+    def remove_expired(self, slot, offset, size):
+        self.index.remove(slot)
+        self.heap.discard(offset, size)
+        self.expiring -= 1
+        self.expired_count += 1
+
+    # -- room ---------------------------------------------------------------------------------------------------------
+
+    def _allocate(self, size):
+        heap = self.heap
+        if size > heap.record_size_bytes_max:
+            return self._allocate_large(size)
+        offset = heap.allocate(heap.writer, size)
+        if offset is None and self._make_room(CLEANER_SEGMENTS + 1):
+            offset = heap.allocate(heap.writer, size)
+        if offset is None:
+            offset = heap.allocate_in_rest(heap.survivors, size)
+        if offset is None:
+            raise self._full(size)
+        if self._staged is not None:
+            self.cleaner.excluded.add(heap.segment_of(offset))
+        return offset
+
+    def _allocate_large(self, size):
+        heap = self.heap
+        length = -(-size >> heap.segment_shift)
+        offset = heap.allocate_large(size)
+        wanted = length + CLEANER_SEGMENTS
+        while offset is None and wanted < heap.count and self._make_room(wanted):
+            offset = heap.allocate_large(size)
+            wanted = max(wanted, len(heap.free)) + 1
+        if offset is None:
+            raise self._full(size)
+        return offset
+
+    def _full(self, size):
+        heap = self.heap
+        if heap.reserve_error is not None and len(heap.free) > CLEANER_SEGMENTS:
+            return GridFullError(str(heap.reserve_error))
+        return GridFullError("the grid is full: %d of %d bytes hold live data and %d more do not fit; delete keys, or "
+                             "start the coordinator with more --memory" % (heap.live_bytes(), heap.count
+                                                                           << heap.segment_shift, size))
+
+    def _make_room(self, free_wanted):
+        """Clean until so many segments are free; false where the dead bytes cannot yield them.
+
+        Looks at the sum first: where the grid is really full, the answer costs microseconds, not a round of cleaning.
+        """
+        heap, cleaner = self.heap, self.cleaner
+        while self.reclaim_expired():
+            continue
+        if len(heap.free) >= free_wanted:
+            return True
+        dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
+        enough = heap.segment_size_bytes
+        if heap.count <= SMALL_HEAP_SEGMENTS:
+            enough >>= 4  # what a survivors' segment gains by it is still worth a round of so few
+        if dead < enough:
+            return False
+        cleaned_last = cleaner.segments_cleaned + heap.count
+        while len(heap.free) < free_wanted and cleaner.segments_cleaned < cleaned_last:
+            if not cleaner.step(1 << 20):
+                break
+        return len(heap.free) >= free_wanted
+
+    # -- work beside the commands -------------------------------------------------------------------------------------
+
+    def work(self):
+        """One slice, about half a millisecond, of what can be done beside the commands; false when there is none."""
+        if self.index.growing:
+            try:
+                self.index.step(MOVE_SLICE_SLOTS)
+            except GridFullError as error:
+                self.heap.reserve_error = error
+            return True
+        if self.reclaim_expired():
+            return True
+        if self.expiry.overgrown(self.expiring):
+            self.expiry.compact(self._expires_between)
+            return True
+        return self.cleaner.low() and self.cleaner.worthwhile() and self.cleaner.step()
+
+    def reclaim_expired(self):
+        """Remove some of the records that expired; false when there are none that are due."""
+        due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
+        for units in due:
+            offset = units << 3
+            slot = self._slot_of_expiring(units)
+            if slot and self.deadline_at(offset) <= self.now_ms:
+                self.remove_expired(slot, offset, self.size_at(offset))
+        return bool(due)
+
+    def _slot_of_expiring(self, units):
+        """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
+        _, _, key_length, _, flags = HEADER.unpack_from(self.source, units << 3)
+        if not flags & EXPIRES:
+            return 0
+        start = (units << 3) + HEADER_SIZE_BYTES + 8
+        return self.index.find_offset(self.hash_of(self.arena[start:start + key_length]), units)
+
+    def _expires_between(self, units, first_ms, end_ms):
+        return bool(self._slot_of_expiring(units)) and first_ms <= self.deadline_at(units << 3) < end_ms
+
+    # -- proof --------------------------------------------------------------------------------------------------------
+
+    def check(self):
+        """Verify index, heap and records against each other; raises InvariantError.  Costs a walk of everything."""
+        self.index.check()
+        live_by_segment, expiring, cursor = {}, 0, 0
+        while True:
+            cursor, offsets = self.index.scan(cursor, 1024)
+            for offset in offsets:
+                stamp, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+                size = 8 + body_size_bytes(key_length, value_length, flags)
+                if stamp >> COPIES_BITS > self.version or bool(flags & CHECKED) != self._checked:
+                    raise InvariantError("the record at %d has stamp %x and flags %d" % (offset, stamp, flags))
+                segment = self.heap.segment_of(offset)
+                live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)
+                expiring += flags & EXPIRES
+            if cursor == 0:
+                break
+        for offset in (self._staged or {}).values():
+            if offset:
+                segment = self.heap.segment_of(offset)
+                live_by_segment[segment] = live_by_segment.get(segment, 0) + self.size_at(offset)
+        self.heap.check(live_by_segment)
+        if expiring != self.expiring:
+            raise InvariantError("%d records expire, %d counted" % (expiring, self.expiring))

@@ -1,0 +1,82 @@
+"""A record: one key and its value in the heap, and what a SET frame in a lane carries.
+
+    offset  size
+         0     8   stamp     version << 8 | copies, both modulo their width; never twice the same at one place
+         8     4   value length in bytes
+        12     2   key length in bytes
+        14     1   type of the value (formats/values)
+        15     1   flags: 1 EXPIRES, 2 CHECKED
+        16     8   deadline in ms of the monotonic clock, only with EXPIRES
+         -     -   key, then value
+         -     4   crc32 of everything from offset 8 to here, only with CHECKED
+
+Little-endian, records begin at multiples of 8.  From offset 8 on it is the `body`: byte for byte what a client's SET
+frame carries, so that the coordinator copies it once and only adds the stamp.
+
+Invariants
+ 1. A published record does not change until its segment is reused.
+ 2. The body is written before the stamp, the stamp before the slot word that publishes it: whoever sees the slot word
+    and then a stamp sees the body that belongs to this stamp.
+ 3. `version` rises by one with each write of the grid; a copy made by the cleaner keeps it and counts `copies` up.
+
+Writers set CHECKED on machines whose stores may become visible out of order (anything but x86), and readers that find
+it verify the crc32: Python has no fence for a reader to use.
+"""
+
+import struct
+import zlib
+
+HEADER = struct.Struct("<QIHBB")  # stamp, value length, key length, type, flags
+BODY = struct.Struct("<IHBB")  # the same without the stamp
+STAMP = struct.Struct("<Q")
+DEADLINE = struct.Struct("<Q")
+CHECKSUM = struct.Struct("<I")
+
+HEADER_SIZE_BYTES = HEADER.size
+STAMP_SIZE_BYTES = STAMP.size
+ALIGNMENT_BYTES = 8
+
+EXPIRES = 1
+CHECKED = 2
+FLAGS_KNOWN = EXPIRES | CHECKED
+
+COPIES_BITS = 8
+COPIES_MASK = (1 << COPIES_BITS) - 1
+VERSION_MAX = (1 << (64 - COPIES_BITS)) - 1
+
+
+def body_size_bytes(key_length, value_length, flags):
+    """Bytes of a body, checksum included."""
+    return 8 + key_length + value_length + (8 if flags & EXPIRES else 0) + (4 if flags & CHECKED else 0)
+
+
+def record_size_bytes(key_length, value_length, flags):
+    """Bytes a record takes in the heap: stamp, body, and padding to the next multiple of 8."""
+    return (8 + body_size_bytes(key_length, value_length, flags) + 7) & ~7
+
+
+def pack_body(key, value, value_type, deadline_ms=0, checked=False):
+    """The body of a record; `deadline_ms` 0 means that it does not expire.
+
+    >>> pack_body(b"k", b"v", 1).hex()
+    '01000000010001006b76'
+    """
+    flags = (EXPIRES if deadline_ms else 0) | (CHECKED if checked else 0)
+    head = BODY.pack(len(value), len(key), value_type, flags)
+    if deadline_ms:
+        head += DEADLINE.pack(deadline_ms)
+    body = head + key + value
+    if checked:
+        body += CHECKSUM.pack(zlib.crc32(body))
+    return body
+
+
+def with_checksum(body):
+    """The same body, CHECKED: for bodies that came from a client, who leaves the choice to the coordinator."""
+    flagged = body[:7] + bytes((body[7] | CHECKED,)) + body[8:]
+    return flagged + CHECKSUM.pack(zlib.crc32(flagged))
+
+
+def checksum_holds(body):
+    """Whether the last four bytes of a CHECKED body are the crc32 of the rest."""
+    return CHECKSUM.unpack_from(body, len(body) - 4)[0] == zlib.crc32(body[:-4])

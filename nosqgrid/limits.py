@@ -1,0 +1,88 @@
+"""Every numeric limit, with its unit; the relations between them are checked when the module is imported.
+
+Limits that a user may change are arguments of `serve` and `attach`; what stands here are their defaults and the bounds
+within which anything may be asked for.
+"""
+
+from .errors import InvariantError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# -- keys, values, records -----------------------------------------------------------------------------------------
+KEY_SIZE_BYTES_MAX = 32 * KIB - 1  # a record header has 16 bits for it; 0xFFFF must stay impossible (formats/arena)
+VALUE_SIZE_BYTES_MAX = 64 * MIB  # of an encoded value, whatever the memory; a quarter of the heap where that is less
+INT_DIGITS_MAX = 4096  # of a stored int: CPython 3.10.7+ refuses to parse more than 4300 digits (CVE-2020-10735)
+FLOAT_TEXT_BYTES_MAX = 512  # of a stored float: 309 digits before the point, whatever Redis clients write behind it
+VALUE_DEPTH_MAX = 64  # nesting of lists, tuples, dicts and sets in one value
+TTL_MS_MAX = 10 ** 15  # 31,700 years: absolute deadlines stay far inside 63 bits
+
+# -- memory --------------------------------------------------------------------------------------------------------
+MEMORY_BYTES_DEFAULT = 256 * MIB
+MEMORY_BYTES_MIN = 1 * MIB
+MEMORY_BYTES_MAX = 16 * GIB  # slot words address 32 GiB of arena in 8-byte units, index areas included
+SEGMENT_SIZE_BYTES_MAX = 1 * MIB
+SEGMENT_SIZE_BYTES_MIN = 64 * KIB
+SEGMENT_COUNT_MIN = 16  # of a heap, whatever its size: the cleaner needs room to move
+RESERVE_STEP_BYTES = 4 * MIB  # how much memory is asked of the system at a time (1-2 ms on a slow machine)
+INDEX_SLOTS_INITIAL = 4096
+INDEX_OVERFLOW_SLOTS = 1024  # behind the last home position, so that probing never wraps around
+INDEX_LOAD_MAX = 0.6  # used slots (live and tombstone) over slots, at which the index is rebuilt
+CLEAN_SLICE_US = 1000  # of cleaning, index growth or expiry between two looks at the clients
+
+# -- lanes and sockets ---------------------------------------------------------------------------------------------
+LANE_REQUEST_BYTES = 256 * KIB
+LANE_REPLY_BYTES = 64 * KIB
+LANE_FRAME_BYTES_MAX = 64 * KIB  # a larger command travels over the socket instead
+SPIN_US_COORDINATOR = 60  # of polling after the last work, before sleeping
+SPIN_US_CLIENT = 40  # of polling for a reply, before ringing and blocking
+CALL_TIMEOUT_S = 30.0  # how long a call waits for a coordinator that lives but does not answer
+SOCKET_PATH_BYTES_MAX = 100  # sun_path has 108 on Linux and 104 elsewhere
+CLIENTS_MAX = 10000
+RESP_ARGUMENTS_MAX = 1024 * KIB  # of one command
+RESP_ARGUMENT_BYTES_MAX = VALUE_SIZE_BYTES_MAX + KIB
+RESP_LINE_BYTES_MAX = 64 * KIB  # of one header line; nothing legal comes near
+RESP_REPLY_ELEMENTS_MAX = 2 ** 31 - 1  # of one aggregate; a reader keeps only what has really arrived
+RESP_DEPTH_MAX = 32  # nesting of aggregates in one reply
+SCAN_COUNT_MAX = 10 * 1000  # elements that one step of SCAN looks at, whatever COUNT asks for
+GLOB_PATTERN_BYTES_MAX = 128 * KIB
+GLOB_SETS_MAX = 1024  # "[...]" in one pattern; each costs up to 256 steps when the pattern is prepared
+QUERY_BUFFER_BYTES_MAX = 128 * MIB  # of one command being received
+OUTPUT_BUFFER_BYTES_MAX = 128 * MIB  # waiting for a client that does not read; beyond, it is disconnected
+PARTIAL_COMMAND_TIMEOUT_S = 30.0  # a command begun must be whole by then
+BATCH_COMMANDS_MAX = 1000 * 1000
+
+# -- clients -------------------------------------------------------------------------------------------------------
+NEAR_CACHE_BYTES_DEFAULT = 16 * MIB
+NEAR_CACHE_ENTRY_OVERHEAD_BYTES = 350  # measured: tuple, ints, dict slot and key beside the value
+NEAR_CACHE_VALUE_BYTES_MAX = 64 * KIB  # larger values are copied out of the arena each time
+SCAN_COUNT_DEFAULT = 512
+
+
+def segment_size_bytes(memory_bytes):
+    """Size of a heap segment for a heap of so many bytes: a sixteenth or less, a power of two, within the bounds."""
+    size = SEGMENT_SIZE_BYTES_MIN
+    while size < SEGMENT_SIZE_BYTES_MAX and size * 2 * SEGMENT_COUNT_MIN <= memory_bytes:
+        size *= 2
+    return size
+
+
+def value_size_bytes_max(memory_bytes):
+    """The largest encoded value that a grid with so much memory accepts."""
+    return min(VALUE_SIZE_BYTES_MAX, memory_bytes // 4)
+
+
+def _require(condition, what):
+    if not condition:
+        raise InvariantError("limits contradict each other: " + what)
+
+
+_require(KEY_SIZE_BYTES_MAX < 0xFFFF, "a key length must never read as the guard pattern")
+_require(VALUE_SIZE_BYTES_MAX < 1 << 31, "a value length has 32 bits")
+_require(MEMORY_BYTES_MIN >= SEGMENT_SIZE_BYTES_MIN * SEGMENT_COUNT_MIN, "the least memory holds the least segments")
+_require(LANE_FRAME_BYTES_MAX * 2 <= LANE_REQUEST_BYTES, "two frames fit into a lane")
+_require(KEY_SIZE_BYTES_MAX < LANE_FRAME_BYTES_MAX // 2, "a key fits into a frame")
+_require(RESP_ARGUMENT_BYTES_MAX <= QUERY_BUFFER_BYTES_MAX, "a value fits into the query buffer")
+_require(VALUE_SIZE_BYTES_MAX <= OUTPUT_BUFFER_BYTES_MAX, "a value fits into the output buffer")
+_require(INDEX_LOAD_MAX < 0.75, "linear probing stays short")

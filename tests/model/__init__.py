@@ -1,0 +1,1 @@
+"""Random commands against the engine and against a plain model, compared after every step."""
