@@ -15,6 +15,7 @@ KEY_SIZE_BYTES_MAX = 32 * KIB - 1  # a record header has 16 bits for it; 0xFFFF 
 VALUE_SIZE_BYTES_MAX = 64 * MIB  # of an encoded value, whatever the memory; a quarter of the heap where that is less
 INT_DIGITS_MAX = 4096  # of a stored int: CPython 3.10.7+ refuses to parse more than 4300 digits (CVE-2020-10735)
 FLOAT_TEXT_BYTES_MAX = 512  # of a stored float: 309 digits before the point, whatever Redis clients write behind it
+HASH_COLLISIONS_MAX = 1000  # elements of one hash() in a stored set or dict: building one takes their square
 VALUE_DEPTH_MAX = 64  # nesting of lists, tuples, dicts and sets in one value
 TTL_MS_MAX = 10 ** 15  # 31,700 years: absolute deadlines stay far inside 63 bits
 
@@ -34,12 +35,13 @@ CLEAN_SLICE_US = 1000  # of cleaning, index growth or expiry between two looks a
 # -- lanes and sockets ---------------------------------------------------------------------------------------------
 LANE_REQUEST_BYTES = 256 * KIB
 LANE_REPLY_BYTES = 64 * KIB
-LANE_FRAME_BYTES_MAX = 64 * KIB  # a larger command travels over the socket instead
+LANE_FRAME_BYTES_MAX = 80 * KIB  # a larger command travels over the socket; the coordinator takes 96 KiB at a time
 SPIN_US_COORDINATOR = 60  # of polling after the last work, before sleeping
 SPIN_US_CLIENT = 40  # of polling for a reply, before ringing and blocking
 CALL_TIMEOUT_S = 30.0  # how long a call waits for a coordinator that lives but does not answer
 SOCKET_PATH_BYTES_MAX = 100  # sun_path has 108 on Linux and 104 elsewhere
 CLIENTS_MAX = 10000
+LISTEN_BACKLOG = 511  # connections waiting to be accepted; the system may allow fewer (net.core.somaxconn)
 RESP_ARGUMENTS_MAX = 1024 * KIB  # of one command
 RESP_ARGUMENT_BYTES_MAX = VALUE_SIZE_BYTES_MAX + KIB
 RESP_LINE_BYTES_MAX = 64 * KIB  # of one header line; nothing legal comes near

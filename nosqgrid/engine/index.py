@@ -305,6 +305,10 @@ class Index(object):
         self._finish()
         return dropped
 
+    def reserved_bytes(self):
+        """Memory that the two areas have taken from the system."""
+        return sum(self._dirty_bytes)
+
     # -- walking ------------------------------------------------------------------------------------------------------
 
     def scan(self, cursor, count):

@@ -21,7 +21,7 @@ from ..errors import GridFullError, InvariantError, KeyTooLargeError, ValueTooLa
 from ..formats.arena import WEAK_ORDERING
 from ..formats.hashing import hash_key
 from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
-                               pack_body, record_size_bytes)
+                               pack_body, record_size_bytes, with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
 from .cleaner import Cleaner
@@ -146,6 +146,10 @@ class Keyspace(object):
         else:
             self._publish(key, offset, size)
         return self.version
+
+    def store_frame(self, key, body):
+        """store_body for a body out of a client's frame, which never carries a checksum."""
+        return self.store_body(key, with_checksum(body) if self._checked else body)
 
     def delete(self, key):
         """Remove a key; whether it was there."""

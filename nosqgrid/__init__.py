@@ -1,0 +1,21 @@
+"""nosqgrid: a data grid in shared memory for the processes of one machine, in plain Python.
+
+    python3 -m nosqgrid serve --socket /tmp/me/nosq.sock        # one terminal
+
+    import nosqgrid                                             # any number of programs
+    grid = nosqgrid.attach("/tmp/me/nosq.sock")
+    grid["user:1"] = {"name": "Ada"}
+    print(grid["user:1"])
+
+Public names stand here; where they come from may change.
+"""
+
+from .client.grid import Grid, attach
+from .errors import (BatchError, ClosedError, ComputationCycleError, CoordinatorLostError, CoordinatorTimeoutError,
+                     GridFullError, KeyTooLargeError, NosqgridError, NotServedError, PermissionRefusedError, UsageError,
+                     UnsupportedTypeError, ValueTooLargeError)
+
+__version__ = "0.1.0"
+__all__ = ["Grid", "attach", "BatchError", "ClosedError", "ComputationCycleError", "CoordinatorLostError",
+           "CoordinatorTimeoutError", "GridFullError", "KeyTooLargeError", "NosqgridError", "NotServedError",
+           "PermissionRefusedError", "UsageError", "UnsupportedTypeError", "ValueTooLargeError"]

@@ -1,0 +1,1 @@
+"""The shell commands: one module a group, each with add_arguments(parser) and run(arguments, out)."""

@@ -1,0 +1,78 @@
+"""The command line: python3 -m nosqgrid COMMAND, or nosqgrid COMMAND where it is installed.
+
+Exit status: 0 done; 1 the answer is no (a key that is not there, a condition that refused); 2 the command line is wrong;
+3 nobody serves the socket, or the coordinator is gone; 4 the grid refused (full, too large, wrong type, no permission).
+"""
+
+import argparse
+import os
+import sys
+
+from .. import __version__
+from ..errors import CallerError, CoordinatorError, GridFullError, NosqgridError, StartError, UsageError
+from . import bench, demo, keys, serve, status
+
+EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_REFUSED = 4
+
+EPILOG = """A first look, in two terminals:
+
+  python3 -m nosqgrid serve                      a coordinator on your default socket
+  python3 -m nosqgrid set user:1 Ada             and its clients
+  python3 -m nosqgrid get user:1
+  python3 -m nosqgrid demo                       or: everything at once, in half a minute
+
+--socket PATH, or $NOSQGRID_SOCKET, chooses the grid.  Exit status: 0 done, 1 no such key, 2 wrong usage,
+3 no coordinator, 4 refused."""
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(prog="nosqgrid", description="A data grid in shared memory, in plain Python.",
+                                     epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version="nosqgrid " + __version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    modules = [("serve", serve.HELP, serve.DESCRIPTION, serve.add_arguments, serve.run)]
+    modules += list(keys.COMMANDS) + list(status.COMMANDS)
+    modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))
+    modules.append(("bench", bench.HELP, bench.DESCRIPTION, bench.add_arguments, bench.run))
+    for name, help_text, description, add_arguments, run in modules:
+        sub = commands.add_parser(name, help=help_text, description=description,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub.add_argument("--socket", metavar="PATH", help="the coordinator's socket (default: $NOSQGRID_SOCKET, else "
+                         "this user's default path)")
+        add_arguments(sub)
+        sub.set_defaults(run=run)
+    return parser
+
+
+def main(argv=None, out=None):
+    """Run a command line; the exit status."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    out = sys.stdout if out is None else out
+    if arguments.command is None:
+        parser.print_help(out)
+        return EXIT_USAGE
+    try:
+        status_code = arguments.run(arguments, out)
+        out.flush()
+        return status_code
+    except BrokenPipeError:
+        # Whoever read our output has left (nosqgrid keys | head): nothing to tell and nobody to tell it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except NosqgridError as error:
+        sys.stderr.write("nosqgrid: %s\n" % error)
+        return _status_of(error)
+
+
+def _status_of(error):
+    if isinstance(error, (UsageError, StartError)):
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNREACHABLE
+    if isinstance(error, GridFullError) or isinstance(error, CallerError):
+        return EXIT_REFUSED
+    return EXIT_UNREACHABLE if isinstance(error, CoordinatorError) else EXIT_REFUSED

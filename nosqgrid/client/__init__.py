@@ -1,0 +1,1 @@
+"""What a program uses: the grid, its near cache, batches, computed values, and the launcher of a coordinator."""

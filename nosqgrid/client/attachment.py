@@ -1,0 +1,245 @@
+"""An attachment: this process's session with one life of one coordinator; its socket, its map of the arena, its lane.
+
+    post frames and store the tail -> the coordinator is asleep? ring -> look at HEAD for some tens of microseconds
+    -> set WAITING, ring, block on the socket until HEAD has passed
+
+Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are the
+names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier ones, so
+a call that was interrupted leaves nothing out of step.  Only replies that come over the socket have no name; an
+interrupt in the middle of such an exchange ends the attachment, and the grid makes another.
+
+Nothing is shared after fork(): the child closes its copies of the descriptors and attaches anew when it writes.
+"""
+
+import os
+import threading
+import time
+import weakref
+
+from ..errors import CoordinatorLostError, LaneError
+from ..formats import lane as layout
+from ..formats.arena import FORMAT_VERSION, SLEEPING
+from ..formats.resp import NEED_MORE, ReplyReader, encode_command
+from ..formats.records import BODY
+from ..limits import LANE_FRAME_BYTES_MAX, LANE_REQUEST_BYTES
+from ..memory.arena import Arena
+from ..memory.lane import ClientLane
+from ..memory.reader import Reader
+from .link import Link, named_values
+
+SPIN_LOADS = 600  # of HEAD before ringing and blocking: 20-40 us
+_HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
+_attachments = weakref.WeakSet()
+
+
+class Attachment(object):
+    """See the module.  Raises NotServedError, PermissionRefusedError, FormatVersionError or PeerError when it fails."""
+
+    def __init__(self, address, timeout_s):
+        self.address = address
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.lost = False
+        self.link = Link(address, timeout_s)
+        try:
+            fds = self._handshake()
+            self.arena = Arena.attach(fds[0])
+            self.lane = ClientLane(fds[1]) if len(fds) > 1 else None
+        except BaseException:
+            self.link.close()
+            raise
+        for fd in fds:
+            os.close(fd)
+        self.link.fds = []
+        self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
+        self._spin_loads = SPIN_LOADS if _cpu_count() > 1 else 0
+        _attachments.add(self)
+
+    def _handshake(self):
+        self.info = named_values(self.link.command(b"NOSQGRID.ATTACH", FORMAT_VERSION), self.address)
+        fds = self.link.fds
+        if not fds or len(fds) != self.info.get("descriptors"):
+            raise LaneError("%d descriptors came with the reply to an attach, not %s"
+                            % (len(fds), self.info.get("descriptors")))
+        return fds
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def set_frame(self, frame):
+        """Post one SET or DELETE frame that fits into the lane, and wait; its result.  The hot path of writing."""
+        with self.lock:
+            lane = self.lane
+            words = lane.words
+            tail = words[_TAIL]
+            if words[_HEAD] != tail:  # an interrupted call left something
+                return self._frames(frame)
+            target = lane.post(tail, frame)
+            if self.arena.words[SLEEPING]:
+                self.ring()
+            for _ in range(self._spin_loads):
+                if words[_HEAD] == target:
+                    break
+            else:
+                self._block(words, target)
+            if words[_FAILED_AT] != target:
+                return words[_RESULT]
+            raise self._replies(tail, target)[0]
+
+    def frames(self, frames):
+        """Post whole frames, at most LANE_FRAME_BYTES_MAX together or a list of such pieces, and wait for the last.
+
+        Returns RESULT of the last; raises the first error of any of them.
+        """
+        with self.lock:
+            return self._frames(*frames)
+
+    def _frames(self, *pieces):
+        words, start = self.lane.words, self.lane.words[_TAIL]
+        target = start
+        for piece in pieces:
+            target = self._post(target, piece)
+        self._wait(words, target)
+        if start < words[_FAILED_AT] <= target:
+            raise self._replies(start, target)[0]
+        return words[_RESULT]
+
+    def command(self, *command):
+        """Run a command and return its reply; an error reply is raised."""
+        encoded = encode_command(*command)
+        if self.lane is None or len(encoded) + BODY.size > LANE_FRAME_BYTES_MAX:
+            with self.lock:
+                reply = self._over_socket(encoded)
+        else:
+            reply = self._for_reply(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def batch(self, frames):
+        """Run frames as one atomic batch; the list of their replies."""
+        if self.lane is None or len(frames) + BODY.size > LANE_FRAME_BYTES_MAX:
+            with self.lock:
+                reply = self._over_socket(encode_command(b"NOSQGRID.BATCH", frames))
+        else:
+            reply = self._for_reply(BODY.pack(len(frames), 0, 0, layout.BATCH) + frames)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def _for_reply(self, frame):
+        with self.lock:
+            words, start = self.lane.words, self.lane.words[_TAIL]
+            target = self._post(start, frame)
+            self._wait(words, target)
+            return self._replies(start, target)[-1]
+
+    def _post(self, tail, frame):
+        lane = self.lane
+        if lane.room(tail) < len(frame):
+            # The ring is full: wait until half of it is free, so that the coordinator always has something to do.
+            self._wait(lane.words, tail - min(LANE_REQUEST_BYTES // 2, LANE_REQUEST_BYTES - len(frame)))
+        tail = lane.post(tail, frame)
+        if self.arena.words[SLEEPING]:
+            self.ring()
+        return tail
+
+    def _wait(self, words, target):
+        for _ in range(self._spin_loads):
+            if words[_HEAD] >= target:
+                return
+        self._block(words, target)
+
+    def _block(self, words, target):
+        """Wait in the kernel until HEAD has reached `target`."""
+        deadline = time.monotonic() + self.link.timeout_s
+        words[layout.WAITING] = 1
+        try:
+            self.ring()
+            while words[_HEAD] < target:
+                self.link.receive_some(deadline)
+                if self.lost:
+                    raise self.link.lost(None)
+        except CoordinatorLostError:
+            self.lost = True
+            if words[_HEAD] >= target:
+                return  # it was done before the coordinator ended
+            raise
+        finally:
+            words[layout.WAITING] = 0
+
+    def ring(self):
+        """One byte on the socket: look at my lane."""
+        self.link.send(layout.BELL)
+
+    def _replies(self, start, target):
+        """The reply objects for frames behind `start` up to `target`; what is left from earlier calls is dropped."""
+        found = []
+        for position, data in self.lane.take_replies():
+            reply = self._socket_reply() if data is None else _decoded(data)
+            if start < position <= target:
+                found.append(reply)
+        if not found:
+            raise LaneError("no reply came for a request")
+        return found
+
+    def _socket_reply(self):
+        try:
+            return self.link.receive()
+        except BaseException:
+            self.end()
+            raise
+
+    def _over_socket(self, encoded):
+        try:
+            self.link.send(encoded)
+            return self.link.receive()
+        except BaseException:
+            self.end()
+            raise
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def usable(self):
+        """Whether a call can be made here: not lost, not closed, and made by this process."""
+        return not self.lost and self.pid == os.getpid()
+
+    def alive(self):
+        """Whether the coordinator is there, by a look at the socket."""
+        with self.lock:
+            if not self.lost and self.link.ended():
+                self.lost = True
+            return not self.lost
+
+    def end(self):
+        """Close the socket; the maps live as long as somebody reads them."""
+        self.lost = True
+        self.link.close()
+
+    def forget_after_fork(self):
+        """In a forked child: this attachment is the parent's."""
+        self.lost = True
+        self.lock = threading.Lock()
+        self.link.close()
+
+
+def _decoded(data):
+    reader = ReplyReader()
+    reader.feed(data)
+    reply = reader.next()
+    if reply is NEED_MORE:
+        raise LaneError("a reply in a lane is not whole")
+    return reply
+
+
+def _cpu_count():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _after_fork_in_child():
+    for attachment in list(_attachments):
+        attachment.forget_after_fork()
+
+
+FORK_HOOKED = hasattr(os, "register_at_fork")  # 3.7; before it, the pid is looked at in every call that writes
+if FORK_HOOKED:
+    os.register_at_fork(after_in_child=_after_fork_in_child)

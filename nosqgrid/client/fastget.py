@@ -1,0 +1,148 @@
+"""The hot path of reading: the near cache and the lock-free read of memory/reader, fused into one function.
+
+    near cache   two loads say whether the remembered value is still current: its slot word, and the stamp of its record
+    arena        hash, probe, copy, look at both words again; what is not plain goes to Reader.read, the plain form
+
+The near cache is coherent: the words it looks at are the ones whose change publishes a new value, so that no message is
+needed and nothing stale is ever returned.  It keeps two generations of entries; when the young one has grown to half of
+the budget it becomes the old one, and the old one is forgotten.  A hit in the old one moves the entry back.  One miss in
+ADMIT_ONE_IN is remembered: a key that is read again and again gets in soon, a key read once seldom pushes another out.
+
+What a value decodes to is shared between callers only if it cannot change; of the other types the cache keeps the bytes
+and decodes anew.
+
+It is written for speed: one closure with everything bound, no attribute of anything a read.  The closure belongs to one
+attachment.  `retire` makes it useless at once, for whoever kept a reference to it too, by giving it words that raise; it
+then passes each call on to `fallback`.
+"""
+
+import itertools
+from time import monotonic
+
+from ..formats.arena import NEWEST
+from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
+from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
+from ..formats.values import DECODERS, IMMUTABLE, encode_key
+from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
+
+ADMIT_ONE_IN = 8
+
+
+class Retired(Exception):
+    """Words of an attachment that is over were asked for."""
+
+
+class _RetiredWords(object):
+    def __getitem__(self, index):
+        raise Retired()
+
+
+def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
+    """(get, retire) for one attachment.
+
+    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.
+    """
+    words, arena = reader.words, reader.arena
+    a, b, p = reader.secret
+    geometry = reader.geometry
+    from_bytes, decoders = int.from_bytes, DECODERS
+    budget = near_cache_bytes // 2
+    young, old, spent = {}, {}, 0
+    near_get, old_get = young.get, old.get
+    admit = itertools.cycle([True] + [False] * (ADMIT_ONE_IN - 1)) if budget else itertools.repeat(False)
+
+    def get(key, default=None):
+        try:
+            entry = near_get(key)
+            if entry is None:
+                entry = old_get(key)
+                if entry is not None:
+                    remember_entry(key, entry)
+            if entry is not None:
+                slot, word, stamp_index, stamp, until, value, thaw, _ = entry
+                if words[slot] == word and words[stamp_index] == stamp and (until is None or monotonic() < until):
+                    return value if thaw is None else thaw(value)
+            try:
+                raw = key.encode()
+            except AttributeError:
+                raw = key
+            length = len(raw)
+            key_hash = (from_bytes(raw, "little") + length * b) * a % p
+            tag = key_hash & TAG_MASK
+            base, shift, newest = geometry
+            slot = base + (key_hash >> shift)
+            while True:
+                word = words[slot]
+                if word >> TAG_SHIFT == tag:
+                    offset = (word & OFFSET_MASK) << 3
+                    stamp, value_length, key_length, value_type, flags = unpack(arena, offset)
+                    start = offset + HEADER_SIZE_BYTES
+                    end = start + length
+                    if flags or key_length != length or value_length > VALUE_SIZE_BYTES_MAX or arena[start:end] != raw:
+                        return read_plainly(key, default)
+                    payload = arena[end:end + value_length]
+                    if words[slot] == word and words[offset >> 3] == stamp:
+                        value = payload if value_type == 0 else decoders[value_type](payload)
+                        if entry is not None or next(admit):
+                            remember(key, slot, word, offset >> 3, stamp, None, payload, value_type, value)
+                        return value
+                    return read_plainly(key, default)
+                if word < FIRST_REAL:
+                    if word == EMPTY and words[NEWEST] == newest:
+                        return default
+                    if word != 1:
+                        return read_plainly(key, default)
+                slot += 1
+        except (TypeError, UnicodeEncodeError):
+            return read_plainly(key, default)  # an odd key: there it gets an error that says so, or is found
+        except Retired:
+            return fallback(key, default)
+
+    def read_plainly(key, default):
+        nonlocal geometry
+        raw = encode_key(key)
+        try:
+            found = reader.read(raw)
+        except Retired:
+            return fallback(key, default)
+        geometry = reader.geometry
+        if found is None:
+            return default
+        until = None
+        if found.deadline_ms:
+            until = found.deadline_ms / 1000.0
+            if monotonic() >= until:
+                return default
+        value = decoders[found.type](found.value)
+        if next(admit):
+            remember(key, found.slot, found.word, (found.word & OFFSET_MASK), found.stamp, until, found.value, found.type,
+                     value)
+        return value
+
+    def remember(key, slot, word, stamp_index, stamp, until, payload, value_type, value):
+        size = len(payload)
+        if size > NEAR_CACHE_VALUE_BYTES_MAX or not budget:
+            return
+        size += NEAR_CACHE_ENTRY_OVERHEAD_BYTES
+        if value_type in IMMUTABLE:
+            entry = (slot, word, stamp_index, stamp, until, value, None, size)
+        else:
+            entry = (slot, word, stamp_index, stamp, until, payload, decoders[value_type], size)
+        remember_entry(key, entry)
+
+    def remember_entry(key, entry):
+        nonlocal young, old, spent, near_get, old_get
+        young[key] = entry
+        spent += entry[-1]
+        if spent > budget:
+            # Another thread may be between these lines too; whatever it sees is a dict of valid entries.
+            old, young, spent = young, {}, 0
+            near_get, old_get = young.get, old.get
+
+    def retire():
+        nonlocal words
+        words = reader.words = _RetiredWords()
+        young.clear()
+        old.clear()
+
+    return get, retire

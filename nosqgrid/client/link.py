@@ -1,0 +1,136 @@
+"""A plain connection to a coordinator: RESP commands over its socket, one at a time.
+
+Attachments are made over one (client/attachment); calls that wait for somebody else (get_or_compute) get one each, so
+that nobody stands behind them.  An exchange that does not end as it should, an interrupt included, closes the link: the
+reply would be taken for that of the next command.
+"""
+
+import errno
+import os
+import socket
+import time
+
+from ..errors import CoordinatorLostError, CoordinatorTimeoutError, NotServedError, PermissionRefusedError, ProtocolError
+from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
+from ..network.descriptors import receive_with_fds
+
+RECEIVE_BYTES = 256 * 1024
+_REFUSED = (errno.EACCES, errno.EPERM)
+
+
+class Link(object):
+    """A connected socket and the replies that come over it.  Not thread-safe."""
+
+    def __init__(self, address, timeout_s):
+        self.address = address
+        self.timeout_s = timeout_s
+        self.pid = os.getpid()
+        self.sock = _connect(address, timeout_s)
+        self.replies = ReplyReader()
+        self.fds = []
+
+    def command(self, *words, timeout_s=None):
+        """Send a command and return its reply; an error reply is raised.  timeout_s 0 waits for ever."""
+        try:
+            self.send(encode_command(*words), timeout_s)
+            reply = self.receive(timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def send(self, data, timeout_s=None):
+        """Send all of it."""
+        try:
+            self.sock.settimeout(self.timeout_s if timeout_s is None else timeout_s or None)
+            self.sock.sendall(data)
+        except socket.timeout:
+            raise self.silent() from None
+        except OSError as error:
+            raise self.lost(error) from error
+
+    def receive(self, timeout_s=None):
+        """The next reply object; errors are returned, not raised."""
+        deadline = None if timeout_s == 0 else time.monotonic() + (timeout_s or self.timeout_s)
+        while True:
+            reply = self.replies.next()
+            if reply is not NEED_MORE:
+                return reply
+            self.receive_some(deadline)
+
+    def receive_some(self, deadline):
+        """Wait for bytes, until `deadline` (monotonic seconds, None: for ever), and feed them to the replies."""
+        try:
+            self.sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
+            data, fds = receive_with_fds(self.sock, RECEIVE_BYTES)
+        except socket.timeout:
+            raise self.silent() from None
+        except OSError as error:
+            raise self.lost(error) from error
+        self.fds.extend(fds)
+        if not data:
+            raise self.lost(None)
+        self.replies.feed(data)
+
+    def ended(self):
+        """Whether the other end is known to be gone, without waiting."""
+        try:
+            self.sock.settimeout(0)
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
+    def lost(self, error):
+        reason = " (%s)" % error.strerror if error is not None and error.strerror else ""
+        return CoordinatorLostError("the coordinator at %s is gone%s; whether the last call took effect is not known; "
+                                    "reads go on from the last state" % (self.address, reason))
+
+    def silent(self):
+        return CoordinatorTimeoutError("the coordinator at %s did not answer in time; it is stopped, or busy; whether the "
+                                       "last call took effect is not known" % self.address)
+
+    def close(self):
+        """Close the socket and descriptors that nobody took."""
+        self.sock.close()
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+
+def _connect(address, timeout_s):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(address)
+    except OSError as error:
+        sock.close()
+        if error.errno in _REFUSED:
+            raise PermissionRefusedError("no permission to connect to %s: it belongs to another user, who can start the "
+                                         "coordinator with --allow-uid %d" % (address, os.getuid())) from error
+        if isinstance(error, socket.timeout) or error.errno == errno.EAGAIN:
+            raise CoordinatorTimeoutError("the coordinator at %s does not accept connections" % address) from error
+        raise NotServedError("nobody serves %s (%s); start a coordinator with: python3 -m nosqgrid serve --socket %s"
+                             % (address, error.strerror, address)) from error
+    return sock
+
+
+def checked_reply(reply, expected, what):
+    """The reply if it has the expected type; ProtocolError where the other end is not a coordinator of ours."""
+    if not isinstance(reply, expected):
+        raise ProtocolError("%s answered with %r; is this socket a nosqgrid coordinator's?" % (what, reply))
+    return reply
+
+
+def named_values(reply, what):
+    """A map reply, whichever protocol it came by, as a dict of str to str or int."""
+    checked_reply(reply, list, what)
+    pairs = reply if isinstance(reply, Map) else zip(reply[::2], reply[1::2])
+    return {_text(name): _text(value) for name, value in pairs}
+
+
+def _text(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,112 @@
+"""A batch: commands collected here, applied by the coordinator together or not at all."""
+
+from ..errors import BatchError, UsageError
+from ..formats import lane as layout
+from ..formats import values
+from ..formats.records import BODY
+from ..formats.resp import encode_command
+from .mapping import deadline_ms_of, encode_checked, set_frame
+
+
+class Pipeline(object):
+    """Collects commands; `execute` sends them as one atomic batch.
+
+        with grid.pipeline() as p:
+            p.set("a", 1)
+            p.incr("n")
+        print(p.results)            # [version of a, new value of n]
+
+    Towards every other command the batch happens at one moment, and so it will in the log and in checkpoints: none of
+    them sees a part of it.  A lock-free reader that reads several keys one after the other may read some before that
+    moment and some after it (GridMapping.get_many says how to read several as one).  When one command fails, none is
+    applied, and BatchError names it.  Leaving the `with` block by an exception drops the batch.  A Pipeline can be used
+    again after execute; it is not for several threads at once.
+    """
+
+    def __init__(self, store, raw_key):
+        self._store = store
+        self._raw = raw_key
+        self._frames = []
+        self._decoders = []
+        self.results = None
+
+    def __len__(self):
+        return len(self._frames)
+
+    def _add(self, frame, decoder=None):
+        self._frames.append(frame)
+        self._decoders.append(decoder)
+        return self
+
+    def _command(self, *words, decoder=None):
+        encoded = encode_command(*words)
+        return self._add(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded, decoder)
+
+    def set(self, key, value, ttl=None, *, if_absent=False, if_present=False, if_version=None):
+        """As Grid.set; the result is the version, or None when the condition refused it (which fails nothing)."""
+        raw_key, (value_type, payload), deadline_ms = self._raw(key), encode_checked(value), deadline_ms_of(ttl)
+        if bool(if_absent) + bool(if_present) + (if_version is not None) > 1:
+            raise UsageError("if_absent, if_present and if_version exclude each other")
+        if not (if_absent or if_present or if_version is not None):
+            return self._add(set_frame(raw_key, value_type, payload, deadline_ms))
+        mode = b"NX" if if_absent else b"XX" if if_present else b"VERSION"
+        return self._command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, mode, if_version or 0)
+
+    __setitem__ = set
+
+    def get(self, key):
+        """The result is the value, or None; it sees what the batch did before."""
+        return self._command(b"NOSQGRID.GETV", self._raw(key),
+                             decoder=lambda reply: None if reply is None else values.decode(reply[0], reply[1]))
+
+    def delete(self, key):
+        """The result is True if the key was there."""
+        raw_key = self._raw(key)
+        return self._add(BODY.pack(0, len(raw_key), 0, layout.DELETE) + raw_key, bool)
+
+    def incr(self, key, by=1):
+        """As Grid.incr."""
+        return self._command(b"NOSQGRID.ADD", self._raw(key), by)
+
+    def expire(self, key, seconds):
+        """As Grid.expire."""
+        return self._command(b"NOSQGRID.DEADLINE", self._raw(key), deadline_ms_of(seconds), decoder=bool)
+
+    def persist(self, key):
+        """As Grid.persist."""
+        return self._command(b"NOSQGRID.DEADLINE", self._raw(key), 0, decoder=bool)
+
+    def execute(self):
+        """Apply the batch; the list of results, in order.  Raises BatchError, GridFullError: nothing was applied."""
+        frames, decoders = self._frames, self._decoders
+        self._frames, self._decoders = [], []
+        if not frames:
+            self.results = []
+            return self.results
+        try:
+            replies = self._store.call("batch", b"".join(frames))
+        except BatchError as error:
+            if error.index is None:
+                error.index = _index_in(str(error))
+            raise
+        self.results = [reply if decoder is None else decoder(reply) for reply, decoder in zip(replies, decoders)]
+        return self.results
+
+    def discard(self):
+        """Forget what was collected."""
+        self._frames, self._decoders = [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        if kind is None:
+            self.execute()
+        else:
+            self.discard()
+
+
+def _index_in(message):
+    """The position that a BatchError's text names: the error came over the wire, where only the text travels."""
+    words = message.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None

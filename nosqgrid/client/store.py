@@ -1,0 +1,120 @@
+"""The store behind a grid: keeps an attachment, makes another when that one is over, and speaks in raw keys and payloads.
+
+Which call makes a new attachment, and which fails
+ 1. Reads never do: they go on from the last state of the arena, in a forked child from the parent's map.
+ 2. A call that needs the coordinator attaches anew when its attachment is known to be over (after fork, after a loss).
+ 3. A call in whose middle the coordinator dies raises CoordinatorLostError: whether it took effect is not known.  With
+    `reconnect` seconds the call is made again on the next coordinator if doing it twice is the same as once (set,
+    delete, expire), else it raises too.
+"""
+
+import threading
+import time
+
+from ..errors import ClosedError, CoordinatorLostError, NotServedError
+from .attachment import FORK_HOOKED, Attachment
+from .fastget import make_get
+
+RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
+
+
+class Store(object):
+    """One per Grid.  `publish_get(get)` receives the hot read function of each new attachment."""
+
+    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get):
+        self.address = address
+        self.timeout_s = timeout_s
+        self.reconnect_s = reconnect_s
+        self.near_cache_bytes = near_cache_bytes
+        self.closed = False
+        self._publish_get = publish_get
+        self._lock = threading.Lock()
+        self._retire = None
+        self._forked = 0
+        self.attachment = None
+        self._attach()
+
+    def _attach(self):
+        attachment = Attachment(self.address, self.timeout_s)
+        get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again)
+        previous, self.attachment = self.attachment, attachment
+        self._publish_get(get)
+        if previous is not None:
+            self._retire()
+            previous.end()
+        self._retire = retire
+
+    def _get_again(self, key, default):
+        """What a read function of an attachment that is over calls."""
+        if self.closed:
+            raise ClosedError("this grid was closed; attach again")
+        return self.read_function(key, default)
+
+    def read_function(self, key, default):
+        raise NotImplementedError("the grid sets this")
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def live(self):
+        """The attachment to make a call on; attaches anew where the last one is over."""
+        attachment = self.attachment
+        if not attachment.lost and (FORK_HOOKED or attachment.usable()) and not self.closed:
+            return attachment
+        if self.closed:
+            raise ClosedError("this grid was closed; attach again")
+        with self._lock:
+            if not self.attachment.usable():
+                if not FORK_HOOKED:
+                    self.attachment.forget_after_fork()
+                self._attach_within(self.reconnect_s)
+            return self.attachment
+
+    def _attach_within(self, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self._attach()
+                return
+            except (NotServedError, CoordinatorLostError):
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(RETRY_S)
+
+    def call(self, name, *arguments, again=False):
+        """Call a method of the attachment; `again`: it may be done twice, so try the next coordinator where allowed."""
+        attachment = self.live()
+        try:
+            return getattr(attachment, name)(*arguments)
+        except CoordinatorLostError:
+            attachment.end()
+            if not again or not self.reconnect_s:
+                raise
+        return getattr(self.live(), name)(*arguments)
+
+    def command(self, *words, again=False):
+        """Run a command of the coordinator's table; its reply, an error raised."""
+        return self.call("command", *words, again=again)
+
+    def read(self, raw_key):
+        """The record of a key as memory/reader gives it, live or None, without the coordinator."""
+        found = self.attachment.reader.read(raw_key)
+        if found is not None and found.deadline_ms and time.monotonic() * 1000 >= found.deadline_ms:
+            return None
+        return found
+
+    def check_open(self):
+        if self.closed:
+            raise ClosedError("this grid was closed; attach again")
+
+    def after_fork(self):
+        """In a forked child: the locks may have been held by threads that do not exist here."""
+        self._lock = threading.Lock()
+
+    def close(self):
+        """End the attachment; reads raise ClosedError from now on."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            self._retire()
+            self.attachment.end()

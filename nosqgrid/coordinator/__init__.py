@@ -1,0 +1,1 @@
+"""The coordinator: the one process, with one thread of control, that writes the arena."""

@@ -1,0 +1,15 @@
+"""The two clocks.  Everything inside is judged by the monotonic one; the wall clock only translates EXPIREAT and logs."""
+
+import time
+
+
+class Clock(object):
+    """Milliseconds, as ints.  The monotonic clock is the same for all processes of a machine, and does not jump."""
+
+    @staticmethod
+    def monotonic_ms():
+        return int(time.monotonic() * 1000)
+
+    @staticmethod
+    def wall_ms():
+        return int(time.time() * 1000)

@@ -1,0 +1,371 @@
+"""The loop: lanes, sockets, and the work beside them, in one thread.
+
+    serve lanes that have something -> look at the sockets now and then -> a slice of growth, expiry or cleaning
+    -> nothing for some tens of microseconds: set SLEEPING, look at every lane once more, wait in the selector
+
+While it is awake, clients post into their lanes without a system call; when they find SLEEPING set they ring, one byte
+on their socket.  A client that waits longer than it likes to spin rings in any case before it blocks, and whoever rings
+gets its lane looked at and, when it says WAITING, a byte back: that is why no wake-up can be lost, whatever order stores
+become visible in.
+
+Invariants
+ 1. Nothing here waits for a client: sockets do not block, output is bounded, a lane is visited for a millisecond.
+ 2. What goes wrong with one session ends that session.
+ 3. Replies leave after the effects they tell of are published.
+"""
+
+import os
+import random
+import selectors
+import sys
+import time
+import traceback
+
+from ..engine.claims import Claims
+from ..engine.keyspace import Keyspace
+from ..errors import LaneError, NosqgridError
+from ..formats import arena as arena_format
+from ..formats import hashing
+from ..formats import lane as lane_format
+from ..formats.resp import Map, encode_error, encode_reply
+from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
+from ..memory.arena import Arena
+from ..memory.lane import CoordinatorLane
+from ..network import credentials
+from . import lane_service, report, sockets
+from .clock import Clock
+from .ordering import fence_for
+from .session import Session
+
+SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
+TICK_S = 0.1  # the longest sleep while something is due by the clock
+SWEEP_S = 1.0  # how often commands that do not get finished are looked for
+RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
+
+
+class Coordinator(object):
+    """Serves one grid on one listener.
+
+    `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
+    """
+
+    def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None):
+        self.listener = listener
+        self.access = access
+        self.log = log
+        self.clock = clock
+        self.random_bits = random.SystemRandom().getrandbits
+        self._file_options = shared_file_options or {}
+        self.started_ms = clock.monotonic_ms()
+        flags, fence = fence_for()
+        header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
+                                     self.random_bits(62) + 1, os.getpid(), flags)
+        self.arena = Arena.create(header, **self._file_options)
+        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, clock.wall_ms, fence)
+        self.keyspace.now_ms = self.started_ms
+        self.claims = Claims(self._answer)
+        self.commands_ended = 0
+        self.accepted = 0
+        self._sessions = {}
+        self._lanes = []
+        self._number = 0
+        self._stopping = False
+        self._accepting = True
+        self._accept_again = 0.0
+        self._last_sweep = 0.0
+        self._pending = set()  # sessions whose parser may hold whole commands
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener.sock, selectors.EVENT_READ, self._accept)
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+        self._spin_s = 0.0 if _cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
+
+    # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
+
+    def sessions(self):
+        return list(self._sessions.values())
+
+    def stats(self):
+        return report.stats(self)
+
+    def info(self, section):
+        return report.info(self, section)
+
+    def config(self):
+        return {"maxmemory": str(self.keyspace.heap.count << self.keyspace.heap.segment_shift),
+                "maxmemory-policy": "noeviction", "save": "", "appendonly": "no", "databases": "1", "timeout": "0"}
+
+    def stop(self):
+        """End the loop soon; safe from a signal handler."""
+        self._stopping = True
+        try:
+            os.write(self._wake_write, b"s")
+        except BlockingIOError:
+            return  # the pipe is full of reasons to wake up already
+
+    @property
+    def wake_fd(self):
+        """For signal.set_wakeup_fd: a signal has to end the sleep."""
+        return self._wake_write
+
+    def attach(self, session):
+        """Give a session the arena and, if it may write, a lane; the reply map.  The descriptors go with the reply."""
+        fds = [self.arena.file.reader_fd()]
+        session.protocol = 3
+        if session.lane is None and session.may_write:
+            lane = CoordinatorLane(**self._file_options)
+            if session.uid != os.getuid() and not lane.file.size_sealed:
+                lane.close()  # somebody else could shrink it under our map: he has the socket
+            else:
+                session.lane = lane
+                self._lanes.append(session)
+        if session.lane is not None:
+            fds.append(session.lane.file.fd)
+        session.descriptors = fds
+        return Map([("epoch", self.arena.header.epoch), ("pid", os.getpid()), ("session", session.id),
+                    ("descriptors", len(fds)), ("writable", int(session.may_write)),
+                    ("monotonic_ms", self.clock.monotonic_ms()),
+                    ("value_size_bytes_max", self.keyspace.value_size_bytes_max)])
+
+    def _answer(self, session, reply):
+        """The reply to a deferred command has come."""
+        session.waiting = False
+        sockets.queue(session, encode_reply(reply, session.protocol))
+        self._pending.add(session)
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def run(self):
+        """Serve until stop(); readers may go on reading afterwards."""
+        words = self.arena.words
+        words[arena_format.STATE] = arena_format.STATE_SERVING
+        monotonic, keyspace = time.monotonic, self.keyspace
+        last_work = last_sockets = monotonic()
+        while not self._stopping:
+            now = monotonic()
+            keyspace.now_ms = int(now * 1000)
+            worked = self._serve_lanes()
+            if self._pending or now - last_sockets > SOCKETS_EVERY_S:
+                worked = self._serve_sockets(0) or worked
+                last_sockets = now
+            if keyspace.work() or worked:
+                last_work = now
+            elif now - last_work > self._spin_s or not self._lanes:
+                self._sleep(words)
+                last_work = last_sockets = monotonic()
+
+    def _serve_lanes(self):
+        worked = False
+        for session in self._lanes:
+            lane = session.lane
+            if lane.words[0] != lane.head:  # 0 is lane_format.TAIL: this line runs for every lane in every turn
+                worked = True
+                self._serve_lane(session)
+        return worked
+
+    def _serve_lane(self, session):
+        try:
+            lane_service.serve(session, self.keyspace, sockets.queue)
+        except LaneError as error:
+            self.log("client %d (pid %d): %s; disconnected" % (session.id, session.pid, error))
+            self._end(session)
+            return
+        except Exception:
+            self._fault(session)
+            return
+        if session.output and not sockets.flush(session):
+            self._end(session)
+        elif session.lane.words[lane_format.WAITING]:
+            self._ring(session)
+
+    def _ring(self, session):
+        """Wake a client that waits for its lane; it looks again, whether or not this is what it waits for."""
+        sockets.queue(session, lane_format.BELL)
+        self._after_output(session)
+
+    def _sleep(self, words):
+        words[arena_format.SLEEPING] = 1
+        if not self._serve_lanes() and not self._pending:
+            timeout = TICK_S if self.keyspace.expiring or not self._accepting else SWEEP_S if self._partial() else None
+            self._serve_sockets(timeout, words)
+        words[arena_format.SLEEPING] = 0
+
+    def _partial(self):
+        return any(session.partial_since for session in self._sessions.values())
+
+    def _serve_sockets(self, timeout, words=None):
+        """Whatever the selector has, waiting up to `timeout` seconds (None: for ever); whether there was anything."""
+        events = self._selector.select(timeout)
+        if words is not None:
+            words[arena_format.SLEEPING] = 0
+            self.keyspace.now_ms = self.clock.monotonic_ms()
+        for key, mask in events:
+            if isinstance(key.data, Session):
+                self._serve_session(key.data, mask)
+            else:
+                key.data(key.fd)
+        for session in list(self._pending):
+            self._pending.discard(session)
+            if not session.closed:
+                self._run_commands(session)
+        self._by_the_clock(time.monotonic())
+        return bool(events)
+
+    def _by_the_clock(self, now):
+        if not self._accepting and now > self._accept_again:
+            self._accepting = True
+            self._selector.register(self.listener.sock, selectors.EVENT_READ, self._accept)
+        if now - self._last_sweep > SWEEP_S:
+            self._last_sweep = now
+            self._sweep(now)
+
+    def _serve_session(self, session, mask):
+        if session.closed:
+            return
+        if mask & selectors.EVENT_WRITE and not sockets.flush(session):
+            self._end(session)
+            return
+        if mask & selectors.EVENT_READ:
+            bells = session.parser.bells
+            if not sockets.receive(session):
+                self._end(session)
+                return
+            self._run_commands(session)
+            if session.parser.bells != bells and not session.closed and session.lane is not None:
+                self._rung(session)
+        elif mask:
+            self._after_output(session)
+
+    def _rung(self, session):
+        lane = session.lane
+        if lane.words[lane_format.TAIL] != lane.head:
+            self._serve_lane(session)
+        elif lane.words[lane_format.WAITING]:
+            self._ring(session)
+
+    def _run_commands(self, session):
+        try:
+            more = sockets.run_commands(session)
+        except Exception:
+            self._fault(session)
+            return
+        if more:
+            self._pending.add(session)
+        session.partial_since = (session.partial_since or time.monotonic()) if session.parser.partial else 0.0
+        self._after_output(session)
+
+    def _after_output(self, session):
+        if session.closed:
+            return
+        if session.output and not sockets.flush(session) or session.closing and not session.output:
+            self._end(session)
+            return
+        watching = bool(session.output)
+        if watching != session.watching_output:
+            session.watching_output = watching
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if watching else 0)
+            self._selector.modify(session.sock, mask, session)
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    def _accept(self, _):
+        try:
+            sock, _ = self.listener.sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # Out of descriptors or memory: the listener would be ready again and again, so leave it alone for a while.
+            self.log("cannot accept connections for now: %s" % error.strerror)
+            self._selector.unregister(self.listener.sock)
+            self._accepting, self._accept_again = False, time.monotonic() + RETRY_ACCEPT_S
+            return
+        self.accepted += 1
+        try:
+            sock.setblocking(False)
+            self._admit(sock)
+        except (OSError, NosqgridError) as error:
+            self.log("a connection was refused: %s" % error)
+            sock.close()
+
+    def _admit(self, sock):
+        who = credentials.peer(sock)
+        may_connect, may_write = self.access(who[1], who[2])
+        if not may_connect or len(self._sessions) >= CLIENTS_MAX:
+            reason = b"-NOPERM uid %d may not use this grid; its owner can say --allow-uid %d\r\n" % (who[1], who[1])
+            sock.send(b"-ERR max number of clients reached\r\n" if may_connect else reason)
+            sock.close()
+            return
+        self._number += 1
+        session = Session(self, sock, self._number, who, may_write)
+        try:
+            session.pidfd = credentials.watch_death(session.pid)
+        except ProcessLookupError:
+            sock.close()
+            return
+        self._sessions[session.id] = session
+        self._selector.register(sock, selectors.EVENT_READ, session)
+        if session.pidfd >= 0:
+            self._selector.register(session.pidfd, selectors.EVENT_READ, lambda fd: self._end(session))
+
+    def _fault(self, session):
+        """A mistake of ours: say where, end the session, go on with the others."""
+        self.log("internal error while serving client %d:\n%s" % (session.id, traceback.format_exc()))
+        if self.keyspace.staging:
+            self.keyspace.rollback()
+        if not session.closed:
+            sockets.queue(session, encode_error(NosqgridError("internal error; see the coordinator's messages")))
+            sockets.flush(session)
+            self._end(session)
+
+    def _end(self, session):
+        if session.closed:
+            return
+        session.closed = True
+        del self._sessions[session.id]
+        self._pending.discard(session)
+        self.commands_ended += session.commands
+        self._selector.unregister(session.sock)
+        if session.pidfd >= 0:
+            self._selector.unregister(session.pidfd)
+            os.close(session.pidfd)
+        session.sock.close()
+        if session.lane is not None:
+            self._lanes = [other for other in self._lanes if other is not session]
+            session.lane.close()
+        self.claims.session_ended(session)
+
+    def _sweep(self, now):
+        for session in self.sessions():
+            if session.closing or session.partial_since and now - session.partial_since > PARTIAL_COMMAND_TIMEOUT_S:
+                self._end(session)
+
+    def _woken(self, fd):
+        os.read(fd, 4096)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self):
+        """End every session and give everything back; the arena lives on in its readers."""
+        self.arena.words[arena_format.STATE] = arena_format.STATE_STOPPED
+        for session in self.sessions():
+            sockets.flush(session)
+            self._end(session)
+        self._selector.close()
+        self.listener.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        self.arena.file.close()
+
+
+def _cpu_count():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def log_to_stderr(text):
+    """One line, or a few, on stderr."""
+    sys.stderr.write("nosqgrid: %s\n" % text)
+    sys.stderr.flush()

@@ -1,0 +1,81 @@
+"""What the coordinator tells about itself: stats for the grid's clients, INFO for Redis'."""
+
+import os
+import platform
+import resource
+import sys
+
+from ..engine.heap import FREE
+
+VERSION = "0.1.0"
+REDIS_VERSION = "7.0.15"  # whose commands and replies these are; clients key on it
+
+
+def stats(server):
+    """[(name, value)]: numbers and texts, stable names, units in the names."""
+    keyspace, now_ms = server.keyspace, server.clock.monotonic_ms()
+    heap, index = keyspace.heap, keyspace.index
+    return [
+        ("version", VERSION),
+        ("pid", os.getpid()),
+        ("epoch", server.arena.header.epoch),
+        ("socket", server.listener.path),
+        ("uptime_s", (now_ms - server.started_ms) // 1000),
+        ("clients", sum(1 for session in server.sessions() if session.lane is not None)),
+        ("connections", len(server.sessions())),
+        ("keys", keyspace.key_count),
+        ("keys_expiring", keyspace.expiring),
+        ("keys_expired", keyspace.expired_count),
+        ("writes", keyspace.version),
+        ("commands", server.commands_ended + sum(session.commands for session in server.sessions())),
+        ("heap_size_bytes", heap.count << heap.segment_shift),
+        ("heap_live_bytes", heap.live_bytes()),
+        ("heap_reserved_bytes", heap.reserved_bytes()),
+        ("heap_segments", heap.count),
+        ("heap_segments_free", sum(1 for state in heap.state if state == FREE)),
+        ("heap_segments_cleaned", keyspace.cleaner.segments_cleaned),
+        ("heap_bytes_moved", keyspace.cleaner.bytes_moved),
+        ("index_slots", index.table.slots),
+        ("index_size_bytes", index.reserved_bytes()),
+        ("index_growths", index.growths),
+        ("claims", len(server.claims)),
+        ("shared_memory", server.arena.file.backend),
+        ("value_size_bytes_max", keyspace.value_size_bytes_max),
+    ]
+
+
+def info(server, section):
+    """[(section, [(name, value)])] of INFO: one section by name, or all that INFO shows by default (None)."""
+    now_ms, keyspace = server.clock.monotonic_ms(), server.keyspace
+    uptime_s = (now_ms - server.started_ms) // 1000
+    used = keyspace.heap.reserved_bytes() + keyspace.index.reserved_bytes()
+    sections = [
+        ("Server", [
+            ("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
+            ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
+            ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", 0), ("uptime_in_seconds", uptime_s),
+            ("uptime_in_days", uptime_s // 86400), ("nosqgrid_version", VERSION), ("python_version",
+                                                                                  platform.python_version())]),
+        ("Clients", [("connected_clients", len(server.sessions())),
+                     ("blocked_clients", sum(1 for session in server.sessions() if session.waiting))]),
+        ("Memory", [("used_memory", used), ("used_memory_rss", _rss_bytes()),
+                    ("maxmemory", keyspace.heap.count << keyspace.heap.segment_shift),
+                    ("maxmemory_policy", "noeviction"), ("mem_allocator", "nosqgrid")]),
+        ("Persistence", [("loading", 0)]),
+        ("Stats", [("total_connections_received", server.accepted), ("total_commands_processed", server.commands_ended
+                                                                     + sum(s.commands for s in server.sessions())),
+                   ("expired_keys", keyspace.expired_count), ("evicted_keys", 0)]),
+        ("Replication", [("role", "master"), ("connected_slaves", 0)]),
+        ("Cluster", [("cluster_enabled", 0)]),
+        ("Keyspace", [("db0", "keys=%d,expires=%d,avg_ttl=0" % (keyspace.key_count, keyspace.expiring))]
+         if keyspace.key_count else []),
+    ]
+    if section is None or section.lower() in ("default", "all", "everything"):
+        return sections
+    return [row for row in sections if row[0].lower() == section.lower()]
+
+
+def _rss_bytes():
+    """The most this process ever used: the kernel's figure, in KiB on Linux and bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,59 @@
+"""A session: one connection and everything that ends with it.
+
+A client is its connection.  The session is over when the socket ends, when the process at its other end does (a pidfd
+tells even where a forked child keeps the socket open), when its lane makes no sense, or when the coordinator says so;
+then its lane, its claims and its replies are gone, and nobody else notices.
+"""
+
+from ..engine.commands import dispatch
+from ..formats.resp import Parser
+
+DEFERRED = object()  # the reply of a command that will be answered later
+
+
+class Context(object):
+    """What commands see (engine/commands): one for each session and way of asking."""
+
+    deferred = DEFERRED
+
+    def __init__(self, server, session, may_wait):
+        self.server = server
+        self.session = session
+        self.keyspace = server.keyspace
+        self.claims = server.claims
+        self.random_bits = server.random_bits
+        self.may_wait = may_wait
+
+    def run(self, words):
+        return dispatch(self, words)
+
+    def attach(self):
+        return self.server.attach(self.session)
+
+
+class Session(object):
+    """One connected client."""
+
+    def __init__(self, server, sock, number, credentials, may_write):
+        self.id = number
+        self.sock = sock
+        self.pid, self.uid, self.gid = credentials
+        self.may_write = may_write
+        self.name = b""
+        self.protocol = 2
+        self.closing = False
+        self.created_ms = server.clock.monotonic_ms()
+        self.last_command = b""
+        self.commands = 0
+        self.lane = None
+        self.pidfd = -1
+        self.parser = Parser()
+        self.partial_since = 0.0  # monotonic seconds when the command being received began, or 0.0
+        self.output = []  # pieces of bytes that the socket did not take yet
+        self.output_bytes = 0
+        self.descriptors = []  # to be sent with the next piece
+        self.watching_output = False
+        self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
+        self.closed = False
+        self.on_socket = Context(server, self, True)
+        self.on_lane = Context(server, self, False)

@@ -1,0 +1,80 @@
+"""The one table of commands, and the one way to run them; sockets, lanes and batches all come through here.
+
+A command function gets a context and its words and returns a reply object (formats/resp); errors are raised.  It knows
+nothing of protocols, sockets or clocks.  What a context has:
+
+    keyspace        the data: lookup, store, delete, set_deadline, scan, clear, begin, commit, rollback, key_count,
+                    staging, now_ms, wall_ms() (engine/keyspace)
+    session         who asks: id, name, protocol, closing, uid, pid, created_ms, last_command, may_write, lane
+    server          info(section or None), sessions(), config(), stats()
+    random_bits     function(n) -> int below 2**n
+
+Invariants
+ 1. Name, arity and permission are checked here, for every command and before anything of it runs.
+ 2. A command that raises has changed nothing; inside a batch, what it staged is rolled back with the batch.
+ 3. A session that may not write runs no command flagged "write" or "admin".
+ 4. Names in the table are upper case; clients may write them as they like.
+
+To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
+"""
+
+from ... import errors
+from . import connection, introspection, keys, native, numbers, server, shared, strings
+from .command import Command, unknown_command, wrong_arity
+
+__all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
+
+_MODULES = (strings, numbers, keys, connection, server, native, shared)
+_NEEDS_WRITER = frozenset(("write", "admin"))
+
+TABLE = {}
+keys_of = introspection.keys_of
+
+
+def _fill():
+    for module in _MODULES:
+        for row in module.COMMANDS:
+            if row.name in TABLE:
+                raise errors.InvariantError("two commands are named %r" % row.name)
+            TABLE[row.name] = row
+    for row in introspection.commands_over(TABLE):
+        TABLE[row.name] = row
+
+
+_fill()
+
+
+def find_command(argv):
+    """The row for a command's words.
+
+    Raises:
+        CommandError: no such command or subcommand, or the wrong number of words; the text is Redis'.
+    """
+    row = introspection.find(TABLE, argv)
+    if row is None:
+        raise unknown_command(argv)
+    if not introspection.arity_holds(row, len(argv)):
+        raise wrong_arity(row.name)
+    return row
+
+
+def dispatch(context, argv):
+    """Run a command: its words as a non-empty list of bytes, the name first; the reply object.
+
+    Raises:
+        NosqgridError: as the command says; nothing was changed.  It travels as resp.encode_error writes it.
+    Cost: 0.4 us beside the command's own.
+    """
+    row = TABLE.get(argv[0])
+    if row is None or row.subcommands is not None:
+        row = find_command(argv)
+    # Unpacked at once: an attribute of a namedtuple costs as much as all of this before Python 3.8.
+    name, function, arity, flags, _, _, _, _ = row
+    if len(argv) != arity and (arity > 0 or len(argv) < -arity):
+        raise wrong_arity(name)
+    session = context.session
+    if not session.may_write and not _NEEDS_WRITER.isdisjoint(flags):
+        raise errors.PermissionRefusedError("uid %d may only read here, and '%s' does more than that"
+                                            % (session.uid, name.lower().decode("ascii")))
+    session.last_command = name
+    return function(context, argv[2:] if b"|" in name else argv[1:])

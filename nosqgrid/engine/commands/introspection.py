@@ -1,0 +1,143 @@
+"""COMMAND: the table as clients see it, made from the table itself.
+
+The functions need the table that they become part of, so `commands_over` binds them to it.  keys_of is the one place
+that knows where the keys stand in a command: what is checked and what is used cannot differ.
+"""
+
+from ... import errors
+from ...formats import resp
+from .. import glob
+from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
+
+_REDIS_FLAGS = ("write", "readonly", "fast", "admin")
+_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection"}
+
+
+def find(table, argv):
+    """The row for a command's words, or None where the first is unknown; CommandError for an unknown subcommand."""
+    row = table.get(argv[0].upper())
+    if row is None or row.subcommands is None or len(argv) == 1:
+        return row
+    found = row.subcommands.get(argv[1].upper())
+    if found is None:
+        raise unknown_subcommand(argv)
+    return found
+
+
+def arity_holds(row, word_count):
+    """Whether so many words, the name included, are as many as a command takes."""
+    return word_count == row.arity if row.arity >= 0 else word_count >= -row.arity
+
+
+def keys_of(row, argv):
+    """The words of a command that are keys."""
+    if not row.first_key:
+        return []
+    last = row.last_key if row.last_key >= 0 else len(argv) + row.last_key
+    return argv[row.first_key:last + 1:row.step]
+
+
+def commands_over(table):
+    """COMMAND, which describes the given table (name -> Command)."""
+
+    def count(context, args):
+        """How many commands there are."""
+        return len(table)
+
+    def list_(context, args):
+        """Their names: [FILTERBY PATTERN|ACLCAT|MODULE word]."""
+        return [name.lower() for name in _filtered(table, args)]
+
+    def info(context, args):
+        """Arity, flags and keys of the commands named, or of all."""
+        names = args or list(table)
+        return [_described(_named(table, name)) for name in names]
+
+    def docs(context, args):
+        """What the commands named do, or all."""
+        rows = [_named(table, name) for name in args or list(table)]
+        return resp.Map([(row.name.lower(), _documented(row)) for row in rows if row is not None])
+
+    def getkeys(context, args):
+        """Which words of a command are keys."""
+        row = find(table, args) if args[0].upper() in table else None
+        if row is None:
+            raise errors.CommandError("Invalid command specified")
+        if not arity_holds(row, len(args)):
+            raise errors.CommandError("Invalid number of arguments specified for command")
+        keys = keys_of(row, args)
+        if not keys:
+            raise errors.CommandError("The command has no key arguments")
+        return keys
+
+    found = container(b"COMMAND", (
+        (b"COUNT", count, 2, PLAIN_FAST),
+        (b"LIST", list_, -2, PLAIN),
+        (b"INFO", info, -2, PLAIN),
+        (b"DOCS", docs, -2, PLAIN),
+        (b"GETKEYS", getkeys, -4, PLAIN),
+    ))
+    return (found._replace(function=info, arity=-1),)
+
+
+def _named(table, name):
+    """The row for `get` or `client|list`, or None."""
+    first, _, second = name.upper().partition(b"|")
+    row = table.get(first)
+    if row is None or not second:
+        return row
+    return (row.subcommands or {}).get(second)
+
+
+def _filtered(table, args):
+    if not args:
+        return list(table)
+    if len(args) != 3 or args[0].upper() != b"FILTERBY":
+        raise syntax_error()
+    kind = args[1].upper()
+    if kind == b"PATTERN":
+        pattern = glob.Glob(args[2].lower())
+        return [name for name in table if pattern.matches(name.lower())]
+    if kind == b"ACLCAT":
+        wanted = "@" + args[2].decode("utf-8", "replace").lower()
+        return [name for name, row in table.items() if wanted in _categories(row)]
+    if kind == b"MODULE":
+        return []
+    raise syntax_error()
+
+
+def _described(row):
+    """The ten fields of COMMAND INFO."""
+    if row is None:
+        return None
+    flags = [resp.Simple(flag) for flag in _REDIS_FLAGS if flag in row.flags]
+    categories = [resp.Simple(category) for category in _categories(row)]
+    subcommands = [_described(found) for found in (row.subcommands or {}).values()]
+    return [row.name.lower(), row.arity, resp.Set(flags), row.first_key, row.last_key, row.step,
+            resp.Set(categories), resp.Set(), resp.Set(), subcommands]
+
+
+def _categories(row):
+    categories = ["@fast" if "fast" in row.flags else "@slow"]
+    for flag, category in (("write", "@write"), ("readonly", "@read"), ("admin", "@admin"),
+                           ("connection", "@connection")):
+        if flag in row.flags:
+            categories.append(category)
+    return categories
+
+
+def _documented(row):
+    fields = [(b"summary", _summary(row)), (b"group", _group(row))]
+    if row.subcommands:
+        documented = [(found.name.lower(), _documented(found)) for found in row.subcommands.values()]
+        fields.append((b"subcommands", resp.Map(documented)))
+    return resp.Map(fields)
+
+
+def _summary(row):
+    """The first line of what the function says about itself; nothing under python -OO."""
+    return (row.function.__doc__ or "").split("\n", 1)[0].encode("utf-8")
+
+
+def _group(row):
+    return _GROUPS.get(row.function.__module__.rpartition(".")[2], b"server")

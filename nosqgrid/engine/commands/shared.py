@@ -1,0 +1,69 @@
+"""Commands of the grid's own client that need more than the keyspace: the session, its lane, other sessions.
+
+    NOSQGRID.ATTACH format          the arena and, for a session that may write, a lane, as descriptors beside the reply
+    NOSQGRID.BATCH frames           lane frames applied together or not at all: a batch too large for the lane
+    NOSQGRID.CLAIM key              0 there is a value, 1 compute it; waits while somebody else computes it
+    NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
+    NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
+"""
+
+from ... import errors, limits
+from ...formats.arena import FORMAT_VERSION
+from ..claims import FILLED
+from ..frames import apply_batch
+from .command import CONNECTION, WRITE, Command, integer
+
+
+def attach(context, args):
+    """Hand out the shared memory; the coordinator adds the descriptors to the reply."""
+    version = integer(args[0])
+    if version != FORMAT_VERSION:
+        raise errors.FormatVersionError("the coordinator's arena has format %d, this client asks for %d; run the same "
+                                        "nosqgrid on both sides" % (FORMAT_VERSION, version))
+    return context.attach()
+
+
+def batch(context, args):
+    """A batch over the socket."""
+    return apply_batch(context, args[0])
+
+
+def claim(context, args):
+    """Who computes this value?"""
+    if not context.may_wait:
+        raise errors.CommandError("a claim cannot wait inside a batch or a lane: send it over the socket")
+    key = args[0]
+    if context.keyspace.lookup(key) is not None:
+        return FILLED
+    granted = context.claims.claim(context.session, key)
+    return context.deferred if granted is None else granted
+
+
+def fill(context, args):
+    """Store the value of a claimed key and wake those who wait for it."""
+    key, value, type_word, deadline_word = args
+    value_type, deadline_ms = integer(type_word), integer(deadline_word)
+    if not 0 <= value_type <= 255 or not 0 <= deadline_ms <= limits.TTL_MS_MAX:
+        raise errors.CommandError("type %d, deadline %d" % (value_type, deadline_ms))
+    if not context.claims.holds(context.session, key):
+        raise errors.CommandError("this session holds no claim on that key")
+    version = context.keyspace.store(key, value_type, value, deadline_ms)
+    context.claims.filled(context.session, key)
+    return version
+
+
+def abandon(context, args):
+    """Let somebody else compute it."""
+    if not context.claims.holds(context.session, args[0]):
+        return 0
+    context.claims.abandon(context.session, args[0])
+    return 1
+
+
+COMMANDS = (
+    Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),
+    Command(b"NOSQGRID.BATCH", batch, 2, WRITE),
+    Command(b"NOSQGRID.CLAIM", claim, 2, WRITE, 1, 1, 1),
+    Command(b"NOSQGRID.FILL", fill, 5, WRITE, 1, 1, 1),
+    Command(b"NOSQGRID.ABANDON", abandon, 2, WRITE, 1, 1, 1),
+)

@@ -1,0 +1,51 @@
+"""A lane: two byte rings in one shared file, through which one client and the coordinator talk without system calls.
+
+    page 0   control words, each written by one side only
+             client        0 TAIL         bytes posted to the request ring, ever
+                           1 REPLY_HEAD   bytes taken out of the reply ring, ever
+                           2 WAITING      1 while the client blocks on its socket for the coordinator
+             coordinator  16 HEAD         bytes of the request ring whose effects are visible, ever
+                          17 REPLY_TAIL   bytes put into the reply ring, ever
+                          18 RESULT       of the last frame with a fixed result: a version, a count
+                          19 FAILED_AT    the HEAD behind the last frame that failed; its error is in the reply ring
+    then     the request ring, LANE_REQUEST_BYTES, then the reply ring, LANE_REPLY_BYTES
+
+A request frame is a record body (formats/records) whose flags say the operation in their upper bits:
+
+    SET      the record to store: copied into the heap as it is
+    DELETE   a key and no value; RESULT is 1 or 0
+    COMMAND  no key; the value is a RESP command, its RESP reply comes in the reply ring
+    BATCH    no key; the value is a sequence of frames, applied together or not at all; the reply is a RESP array
+
+A frame is at most LANE_FRAME_BYTES_MAX long; what is longer goes over the socket.  A reply frame is the HEAD behind the
+request it answers (8 bytes), a length (4 bytes) and so many bytes of RESP; the length ON_SOCKET says that the reply did
+not fit and comes over the socket.  Frames in a ring wrap around byte by byte.
+"""
+
+import struct
+
+from ..limits import LANE_REPLY_BYTES, LANE_REQUEST_BYTES
+
+CONTROL_SIZE_BYTES = 4096
+REQUEST_OFFSET_BYTES = CONTROL_SIZE_BYTES
+REPLY_OFFSET_BYTES = REQUEST_OFFSET_BYTES + LANE_REQUEST_BYTES
+LANE_SIZE_BYTES = REPLY_OFFSET_BYTES + LANE_REPLY_BYTES
+
+TAIL = 0
+REPLY_HEAD = 1
+WAITING = 2
+HEAD = 16
+REPLY_TAIL = 17
+RESULT = 18
+FAILED_AT = 19
+
+SET = 0
+DELETE = 4
+COMMAND = 8
+BATCH = 12
+OPERATION_MASK = 0xFC
+
+REPLY_HEADER = struct.Struct("<QI")
+ON_SOCKET = 0xFFFFFFFF
+
+BELL = b"\x07"  # on the socket, between commands or replies: look at the lane

@@ -1,0 +1,1 @@
+"""Instruments that the tests measure with; each has tests of its own in tests/unit."""

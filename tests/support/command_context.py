@@ -1,0 +1,108 @@
+"""What command functions need without a coordinator, and tables of commands with their exact replies."""
+
+import unittest
+
+from nosqgrid import errors
+from nosqgrid.engine import commands
+from nosqgrid.engine.claims import Claims
+from nosqgrid.formats import resp
+from tests.support.plain_keyspace import PlainKeyspace
+
+NOT_AN_INTEGER = b"-ERR value is not an integer or out of range\r\n"
+SYNTAX = b"-ERR syntax error\r\n"
+
+
+class PlainSession:
+    """A session as the command functions see it."""
+
+    def __init__(self, session_id=1, may_write=True):
+        self.id = session_id
+        self.name = b""
+        self.protocol = 2
+        self.closing = False
+        self.uid = 1000
+        self.pid = 4242
+        self.created_ms = 0
+        self.last_command = b""
+        self.may_write = may_write
+        self.lane = False
+
+
+class PlainServer:
+    """A server that knows two sections, two settings and the sessions it was given."""
+
+    def __init__(self, sessions):
+        self._sessions = sessions
+
+    def info(self, section):
+        known = [("Server", [("redis_version", "7.0.15"), ("redis_mode", "standalone")]),
+                 ("Persistence", [("loading", 0)])]
+        return [entry for entry in known if section in (None, entry[0].lower())]
+
+    def sessions(self):
+        return list(self._sessions)
+
+    def config(self):
+        return {"save": "", "maxmemory": 1024, "maxmemory-policy": "noeviction"}
+
+    def stats(self):
+        return [("keys", 3), ("pid", 17)]
+
+
+class PlainContext:
+    """A context over a PlainKeyspace, or the keyspace given."""
+
+    deferred = resp.Simple("will be answered later")
+
+    def __init__(self, keyspace=None, may_write=True):
+        self.keyspace = PlainKeyspace() if keyspace is None else keyspace
+        self.session = PlainSession(may_write=may_write)
+        self.sessions = [self.session]
+        self.server = PlainServer(self.sessions)
+        self.random_bits = lambda count: 1 << (count - 2)
+        self.may_wait = True
+        self.claims = Claims(lambda session, reply: None)
+
+    def attach(self):
+        return resp.Map()
+
+    def run(self, words):
+        """The reply object for a command; errors are raised."""
+        return commands.dispatch(self, words)
+
+    def call(self, *words):
+        """The bytes that a client gets for a command, words as bytes or str."""
+        argv = [word.encode("utf-8") if isinstance(word, str) else word for word in words]
+        try:
+            reply = self.run(argv)
+        except errors.NosqgridError as error:
+            reply = error
+        return resp.encode_reply(reply, self.session.protocol)
+
+
+def bulk(value):
+    """The bytes of a bulk string."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+class CommandTest(unittest.TestCase):
+    """A context of its own for each test."""
+
+    def setUp(self):
+        self.context = PlainContext()
+        self.keyspace = self.context.keyspace
+
+    def run_table(self, table):
+        """Each row: a command in words, and its reply."""
+        for line, expected in table:
+            words = line.split() if isinstance(line, str) else line
+            self.assertEqual(self.context.call(*words), expected, line)
+
+    def run_both(self, table):
+        """Each row: a command, its reply in RESP2, its reply in RESP3; every row on an empty keyspace of its own."""
+        for line, as_resp2, as_resp3 in table:
+            for protocol, expected in ((2, as_resp2), (3, as_resp3)):
+                context = PlainContext()
+                context.session.protocol = protocol
+                context.call("SET", "k", "v")
+                self.assertEqual(context.call(*line.split()), expected, (line, protocol))
