@@ -82,8 +82,10 @@ def tell(context, workers, sources, show):
             index = demo_pool.merge(stored_counts(grid, sources))
             show.say(store_index(grid, index))
             words = random.Random(1).sample(sorted(index), min(LOOKUPS, len(index)))
-            first_us, again_us = time_lookups(grid.get, words), time_lookups(grid.get, words[:100] * 20)
-            shown = [(word, grid.get("word:" + word, (0, 0))) for word in SHOWN_WORDS]
+            first_us = time_lookups(grid.get, words)
+            time_lookups(grid.get, words[:100] * 20)  # fills the near cache
+            again_us = time_lookups(grid.get, words[:100] * 20)
+            shown = [(word, grid.get("word:" + word, "0 0")) for word in SHOWN_WORDS]
     single_s = check_against_one_process(index, sources, show)
     part = demo_pool.part_for(sources, grid_cold.seconds, MANAGER_BUDGET_S)
     with context.Manager() as manager:
@@ -91,7 +93,7 @@ def tell(context, workers, sources, show):
         manager_cold, _ = run_pass(context, workers, store, part, show, "Manager, cold")
         manager_warm, _ = run_pass(context, workers, store, part, show, "Manager, warm")
         show("looking words up in the Manager")
-        store[1].update({"word:" + word: index[word] for word in words})
+        store[1].update(index_entries({word: index[word] for word in words}))
         manager_us = time_lookups(store[1].get, words[:LOOKUPS_MANAGER])
     show.say(table(len(sources), single_s, (grid_cold, grid_warm), (manager_cold, manager_warm)))
     show.say(describe_lookups(shown, first_us, again_us, manager_us))
@@ -112,10 +114,20 @@ def stored_counts(grid, sources):
         yield demo_pool.unpack_counts(packed)
 
 
+def index_entries(index):
+    """What is stored of an index: text again, for clients of any kind.
+
+    >>> index_entries({"yield": (2, 7)})
+    {'word:yield': '2 7'}
+    """
+    return {"word:" + word: "%d %d" % found for word, found in index.items()}
+
+
 def store_index(grid, index):
     """Store a key for each word; returns what to say about it."""
+    entries = index_entries(index)
     begun = time.perf_counter()
-    grid.set_many({"word:" + word: found for word, found in index.items()})
+    grid.set_many(entries)
     seconds = time.perf_counter() - begun
     return "index: {:,} words stored with set_many in {:.2f} s, {:.1f} us each\n".format(
         len(index), seconds, seconds * 1e6 / len(index))
@@ -143,7 +155,7 @@ def check_against_one_process(index, sources, show):
         raise demo_pool.DemoError("the index differs from a single process's count in %d words, for example %r" % (
             len(wrong), sorted(wrong)[0]))
     show.say("nothing lost: {:,} words, {:,} different, exactly what a single process counts\n".format(
-        sum(times for _, times in index.values()), len(index)))
+        sum(count for _, count in index.values()), len(index)))
     return seconds
 
 
@@ -181,6 +193,16 @@ def describe_kill(killed):
         killed.pid, killed.batch, killed.files, fate, killed.others)
 
 
+def times(manager_us, grid_us):
+    """How many times as long the Manager takes.
+
+    >>> times(40.0, 1.0), times(6.0, 4.0)
+    ('40x', '1.5x')
+    """
+    ratio = manager_us / grid_us
+    return "%.0fx" % ratio if ratio >= 10 else "%.1fx" % ratio
+
+
 def table(files, single_s, grid, manager):
     """The table at the end; grid and manager are pairs of Pass, cold and warm, the Manager's of a part of the files."""
     rows = [("", "files", "seconds", "us a get", "us a set"),
@@ -191,8 +213,8 @@ def table(files, single_s, grid, manager):
             rows.append(("%s, %s%s" % (name, kind, "" if scale == 1 else " *"), str(measured.files),
                          "%.2f" % (measured.seconds * scale), "%.1f" % measured.get_us,
                          "-" if measured.set_us is None else "%.1f" % measured.set_us))
-    rows.append(("Manager takes", "", "", "%.0fx" % (manager[1].get_us / grid[1].get_us),
-                 "%.0fx" % (manager[0].set_us / grid[0].set_us)))
+    rows.append(("Manager takes", "", "", times(manager[1].get_us, grid[1].get_us),
+                 times(manager[0].set_us, grid[0].set_us)))
     widths = [max(len(row[index]) for row in rows) for index in range(5)]
     lines = ["  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
              for row in rows]
@@ -207,8 +229,8 @@ def describe_lookups(shown, first_us, again_us, manager_us):
     """What the index says, and how long it takes to ask it."""
     lines = [""]
     width = max(len(word) for word, _ in shown)
-    for word, (files, times) in shown:
-        lines.append("%s  in %d files, %d times" % (word.ljust(width), files, times))
-    lines.append("one lookup: %.1f us the first time, %.2f us again (near cache); the Manager takes %.0f us, %.0fx" % (
-        first_us, again_us, manager_us, manager_us / first_us))
+    for word, found in shown:
+        lines.append("%s  in %s files, %s times" % ((word.ljust(width),) + tuple(found.split())))
+    lines.append("one lookup: %.1f us at first, %.2f us when asked often (near cache); the Manager takes %.0f us, %s"
+                 % (first_us, again_us, manager_us, times(manager_us, first_us)))
     return "\n".join(lines) + "\n"

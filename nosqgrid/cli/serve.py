@@ -2,7 +2,6 @@
 
 import os
 import signal
-import stat
 import sys
 import threading
 
@@ -44,14 +43,13 @@ def run(arguments, out):
                                                                      MEMORY_BYTES_MAX >> 30))
     _check_platform()
     path = addresses.resolve(arguments.socket)
-    listener = Listener(path, arguments.allow_loose_directory)
+    listener = Listener(path, arguments.allow_loose_directory,
+                        others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
         coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr)
     except (GridFullError, OSError) as error:
         listener.close()
         raise StartError("cannot have the memory: %s" % error) from error
-    if arguments.allow_uid or arguments.allow_gid:
-        _open_to_others(path)
     _stop_on_signals(coordinator)
     if arguments.while_stdin:
         _stop_with_stdin(coordinator)
@@ -85,11 +83,6 @@ def access_for(arguments):
 def _check_platform():
     if sys.byteorder != "little" or sys.maxsize <= 2 ** 32:
         raise StartError("nosqgrid needs a little-endian 64-bit machine: slot words are 8 bytes, stored in one piece")
-
-
-def _open_to_others(path):
-    """Others were allowed by name: they may open the socket, and are told apart by SO_PEERCRED on each connection."""
-    os.chmod(path, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH)
 
 
 def _stop_on_signals(coordinator):

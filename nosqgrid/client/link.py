@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import time
+import weakref
 
 from ..errors import CoordinatorLostError, CoordinatorTimeoutError, NotServedError, PermissionRefusedError, ProtocolError
 from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
@@ -26,6 +27,8 @@ class Link(object):
         self.timeout_s = timeout_s
         self.pid = os.getpid()
         self.sock = _connect(address, timeout_s)
+        # For programs that do not close their grid: nobody shall hear of it, at exit or from the garbage collector.
+        self._close_at_end = weakref.finalize(self, self.sock.close)
         self.replies = ReplyReader()
         self.fds = []
 
@@ -95,7 +98,7 @@ class Link(object):
 
     def close(self):
         """Close the socket and descriptors that nobody took."""
-        self.sock.close()
+        self._close_at_end()
         for fd in self.fds:
             os.close(fd)
         self.fds = []

@@ -246,6 +246,7 @@ class Coordinator(object):
             self._ring(session)
 
     def _run_commands(self, session):
+        done = session.commands
         try:
             more = sockets.run_commands(session)
         except Exception:
@@ -253,7 +254,10 @@ class Coordinator(object):
             return
         if more:
             self._pending.add(session)
-        session.partial_since = (session.partial_since or time.monotonic()) if session.parser.partial else 0.0
+        if not session.parser.partial:
+            session.partial_since = 0.0
+        elif session.commands != done or not session.partial_since:
+            session.partial_since = time.monotonic()
         self._after_output(session)
 
     def _after_output(self, session):

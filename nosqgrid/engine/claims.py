@@ -30,7 +30,10 @@ class Claims(object):
 
     def claim(self, session, key):
         """GRANTED, or None: the session waits and will be answered."""
-        if key not in self._holders:
+        holder = self._holders.get(key)
+        if holder is session:
+            return GRANTED
+        if holder is None:
             self._grant(session, key)
             return GRANTED
         self._waiters.setdefault(key, OrderedDict())[session] = True

@@ -83,7 +83,9 @@ class Reader(object):
             else:
                 moved = False
             if self.words[ROOT] != self.root or self.words[NEWEST] != self.newest:
+                root = self.root
                 self.adopt()
+                moved = moved and self.root == root  # MOVED was said by the table that was ROOT then
         raise PeerError("the arena changes faster than it can be read, or is damaged")
 
     def _probe(self, key, key_hash, slot):

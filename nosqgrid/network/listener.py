@@ -16,8 +16,8 @@ Invariants
     our names but take them first; that is refused unless it is asked for.  The directories above are not looked at.
 
 Failure
-  A kill leaves the socket, the lock file, or both; the next one takes them over.  A lock belongs to the open file, which
-  a forked child shares: until that child ends too, or calls exec or close(), nobody else can serve the path.
+  A kill leaves the socket, the lock file, or both; the next one takes them over.  A lock belongs to the open file,
+  which a forked child shares: until that child ends too, or calls exec or close(), nobody else can serve the path.
 """
 
 import contextlib

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import mmap
 import os
+import re
 import resource
 import signal
 import socket
@@ -34,16 +35,10 @@ def attempt(name, action):
         assert getattr(error, "errno", errno.EPERM) in (errno.EPERM, errno.EACCES, errno.EBADF, errno.EINVAL), error
     else:
         worked.append(name)
-def reopen():
+def reopened(action):
     other = os.open("/proc/self/fd/%d" % fd, os.O_RDWR)
     try:
-        os.pwrite(other, b"attack", 0)
-    finally:
-        os.close(other)
-def map_again():
-    other = os.open("/proc/self/fd/%d" % fd, os.O_RDWR)
-    try:
-        mmap.mmap(other, size).close()
+        action(other)
     finally:
         os.close(other)
 def make_writable():
@@ -60,8 +55,8 @@ attempt("map", lambda: mmap.mmap(fd, size).close())
 attempt("shrink", lambda: os.ftruncate(fd, 0))
 attempt("grow", lambda: os.ftruncate(fd, size * 2))
 attempt("mprotect", make_writable)
-attempt("reopen", reopen)
-attempt("remap", map_again)
+attempt("reopen", lambda: reopened(lambda other: os.pwrite(other, b"attack", 0)))
+attempt("remap", lambda: reopened(lambda other: mmap.mmap(other, size).close()))
 print(" ".join(worked))
 """
 
@@ -217,6 +212,14 @@ class Choice(SharedFileTestCase):
                 self.assertEqual(file.backend, "file")
             if file.backend != "file":
                 self.assertTrue(file.size_sealed)
+
+    def test_writing_is_sealed_wherever_the_kernel_can(self):
+        release = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+        if not sys.platform.startswith("linux") or release < (5, 1):
+            self.skipTest("this kernel has no F_SEAL_FUTURE_WRITE")
+        with shared_file.create("nosqgrid-test", SIZE) as file:
+            self.assertTrue(file.sealed or file.backend == "file")
+            self.assertEqual(file.sealed, file.size_sealed)
 
     def test_a_backend_that_is_missing_gives_way_to_the_next(self):
         def missing(name, directory):

@@ -229,9 +229,11 @@ class KeyCommandsTest(CommandTest):
         ])
 
     def test_deadline_that_falls_on_zero_of_the_monotonic_clock_is_not_never(self):
-        self.context.call("SET", "a", "1")
-        self.context.call("PEXPIREAT", "a", str(self.keyspace.wall_offset_ms))
-        self.assertEqual(self.context.call("EXISTS", "a"), b":0\r\n")
+        zero = str(self.keyspace.wall_offset_ms)
+        for words in (["PEXPIREAT", "a", zero], ["SET", "a", "1", "PXAT", zero], ["GETEX", "a", "PXAT", zero]):
+            self.context.call("SET", "a", "1")
+            self.context.call(*words)
+            self.assertEqual(self.context.call("EXISTS", "a"), b":0\r\n", words)
 
     def test_expired_keys_are_gone_for_every_command(self):
         for line, expected in [("GET a", b"$-1\r\n"), ("INCR a", b":1\r\n"), ("APPEND a x", b":1\r\n"),

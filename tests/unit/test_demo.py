@@ -132,6 +132,12 @@ class Printed(unittest.TestCase):
         text = demo.describe_kill(demo_pool.Killed(pid=7, batch=3, files=24, redone=False, found=0, others=2))
         self.assertIn("just reported", text)
 
+    def test_words_are_told_with_files_and_times(self):
+        shown = [(word, demo.index_entries({word: (2, 7)})["word:" + word]) for word in ("yield", "lambda")]
+        text = demo.describe_lookups(shown, first_us=2.0, again_us=0.25, manager_us=30.0)
+        self.assertIn("yield   in 2 files, 7 times", text)
+        self.assertIn("the Manager takes 30 us, 15x", text)
+
     def test_progress_is_shown_on_terminals_only(self):
         out = io.StringIO()
         progress = demo.Progress(out)

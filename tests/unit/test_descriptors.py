@@ -71,9 +71,10 @@ class Travelling(unittest.TestCase):
 
     def test_a_process_without_descriptors_left_gets_an_error_and_leaks_none(self):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        highest = max(number for number, _ in self.before)
+        used = {number for number, _ in self.before}
+        unused = [number for number in range(len(used) + 3) if number not in used]
         send_with_fds(self.left, b"x", [self.file] * 5)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, before[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (unused[2], before[1]))
         try:
             with self.assertRaisesRegex(errors.PeerError, "ulimit -n"):
                 receive_with_fds(self.right, 10)

@@ -13,8 +13,8 @@ FUZZ_SEED = 20240607
 FUZZ_CASES = 8000
 TOKENS = [
     b"*", b"$", b"\r\n", b"\r", b"\n", b"0", b"-1", b"1", b"*0\r\n", b"*1\r\n", b"$0\r\n", b"$1\r\n", b"\x07",
-    b"+OK\r\n", b"*2147483648\r\n", b"$67108865\r\n", b"*1048577\r\n", b"99999999999", b"00", b"+1", b"_\r\n", b"#t\r\n",
-    b",1.5\r\n", b"(12\r\n", b"=4\r\ntxt:\r\n", b"%1\r\n", b"~1\r\n", b">1\r\n", b"|1\r\n", b"!3\r\nERR\r\n",
+    b"+OK\r\n", b"*2147483648\r\n", b"$67108865\r\n", b"*1048577\r\n", b"99999999999", b"00", b"+1", b"_\r\n",
+    b"#t\r\n", b",1.5\r\n", b"(12\r\n", b"=4\r\ntxt:\r\n", b"%1\r\n", b"~1\r\n", b">1\r\n", b"|1\r\n", b"!3\r\nERR\r\n",
     b"-E x\r\n", b":7\r\n", b"*?\r\n", b"$?\r\n", b"PING\r\n", b"POST / HTTP/1.1\r\n", b"\xff", b"\x00"]
 
 

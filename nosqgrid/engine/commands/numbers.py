@@ -2,10 +2,10 @@
 
 INCRBYFLOAT answers byte for byte what Redis answers on x86, whose `long double` has 64 bits of mantissa and which
 prints the sum with "%.17Lf" and drops trailing zeros: 0.1 + 0.2 is "0.3" there, and not the 0.30000000000000004 of a
-Python float.  Here such a number is a pair (mantissa, exponent of two) of plain ints, read and added exactly and rounded
-to 64 bits with ties to even.  decimal would come close and differ in the last digits.  Numbers stay below 10**600
-(Redis: 10**4932), so that their text is short enough for int() under every setting of the interpreter; hexadecimal
-floats, which strtold takes, are not read.
+Python float.  Here such a number is a pair (mantissa, exponent of two) of plain ints, read and added exactly and
+rounded to 64 bits with ties to even.  decimal would come close and differ in the last digits.  Numbers stay below
+10**600 (Redis: 10**4932), so that their text is short enough for int() under every setting of the interpreter;
+hexadecimal floats, which strtold takes, are not read.
 """
 
 import re
