@@ -44,7 +44,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
     """
     words, arena = reader.words, reader.arena
     a, b, p = reader.secret
-    geometry = reader.geometry
+    geometry, unpack_deadline = reader.geometry, reader.unpack_deadline
     from_bytes, decoders = int.from_bytes, DECODERS
     budget = near_cache_bytes // 2
     young, old, spent = {}, {}, 0
@@ -77,14 +77,22 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
                     offset = (word & OFFSET_MASK) << 3
                     stamp, value_length, key_length, value_type, flags = unpack(arena, offset)
                     start = offset + HEADER_SIZE_BYTES
+                    until = None
+                    if flags:
+                        if flags != EXPIRES:
+                            return read_plainly(key, default)
+                        until = unpack_deadline(arena, start)[0] / 1000.0
+                        start += 8
                     end = start + length
-                    if flags or key_length != length or value_length > VALUE_SIZE_BYTES_MAX or arena[start:end] != raw:
+                    if key_length != length or value_length > VALUE_SIZE_BYTES_MAX or arena[start:end] != raw:
                         return read_plainly(key, default)
                     payload = arena[end:end + value_length]
                     if words[slot] == word and words[offset >> 3] == stamp:
+                        if until is not None and monotonic() >= until:
+                            return default
                         value = payload if value_type == 0 else decoders[value_type](payload)
                         if entry is not None or next(admit):
-                            remember(key, slot, word, offset >> 3, stamp, None, payload, value_type, value)
+                            remember(key, slot, word, offset >> 3, stamp, until, payload, value_type, value)
                         return value
                     return read_plainly(key, default)
                 if word < FIRST_REAL:

@@ -19,6 +19,7 @@ from ..formats.records import BODY, COPIES_BITS, DEADLINE, EXPIRES
 from ..limits import KEY_SIZE_BYTES_MAX, LANE_FRAME_BYTES_MAX, SCAN_COUNT_DEFAULT, TTL_MS_MAX, VALUE_SIZE_BYTES_MAX
 
 _MISSING = object()
+FRAME_CONTENT_BYTES = LANE_FRAME_BYTES_MAX - 16  # of key and value; what is larger goes over the socket
 CHUNK_BYTES = 16 * 1024  # of set_many posted at a time: the coordinator applies one while the next is made
 
 
@@ -74,6 +75,8 @@ class GridMapping(MutableMapping):
         self._raw_prefix = values.encode_key(prefix)
 
     def _raw(self, key):
+        if not self._raw_prefix:
+            return values.encode_key(key)
         raw = self._raw_prefix + values.encode_key(key)
         return values.encode_key(raw) if len(raw) > KEY_SIZE_BYTES_MAX else raw
 
@@ -144,6 +147,13 @@ class GridMapping(MutableMapping):
         """
         raw_key = self._raw(key)
         value_type, payload = encode_checked(value)
+        if ttl is None and not if_absent and not if_present and if_version is None:
+            attachment = self._store.attachment
+            frame_size = BODY.size + len(raw_key) + len(payload)
+            if attachment.ready and frame_size <= LANE_FRAME_BYTES_MAX and not self._store.reconnect_s:
+                # The common case without the layers between; what goes wrong is said by the same exceptions.
+                return attachment.set_frame(BODY.pack(len(payload), len(raw_key), value_type, 0) + raw_key + payload)
+            return self._set_raw(raw_key, value_type, payload, 0)
         deadline_ms = deadline_ms_of(ttl)
         if if_absent or if_present or if_version is not None:
             return self._set_if(raw_key, value_type, payload, deadline_ms, if_absent, if_present, if_version)
@@ -151,7 +161,7 @@ class GridMapping(MutableMapping):
 
     def _set_raw(self, raw_key, value_type, payload, deadline_ms):
         store = self._store
-        if store.live().lane is None or len(raw_key) + len(payload) + 16 > LANE_FRAME_BYTES_MAX:
+        if store.live().lane is None or len(raw_key) + len(payload) > FRAME_CONTENT_BYTES:
             return store.command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, b"-", 0, again=True)
         return store.call("set_frame", set_frame(raw_key, value_type, payload, deadline_ms), again=True)
 
@@ -172,20 +182,37 @@ class GridMapping(MutableMapping):
         A third of the cost of set() a value.  Where one fails (GridFullError) others may have been stored; the first
         error is raised.
         """
-        deadline_ms = deadline_ms_of(ttl)
         pairs = mapping.items() if hasattr(mapping, "items") else mapping
-        encoded = [(self._raw(key),) + encode_checked(value) for key, value in pairs]
-        if not encoded:
-            return
-        if self._store.live().lane is None:
-            self._store.call("batch", b"".join(set_frame(*row, deadline_ms) for row in encoded), again=True)
-            return
-        large = [row for row in encoded if len(row[0]) + len(row[2]) + 16 > LANE_FRAME_BYTES_MAX]
-        small = encoded if not large else [row for row in encoded if row not in large]
-        if small:
-            self._store.call("frames", _Chunks(small, deadline_ms), again=True)
+        frames, large = self._frames_of(pairs, deadline_ms_of(ttl))
+        if frames and self._store.live().lane is None:
+            self._store.call("batch", b"".join(frames), again=True)
+        elif frames:
+            self._store.call("frames", _Chunks(frames), again=True)
         for row in large:
-            self._set_raw(*row, deadline_ms)
+            self._set_raw(*row)
+
+    def _frames_of(self, pairs, deadline_ms):
+        """(SET frames, rows too large for one) of all pairs: everything is encoded, and so checked, before the first is
+        sent.  The loop does for the commonest types what _raw() and encode_checked() do, without their calls.
+        """
+        frames, large = [], []
+        pack, prefix, encode_str = BODY.pack, self._raw_prefix, str.encode
+        for key, value in pairs:
+            try:
+                raw_key = prefix + encode_str(key)
+            except (TypeError, UnicodeEncodeError):
+                raw_key = self._raw(key)
+            if type(value) is bytes:
+                value_type, payload = values.BYTES, value
+            else:
+                value_type, payload = values.encode(value)
+            if len(raw_key) + len(payload) > FRAME_CONTENT_BYTES or len(raw_key) > KEY_SIZE_BYTES_MAX:
+                large.append((self._raw(key),) + encode_checked(value) + (deadline_ms,))
+            elif deadline_ms:
+                frames.append(set_frame(raw_key, value_type, payload, deadline_ms))
+            else:
+                frames.append(pack(len(payload), len(raw_key), value_type, 0) + raw_key + payload)
+        return frames, large
 
     def update(self, *args, **kwargs):
         """Like dict.update, in one set_many."""
@@ -291,22 +318,19 @@ class GridMapping(MutableMapping):
 
 
 class _Chunks(object):
-    """Encoded rows as pieces of CHUNK_BYTES of SET frames, made while the coordinator applies the ones before.
+    """Frames as pieces of about CHUNK_BYTES: the coordinator applies one while the next is posted.
 
     Iterable again and again: a call that is repeated on the next coordinator needs them from the beginning.
     """
 
-    def __init__(self, rows, deadline_ms):
-        self._rows = rows
-        self._deadline_ms = deadline_ms
+    def __init__(self, frames):
+        self._frames = frames
 
     def __iter__(self):
-        frames, size = [], 0
-        for raw_key, value_type, payload in self._rows:
-            frame = set_frame(raw_key, value_type, payload, self._deadline_ms)
-            if size + len(frame) > CHUNK_BYTES and frames:
-                yield b"".join(frames)
-                frames, size = [], 0
-            frames.append(frame)
+        first, size = 0, 0
+        for index, frame in enumerate(self._frames):
+            if size + len(frame) > CHUNK_BYTES and index > first:
+                yield b"".join(self._frames[first:index])
+                first, size = index, 0
             size += len(frame)
-        yield b"".join(frames)
+        yield b"".join(self._frames[first:])

@@ -46,7 +46,7 @@ class Reader(object):
         self.layout = header.layout
         self.secret = header.secret
         self._unpack = unpack
-        self._unpack_deadline = unpack_deadline
+        self.unpack_deadline = unpack_deadline
         self.adopt()
 
     def adopt(self):
@@ -120,7 +120,7 @@ class Reader(object):
             if plausible and flags & records.EXPIRES:
                 plausible = start + 8 <= self.layout.arena_size_bytes
                 if plausible:
-                    deadline_ms, = self._unpack_deadline(arena, start)
+                    deadline_ms, = self.unpack_deadline(arena, start)
                 start += 8
             end = start + key_length
             if key_length != len(key) or arena[start:end] != key:
