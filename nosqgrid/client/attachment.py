@@ -27,8 +27,8 @@ from ..memory.lane import ClientLane
 from ..memory.reader import Reader
 from .link import Link, named_values
 
-SPIN_LOADS = 150  # of HEAD before giving way: 5-10 us
-YIELDS = 40  # looks at HEAD, giving way to whoever shares this processor in between, before ringing and blocking: 20 us
+SPIN_LOADS = 300  # of HEAD before ringing and blocking: 10-20 us, three times what a warm coordinator takes
+SPIN_LOADS_RUNG = 2000  # the same after waking the coordinator, 100 us: to sleep and be woken too would double the wait
 _HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
 _attachments = weakref.WeakSet()
 
@@ -53,8 +53,9 @@ class Attachment(object):
             os.close(fd)
         self.link.fds = []
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
-        self._spin_loads = SPIN_LOADS if _cpu_count() > 1 else 0
-        self._yields = YIELDS if _cpu_count() > 1 else 0
+        alone = _cpu_count() < 2
+        self._spin_loads = 0 if alone else SPIN_LOADS
+        self._spin_loads_rung = 0 if alone else SPIN_LOADS_RUNG
         # Whether set_frame() may be called without looking further.
         self.ready = self.lane is not None and FORK_HOOKED
         _attachments.add(self)
@@ -85,13 +86,15 @@ class Attachment(object):
                 words[_TAIL] = target
             else:
                 lane.post(tail, frame)
+            loads = self._spin_loads
             if self.arena.words[SLEEPING]:
                 self.ring()
-            for _ in range(self._spin_loads):
+                loads = self._spin_loads_rung
+            for _ in range(loads):
                 if words[_HEAD] == target:
                     break
             else:
-                self._give_way(words, target)
+                self._block(words, target)
             if words[_FAILED_AT] != target:
                 return words[_RESULT]
             raise self._replies(tail, target)[0]
@@ -155,15 +158,7 @@ class Attachment(object):
         return tail
 
     def _wait(self, words, target):
-        for _ in range(self._spin_loads):
-            if words[_HEAD] >= target:
-                return
-        self._give_way(words, target)
-
-    def _give_way(self, words, target):
-        """The coordinator may be waiting for this very processor."""
-        for _ in range(self._yields):
-            os.sched_yield()
+        for _ in range(self._spin_loads_rung if self.arena.words[SLEEPING] else self._spin_loads):
             if words[_HEAD] >= target:
                 return
         self._block(words, target)

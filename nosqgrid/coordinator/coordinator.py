@@ -38,6 +38,7 @@ from .ordering import fence_for
 from .session import Session
 
 SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
+CROWDED_S = 0.00003  # a turn without work that lasts longer than this was not alone on its processor
 IDLE_LOOKS = 20  # at the lanes, 2 to 4 us with one of them
 TICK_S = 0.1  # the longest sleep while something is due by the clock
 SWEEP_S = 1.0  # how often commands that do not get finished are looked for
@@ -131,6 +132,11 @@ class Coordinator(object):
                     ("monotonic_ms", self.clock.monotonic_ms()),
                     ("value_size_bytes_max", self.keyspace.value_size_bytes_max)])
 
+    def look_at(self, session):
+        """Something about a session changed without anything arriving from it."""
+        if not session.closed:
+            self._pending.add(session)
+
     def _answer(self, session, reply):
         """The reply to a deferred command has come."""
         session.waiting = False
@@ -143,7 +149,8 @@ class Coordinator(object):
         """Serve until stop(); readers may go on reading afterwards."""
         words = self.arena.words
         words[arena_format.STATE] = arena_format.STATE_SERVING
-        monotonic, give_way, keyspace = time.monotonic, os.sched_yield, self.keyspace
+        monotonic, keyspace = time.monotonic, self.keyspace
+        give_way = getattr(os, "sched_yield", monotonic)
         last_work = last_sockets = monotonic()
         while not self._stopping:
             now = monotonic()
@@ -160,7 +167,11 @@ class Coordinator(object):
             elif self._look_again():
                 last_work = now
             else:
-                give_way()  # a client may be waiting for this very processor
+                # A client may be waiting for this very processor.  Where giving way takes long somebody else wants it:
+                # sleep then, because the kernel lets a sleeper that is woken run before those that compute.
+                give_way()
+                if monotonic() - now > CROWDED_S:
+                    last_work = 0.0
 
     def _look_again(self):
         """Look at the lanes some times more before anything slower is done: most answers are asked for in this time."""

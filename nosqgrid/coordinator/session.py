@@ -35,13 +35,14 @@ class Session(object):
     """One connected client."""
 
     def __init__(self, server, sock, number, credentials, may_write):
+        self._server = server
+        self._closing = False
         self.id = number
         self.sock = sock
         self.pid, self.uid, self.gid = credentials
         self.may_write = may_write
         self.name = b""
         self.protocol = 2
-        self.closing = False
         self.created_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
@@ -57,3 +58,13 @@ class Session(object):
         self.closed = False
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)
+
+    @property
+    def closing(self):
+        """Whether the session ends as soon as its output is sent; another session may ask for it (CLIENT KILL)."""
+        return self._closing
+
+    @closing.setter
+    def closing(self, value):
+        self._closing = value
+        self._server.look_at(self)

@@ -14,6 +14,7 @@ A kill at any line leaves every slot word pointing at a whole record.
 
 from ..formats.records import ALIGNMENT_BYTES, COPIES_MASK, EXPIRES, HEADER, record_size_bytes
 
+PATIENCE_TURNS = 64  # for which a grid that is nearly full is not searched for a victim again
 SLICE_RECORDS = 256  # about half a millisecond
 
 
@@ -28,6 +29,7 @@ class Cleaner(object):
         self.segments_cleaned = 0
         self.bytes_moved = 0
         self._victim = -1
+        self._patience = 0
         self._position = 0  # offset in the arena of the next record to look at
         self._end = 0
 
@@ -40,8 +42,14 @@ class Cleaner(object):
         """Whether there is a victim whose cleaning would win at least a sixteenth of a segment."""
         if self._victim >= 0:
             return True
+        if self._patience:
+            self._patience -= 1
+            return False
         victim = self.heap.cheapest(self.excluded)
-        return victim >= 0 and self.heap.dead[victim] >= self.heap.segment_size_bytes >> 4
+        if victim >= 0 and self.heap.dead[victim] >= self.heap.segment_size_bytes >> 4:
+            return True
+        self._patience = PATIENCE_TURNS
+        return False
 
     def step(self, record_count=SLICE_RECORDS):
         """Look at so many records; false when there is nothing to clean or no room to move anything."""
