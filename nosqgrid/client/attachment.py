@@ -27,7 +27,7 @@ from ..memory.lane import ClientLane
 from ..memory.reader import Reader
 from .link import Link, named_values
 
-SPIN_LOADS = 300  # of HEAD before ringing and blocking: 10-20 us, three times what a warm coordinator takes
+SPIN_LOADS = 600  # of HEAD before ringing and blocking: 20-40 us, what a warm coordinator takes for the longest commands
 SPIN_LOADS_RUNG = 2000  # the same after waking the coordinator, 100 us: to sleep and be woken too would double the wait
 _HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
 _attachments = weakref.WeakSet()

@@ -10,7 +10,7 @@ import hashlib
 import threading
 
 from ..engine.claims import FILLED
-from ..errors import ComputationCycleError, CoordinatorTimeoutError
+from ..errors import ComputationCycleError, CoordinatorTimeoutError, GridFullError, ValueTooLargeError
 from ..formats import values
 from .link import Link
 from .mapping import deadline_ms_of, encode_checked
@@ -46,7 +46,10 @@ def get_or_compute(mapping, key, function, ttl, timeout):
                 value_type, payload = encode_checked(value)
             finally:
                 mine.discard((store.address, raw_key))
-            link.command(b"NOSQGRID.FILL", raw_key, payload, value_type, deadline_ms_of(ttl))
+            try:
+                link.command(b"NOSQGRID.FILL", raw_key, payload, value_type, deadline_ms_of(ttl))
+            except (GridFullError, ValueTooLargeError):
+                return value  # computed, and not kept; the claim goes to the next one, who computes for himself
             return value
     finally:
         link.close()  # gives back a claim that was not filled

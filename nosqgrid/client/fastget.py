@@ -17,6 +17,7 @@ then passes each call on to `fallback`.
 """
 
 import itertools
+import types
 from time import monotonic
 
 from ..formats.arena import NEWEST
@@ -37,10 +38,11 @@ class _RetiredWords(object):
         raise Retired()
 
 
-def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
+def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None):
     """(get, retire) for one attachment.
 
-    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.
+    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  It is made a method of
+    `owner`, the grid, so that it pickles as one: pool.map(grid.get, keys) sends the grid's address.
     """
     words, arena = reader.words, reader.arena
     a, b, p = reader.secret
@@ -51,7 +53,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
     near_get, old_get = young.get, old.get
     admit = itertools.cycle([True] + [False] * (ADMIT_ONE_IN - 1)) if budget else itertools.repeat(False)
 
-    def get(key, default=None):
+    def get(_, key, default=None):
         try:
             entry = near_get(key)
             if entry is None:
@@ -153,4 +155,4 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from):
         young.clear()
         old.clear()
 
-    return get, retire
+    return types.MethodType(get, reader if owner is None else owner), retire

@@ -45,6 +45,7 @@ class Ops(GridMapping):
 
         The others wait for the value, up to `timeout` seconds if given (then CoordinatorTimeoutError).  When function()
         raises, its exception goes to its caller and the next one who waits computes; the same when the process dies.
+        Where the grid is full, or the value too large for it, the value is returned all the same, and not kept.
         Raises ComputationCycleError when function() asks for the key itself.
         Cost: that of get() where the value is there; else some 200 us and the computation.
         """
@@ -77,7 +78,7 @@ class Grid(Ops):
             raise UsageError("codec=%r: there is one codec, which needs no choice; leave it out" % (codec,))
         self._options = (timeout, near_cache, reconnect)
         store = Store(addresses.resolve(address), CALL_TIMEOUT_S if timeout is None else float(timeout),
-                      float(reconnect), size_bytes(near_cache or 0), self._publish_get)
+                      float(reconnect), size_bytes(near_cache or 0), self._publish_get, self)
         super().__init__(store, "")
         store.read_function = self._read
         _grids.add(self)

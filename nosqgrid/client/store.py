@@ -19,15 +19,16 @@ RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
 
 
 class Store(object):
-    """One per Grid.  `publish_get(get)` receives the hot read function of each new attachment."""
+    """One per Grid, its `owner`.  `publish_get(get)` receives the hot read function of each new attachment."""
 
-    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get):
+    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner):
         self.address = address
         self.timeout_s = timeout_s
         self.reconnect_s = reconnect_s
         self.near_cache_bytes = near_cache_bytes
         self.closed = False
         self._publish_get = publish_get
+        self._owner = owner
         self._lock = threading.Lock()
         self._retire = None
         self._forked = 0
@@ -36,7 +37,7 @@ class Store(object):
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
-        get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again)
+        get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner)
         previous, self.attachment = self.attachment, attachment
         self._publish_get(get)
         if previous is not None:

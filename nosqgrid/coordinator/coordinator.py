@@ -23,7 +23,7 @@ import traceback
 
 from ..engine.claims import Claims
 from ..engine.keyspace import Keyspace
-from ..errors import LaneError, NosqgridError
+from ..errors import CommandError, LaneError, NosqgridError
 from ..formats import arena as arena_format
 from ..formats import hashing
 from ..formats import lane as lane_format
@@ -118,7 +118,11 @@ class Coordinator(object):
         fds = [self.arena.file.reader_fd()]
         session.protocol = 3
         if session.lane is None and session.may_write:
-            lane = CoordinatorLane(**self._file_options)
+            try:
+                lane = CoordinatorLane(**self._file_options)
+            except OSError as error:
+                raise CommandError("the coordinator cannot make a lane (%s); raise its limit of open files with ulimit -n"
+                                   % error.strerror) from error
             if session.uid != os.getuid() and not lane.file.size_sealed:
                 lane.close()  # somebody else could shrink it under our map: he has the socket
             else:

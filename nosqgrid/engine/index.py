@@ -207,13 +207,13 @@ class Index(object):
         """Whether `count` more keys fit, after growing for them where that helps: for a batch, which must not fail."""
         if self.table.used + count < self.table.grow_at and not self.migrating:
             return True
-        self.finish_growth()
-        if self.table.used + count >= self.table.grow_at:
-            self.start_growth(count)
-            try:
+        try:
+            self.finish_growth()
+            if self.table.used + count >= self.table.grow_at:
+                self.start_growth(count)
                 self.finish_growth()
-            except GridFullError:
-                self.growth_failures += 1
+        except GridFullError:
+            self.growth_failures += 1
         return self.table.used + count < self.table.full_at
 
     def step(self, slot_count):

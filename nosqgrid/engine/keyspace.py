@@ -17,7 +17,7 @@ A kill at any line: readers keep the old record or have the new one, whole in bo
 
 from collections import namedtuple
 
-from ..errors import GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
+from ..errors import CommandError, GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
 from ..formats.arena import WEAK_ORDERING
 from ..formats.hashing import hash_key
 from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
@@ -181,10 +181,12 @@ class Keyspace(object):
         return cursor, [self.key_at(offset) for offset in offsets if self._is_live(offset)]
 
     def clear(self):
-        """Remove every key; how many there were.  Costs some 30 ns an index slot, in one go."""
+        """Remove every key; how many there were.  Costs some 30 ns an index slot, in one go.
+
+        Raises CommandError inside a batch, which could not take it back.
+        """
         if self._staged is not None:
-            self.rollback()
-            self.begin()
+            raise CommandError("removing every key cannot be part of a batch")
         dropped = self.index.clear()
         self.heap.discard_all()
         self.cleaner.forget()

@@ -17,6 +17,8 @@ from .command import CONNECTION, WRITE, Command, integer
 def attach(context, args):
     """Hand out the shared memory; the coordinator adds the descriptors to the reply."""
     version = integer(args[0])
+    if not context.may_wait:
+        raise errors.CommandError("descriptors travel only with replies on the socket: attach there")
     if version != FORMAT_VERSION:
         raise errors.FormatVersionError("the coordinator's arena has format %d, this client asks for %d; run the same "
                                         "nosqgrid on both sides" % (FORMAT_VERSION, version))
