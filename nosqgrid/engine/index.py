@@ -30,6 +30,7 @@ from ..formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK, TAG_MASK, TAG
 from ..limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL, KIB
 
 CLEAR_STEP_BYTES = 128 * KIB  # reserved and cleared at a time, some 50 us
+INDEX_LOAD_NEW = 0.36  # the most that a new table begins with: a table due to grow is doubled
 INDEX_LOAD_FULL = 0.9  # beyond, an insert is refused: growth has failed or ended
 INSERT_STEP_SLOTS = 16  # moved by each insert into a table that is due to grow; 4 would be enough to be done in time
 
@@ -179,7 +180,7 @@ class Index(object):
         if self.new is not None:
             return
         slots = INDEX_SLOTS_INITIAL
-        while self.live + more > slots * INDEX_LOAD_MAX / 2 and slots < self.layout.slots_max:
+        while self.live + more > slots * INDEX_LOAD_NEW and slots < self.layout.slots_max:
             slots *= 2
         if slots == self.layout.slots_max == self.table.slots and self.live > slots * INDEX_LOAD_MAX * 0.95:
             return  # as large as it gets and hardly a tombstone in it: check_room() will refuse
