@@ -74,6 +74,8 @@ class Attachment(object):
         """Post one SET or DELETE frame that fits into the lane, and wait; its result.  The hot path of writing."""
         with self.lock:
             lane = self.lane
+            if lane is None:
+                raise self.link.lost(None)
             words = lane.words
             tail = words[_TAIL]
             if words[_HEAD] != tail:  # an interrupted call left something
@@ -108,6 +110,8 @@ class Attachment(object):
             return self._frames(*frames)
 
     def _frames(self, *pieces):
+        if self.lane is None:
+            raise self.link.lost(None)
         words, start = self.lane.words, self.lane.words[_TAIL]
         target = start
         for piece in pieces:
@@ -142,6 +146,8 @@ class Attachment(object):
 
     def _for_reply(self, frame):
         with self.lock:
+            if self.lane is None:
+                raise self.link.lost(None)
             words, start = self.lane.words, self.lane.words[_TAIL]
             target = self._post(start, frame)
             self._wait(words, target)
@@ -231,6 +237,12 @@ class Attachment(object):
         """Close the socket; the maps live as long as somebody reads them."""
         self._lose()
         self.link.close()
+
+    def release(self):
+        """end(), and let go of the maps, once no call of another thread is under way."""
+        with self.lock:
+            self.end()
+            self.lane = self.arena = None
 
     def forget_after_fork(self):
         """In a forked child: this attachment is the parent's."""

@@ -113,7 +113,9 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
         raw = encode_key(key)
         try:
             found = reader.read(raw)
-        except Retired:
+        except (Retired, TypeError):
+            if reader.arena is not None:
+                raise
             return fallback(key, default)
         geometry = reader.geometry
         if found is None:
@@ -150,8 +152,9 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             near_get, old_get = young.get, old.get
 
     def retire():
-        nonlocal words
+        nonlocal words, arena
         words = reader.words = _RetiredWords()
+        arena = reader.arena = None  # lets go of the map; a read in another thread ends in read_plainly
         young.clear()
         old.clear()
 

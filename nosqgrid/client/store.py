@@ -13,7 +13,7 @@ import time
 
 from ..errors import ClosedError, CoordinatorLostError, NotServedError
 from .attachment import FORK_HOOKED, Attachment
-from .fastget import make_get
+from .fastget import Retired, make_get
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
 
@@ -98,10 +98,21 @@ class Store(object):
 
     def read(self, raw_key):
         """The record of a key as memory/reader gives it, live or None, without the coordinator."""
-        found = self.attachment.reader.read(raw_key)
+        found = self._found(raw_key)
         if found is not None and found.deadline_ms and time.monotonic() * 1000 >= found.deadline_ms:
             return None
         return found
+
+    def _found(self, raw_key):
+        while True:
+            attachment = self.attachment
+            try:
+                return attachment.reader.read(raw_key)
+            except (Retired, TypeError):
+                # Another thread has closed the grid, or attached anew, in the middle of this read.
+                self.check_open()
+                if attachment is self.attachment:
+                    raise
 
     def check_open(self):
         if self.closed:
@@ -118,4 +129,4 @@ class Store(object):
                 return
             self.closed = True
             self._retire()
-            self.attachment.end()
+            self.attachment.release()

@@ -1,0 +1,118 @@
+"""The examples of docs/formats.md, read out of the page and decoded with the code that the grid uses."""
+
+import os
+import re
+import struct
+import unittest
+
+from nosqgrid.engine import frames
+from nosqgrid.formats import arena, hashing, lane, records, resp, slots, values
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGE = os.path.join(ROOT, "docs", "formats.md")
+EXAMPLE = re.compile(r"<!-- example: ([\w ]+) -->\n\n((?:    .*\n)+)")
+ROW = re.compile(r"^\| (\d+)[-\d]* \| (\d+)[-\d]* \| ([^|]+) \| (\d+) \|$", re.MULTILINE)
+
+KEY, VALUE = b"user:1", {"name": "Ada"}
+
+
+def read_page():
+    with open(PAGE, encoding="utf-8") as file:
+        return file.read()
+
+
+def read_examples(page):
+    """The bytes of each example; the offsets in front of a dump's lines are left out."""
+    found = {}
+    for name, block in EXAMPLE.findall(page):
+        found[name] = bytes.fromhex(re.sub(r"^ +[0-9a-f]{4}  ", "", block, flags=re.MULTILINE).replace("\n", " "))
+    return found
+
+
+class FormatsPageTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.page = read_page()
+        cls.examples = read_examples(cls.page)
+        cls.header = arena.unpack_header(cls.examples["header"])
+
+    def test_no_example_is_left_out_here(self):
+        self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
+                                              "command", "batch", "reply"})
+        self.assertEqual(self.page.count("<!-- example:"), len(self.examples))
+
+    def test_the_header_is_that_of_a_grid_of_one_mebibyte(self):
+        header = self.header
+        self.assertEqual(header.layout.heap_size_bytes, 1 << 20)
+        self.assertEqual(header.secret, (1234567890123456789, 987654321987654321, 2 ** 61 - 1))
+        self.assertEqual((header.epoch, header.coordinator_pid, header.flags), (1, 4242, 0))
+        self.assertEqual(arena.pack_header(header), self.examples["header"])
+
+    def test_the_table_of_the_header_tells_where_its_words_are_and_what_they_hold(self):
+        rows = ROW.findall(self.page)
+        self.assertEqual([int(word) for _, word, _, _ in rows], list(range(5, 20)))
+        for offset, word, name, value in rows:
+            with self.subTest(name):
+                self.assertEqual(int(offset), int(word) * 8)
+                self.assertEqual(struct.unpack_from("<Q", self.examples["header"], int(offset))[0], int(value))
+
+    def test_the_tables_of_words_agree_with_the_code(self):
+        for module, names in ((arena, ("ROOT", "NEWEST", "SLEEPING", "STATE")),
+                              (lane, ("TAIL", "REPLY_HEAD", "WAITING", "HEAD", "REPLY_TAIL", "RESULT", "FAILED_AT"))):
+            for name in names:
+                self.assertRegex(self.page, r"(?m)^\| %d \| %s \|" % (getattr(module, name), name))
+
+    def test_the_generation_word_names_the_first_table(self):
+        word, = struct.unpack("<Q", self.examples["generation"])
+        self.assertEqual(word, arena.pack_generation(1, 12))
+        base, shift = arena.unpack_generation(word, self.header.layout)
+        self.assertEqual((base * 8, 1 << (hashing.HASH_BITS - shift)), (274432, 4096))
+
+    def test_the_hash_of_the_key_is_the_one_that_the_page_says(self):
+        key_hash = hashing.hash_key(KEY, self.header.secret)
+        self.assertIn("hash %016x" % key_hash, self.page)
+        self.assertIn("slot %d" % (key_hash >> hashing.HASH_BITS - 12), self.page)
+
+    def test_the_slot_word_names_the_first_record_of_the_heap(self):
+        word, = struct.unpack("<Q", self.examples["slot"])
+        offset = self.header.layout.heap_offset_bytes
+        self.assertEqual(slots.slot_offset_bytes(word), offset)
+        self.assertEqual(word, slots.pack_slot(hashing.hash_key(KEY, self.header.secret), 1, offset))
+        self.assertIn("%04X %04X %08X" % (word >> 48, word >> 32 & 0xFFFF, word & 0xFFFFFFFF), self.page)
+
+    def test_the_record_holds_the_value_and_the_third_version(self):
+        record = self.examples["record"]
+        stamp, value_length, key_length, value_type, flags = records.HEADER.unpack_from(record)
+        self.assertEqual((stamp >> records.COPIES_BITS, stamp & records.COPIES_MASK, flags), (3, 0, 0))
+        key_end = records.HEADER_SIZE_BYTES + key_length
+        self.assertEqual(record[records.HEADER_SIZE_BYTES:key_end], KEY)
+        self.assertEqual(values.decode(value_type, record[key_end:key_end + value_length]), VALUE)
+        self.assertEqual(record[8:], records.pack_body(KEY, *reversed(values.encode(VALUE))))
+
+    def test_the_checked_body_holds_a_deadline_and_its_checksum(self):
+        body = self.examples["checked body"]
+        self.assertTrue(records.checksum_holds(body))
+        value_type, payload = values.encode(VALUE)
+        self.assertEqual(body, records.pack_body(KEY, payload, value_type, deadline_ms=60000, checked=True))
+
+    def test_every_request_frame_is_whole_and_of_its_operation(self):
+        for name, operation in (("delete", lane.DELETE), ("command", lane.COMMAND), ("batch", lane.BATCH)):
+            frame = self.examples[name]
+            self.assertEqual(frames.frame_end(frame, 0, len(frame)), len(frame), name)
+            self.assertEqual(frames.operation_of(frame, 0), operation, name)
+        parser = resp.Parser()
+        parser.feed(self.examples["command"][records.BODY.size:])
+        self.assertEqual(parser.next(), [b"PING"])
+        self.assertEqual(self.examples["batch"][records.BODY.size:], records.pack_body(b"a", b"1", values.INT))
+
+    def test_the_reply_answers_the_frame_that_ended_at_36(self):
+        reply = self.examples["reply"]
+        position, length = lane.REPLY_HEADER.unpack_from(reply)
+        self.assertEqual((position, length), (36, len(reply) - lane.REPLY_HEADER.size))
+        reader = resp.ReplyReader()
+        reader.feed(reply[lane.REPLY_HEADER.size:])
+        self.assertEqual(reader.next(), "PONG")
+
+
+if __name__ == "__main__":
+    unittest.main()
