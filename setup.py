@@ -15,7 +15,7 @@ def read(name):
 
 setup(
     name="nosqgrid",
-    version=re.search(r'^__version__ = "([^"]+)"', read(os.path.join("nosqgrid", "__init__.py")), re.MULTILINE).group(1),
+    version=re.search(r'^__version__ = "([^"]+)"', read(os.path.join("nosqgrid", "__init__.py")), re.M).group(1),
     description="A shared-memory data grid for the processes of one machine, in vanilla Python",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",

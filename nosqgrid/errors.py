@@ -195,8 +195,9 @@ BY_CODE = _classes_by_code()
 def from_resp(text):
     """The exception for the text of a RESP error reply ("CODE message"); CommandError where the code is nobody's.
 
-    >>> from_resp("OOM the grid is full")
-    GridFullError('the grid is full')
+    >>> error = from_resp("OOM the grid is full")
+    >>> type(error).__name__, str(error)
+    ('GridFullError', 'the grid is full')
     """
     code, _, message = text.partition(" ")
     cls = BY_CODE.get(code)

@@ -45,7 +45,8 @@ def _measure(address, arguments, out):
                 ("set, until visible", lambda: _each(few, lambda key: grid.set(key, value)), len(few)),
                 ("get from the arena", lambda: _each(mixed, grid.get), len(mixed)),
                 ("get from the near cache", lambda: _each(few * 10, cached.get), len(few) * 10),
-                ("get_or_compute, value there", lambda: _each(few, lambda key: grid.get_or_compute(key, int)), len(few)))
+                ("get_or_compute, value there", lambda: _each(few, lambda key: grid.get_or_compute(key, int)),
+                 len(few)))
         for name, function, count in rows:
             seconds = _median_seconds(function)
             out.write("%-30s %8.2f us   %9.0f a second\n" % (name, seconds / count * 1e6, count / seconds))

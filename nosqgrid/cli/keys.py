@@ -36,7 +36,7 @@ def _set_arguments(parser):
     parser.add_argument("-t", "--type", choices=TYPES, default=None,
                         help="how to read VALUE (default: str, and bytes from standard input)")
     parser.add_argument("--ttl", type=float, metavar="SECONDS", help="let the key expire after so many seconds")
-    parser.add_argument("--if-absent", action="store_true", help="only if the key is not there (exit status 1 if it is)")
+    parser.add_argument("--if-absent", action="store_true", help="only if the key is not there (else exit status 1)")
     parser.add_argument("--if-present", action="store_true", help="only if the key is there (exit status 1 if not)")
 
 
@@ -117,11 +117,14 @@ def _scan(arguments, out):
 
 
 COMMANDS = (
-    ("get", "print the value of a key", "Print the value of a key.  Exit status 1 if there is none.", _get_arguments, _get),
+    ("get", "print the value of a key", "Print the value of a key.  Exit status 1 if there is none.", _get_arguments,
+     _get),
     ("set", "store a value", "Store a value: nosqgrid set user:1 Ada; nosqgrid set n 5 -t int; "
      "nosqgrid set conf '{\"a\": 1}' -t json; nosqgrid set blob - < file", _set_arguments, _set),
-    ("del", "delete keys", "Delete keys and print how many were there.  Exit status 1 if none was.", _del_arguments, _del),
-    ("incr", "add to an integer", "Add to an integer, 0 where there is none, and print the sum.", _incr_arguments, _incr),
+    ("del", "delete keys", "Delete keys and print how many were there.  Exit status 1 if none was.", _del_arguments,
+     _del),
+    ("incr", "add to an integer", "Add to an integer, 0 where there is none, and print the sum.", _incr_arguments,
+     _incr),
     ("keys", "list keys, sorted", "List all keys, or those that match a pattern, sorted.", _keys_arguments, _keys),
     ("scan", "walk keys, as they come", "Walk the keys without sorting or collecting them.", _scan_arguments, _scan),
 )

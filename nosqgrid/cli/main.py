@@ -1,7 +1,8 @@
 """The command line: python3 -m nosqgrid COMMAND, or nosqgrid COMMAND where it is installed.
 
-Exit status: 0 done; 1 the answer is no (a key that is not there, a condition that refused); 2 the command line is wrong;
-3 nobody serves the socket, or the coordinator is gone; 4 the grid refused (full, too large, wrong type, no permission).
+Exit status: 0 done; 1 the answer is no (a key that is not there, a condition that refused); 2 the command line is
+wrong; 3 nobody serves the socket, or the coordinator is gone; 4 the grid refused (full, too large, wrong type, no
+permission).
 """
 
 import argparse

@@ -15,8 +15,8 @@ from ..network.listener import Listener
 HELP = "run a coordinator in the foreground"
 DESCRIPTION = """Run a coordinator in the foreground until SIGTERM or SIGINT.
 
-Programs of this user attach with nosqgrid.attach("PATH"), Redis clients with redis-cli -s PATH.  The data live in memory
-as long as the coordinator runs."""
+Programs of this user attach with nosqgrid.attach("PATH"), Redis clients with redis-cli -s PATH.  The data live in
+memory as long as the coordinator runs."""
 
 
 def add_arguments(parser):
@@ -31,8 +31,8 @@ def add_arguments(parser):
     parser.add_argument("--allow-loose-directory", action="store_true",
                         help="put up with a socket in a directory that others can write to, such as /tmp")
     parser.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
-    parser.add_argument("--while-stdin", action="store_true", help="end when standard input does: for programs that start "
-                        "a coordinator for themselves")
+    parser.add_argument("--while-stdin", action="store_true",
+                        help="end when standard input does: for programs that start a coordinator for themselves")
 
 
 def run(arguments, out):

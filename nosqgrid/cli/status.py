@@ -28,6 +28,6 @@ def _ping(arguments, out):
 COMMANDS = (
     ("stats", "the coordinator's numbers", "Print the coordinator's numbers: keys, memory, clients and more.",
      add_output_argument, _stats),
-    ("ping", "is somebody there?", "Ask the coordinator for a sign of life.  Exit status 3 if nobody serves the socket.",
+    ("ping", "is somebody there?", "Ask the coordinator for a sign of life.  Exit status 3 if nobody serves it.",
      _ping_arguments, _ping),
 )

@@ -3,20 +3,21 @@
     post frames and store the tail -> the coordinator is asleep? ring -> look at HEAD for some tens of microseconds
     -> set WAITING, ring, block on the socket until HEAD has passed
 
-Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are the
-names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier ones, so
-a call that was interrupted leaves nothing out of step.  Only replies that come over the socket have no name; an
-interrupt in the middle of such an exchange ends the attachment, and the grid makes another.
+Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are
+the names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier
+ones, so a call that was interrupted leaves nothing out of step.  Only replies that come over the socket have no name;
+an interrupt in the middle of such an exchange ends the attachment, and the grid makes another.
 
 Nothing is shared after fork(): the child closes its copies of the descriptors and attaches anew when it writes.
 """
 
 import os
+import sys
 import threading
 import time
 import weakref
 
-from ..errors import CoordinatorLostError, LaneError
+from ..errors import CoordinatorLostError, LaneError, UsageError
 from ..formats import lane as layout
 from ..formats.arena import FORMAT_VERSION, SLEEPING
 from ..formats.resp import NEED_MORE, ReplyReader, encode_command
@@ -27,7 +28,7 @@ from ..memory.lane import ClientLane
 from ..memory.reader import Reader
 from .link import Link, named_values
 
-SPIN_LOADS = 600  # of HEAD before ringing and blocking: 20-40 us, what a warm coordinator takes for the longest commands
+SPIN_LOADS = 600  # of HEAD before ringing and blocking: 20-40 us, what a warm coordinator takes for a long command
 SPIN_LOADS_RUNG = 2000  # the same after waking the coordinator, 100 us: to sleep and be woken too would double the wait
 _HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
 _attachments = weakref.WeakSet()
@@ -39,7 +40,7 @@ class Attachment(object):
     def __init__(self, address, timeout_s):
         self.address = address
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.lost = False
         self.link = Link(address, timeout_s)
         try:
@@ -72,6 +73,8 @@ class Attachment(object):
 
     def set_frame(self, frame):
         """Post one SET or DELETE frame that fits into the lane, and wait; its result.  The hot path of writing."""
+        if self.lock._is_owned():
+            self._recover()
         with self.lock:
             lane = self.lane
             if lane is None:
@@ -106,8 +109,30 @@ class Attachment(object):
 
         Returns RESULT of the last; raises the first error of any of them.
         """
-        with self.lock:
+        with self._turn():
             return self._frames(*frames)
+
+    def _turn(self):
+        """The lock, for a `with`: one call after the other."""
+        if self.lock._is_owned():
+            self._recover()
+        return self.lock
+
+    def _recover(self):
+        """This thread holds the lock already: its last call was interrupted, or it is in the middle of one.
+
+        An exception out of a signal handler can hit the moment between taking a lock and the block that releases it, in
+        every version of Python; then the lock is given back here.  A handler that makes a call of its own inside
+        another of the same thread would tear that one's frame apart, and is refused.
+        """
+        frame = sys._getframe(2).f_back
+        while frame is not None:
+            if frame.f_code in _CALLS and frame.f_locals.get("self") is self:
+                raise UsageError("a signal handler or finalizer may not write to the grid in the middle of a write of "
+                                 "the same thread; set a flag there, and write later")
+            frame = frame.f_back
+        while self.lock._is_owned():
+            self.lock.release()
 
     def _frames(self, *pieces):
         if self.lane is None:
@@ -125,7 +150,7 @@ class Attachment(object):
         """Run a command and return its reply; an error reply is raised."""
         encoded = encode_command(*command)
         if self.lane is None or len(encoded) + BODY.size > LANE_FRAME_BYTES_MAX:
-            with self.lock:
+            with self._turn():
                 reply = self._over_socket(encoded)
         else:
             reply = self._for_reply(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded)
@@ -136,7 +161,7 @@ class Attachment(object):
     def batch(self, frames):
         """Run frames as one atomic batch; the list of their replies."""
         if self.lane is None or len(frames) + BODY.size > LANE_FRAME_BYTES_MAX:
-            with self.lock:
+            with self._turn():
                 reply = self._over_socket(encode_command(b"NOSQGRID.BATCH", frames))
         else:
             reply = self._for_reply(BODY.pack(len(frames), 0, 0, layout.BATCH) + frames)
@@ -145,7 +170,7 @@ class Attachment(object):
         return reply
 
     def _for_reply(self, frame):
-        with self.lock:
+        with self._turn():
             if self.lane is None:
                 raise self.link.lost(None)
             words, start = self.lane.words, self.lane.words[_TAIL]
@@ -225,7 +250,7 @@ class Attachment(object):
 
     def alive(self):
         """Whether the coordinator is there, by a look at the socket."""
-        with self.lock:
+        with self._turn():
             if not self.lost and self.link.ended():
                 self._lose()
             return not self.lost
@@ -240,15 +265,21 @@ class Attachment(object):
 
     def release(self):
         """end(), and let go of the maps, once no call of another thread is under way."""
-        with self.lock:
+        with self._turn():
             self.end()
             self.lane = self.arena = None
 
     def forget_after_fork(self):
         """In a forked child: this attachment is the parent's."""
         self._lose()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.link.close()
+
+
+# The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.
+_CALLS = frozenset(function.__code__ for function in (
+    Attachment.set_frame, Attachment.frames, Attachment.command, Attachment.batch, Attachment._for_reply,
+    Attachment.alive, Attachment.release))
 
 
 def _decoded(data):

@@ -5,15 +5,16 @@
 
 The near cache is coherent: the words it looks at are the ones whose change publishes a new value, so that no message is
 needed and nothing stale is ever returned.  It keeps two generations of entries; when the young one has grown to half of
-the budget it becomes the old one, and the old one is forgotten.  A hit in the old one moves the entry back.  One miss in
-ADMIT_ONE_IN is remembered: a key that is read again and again gets in soon, a key read once seldom pushes another out.
+the budget it becomes the old one, and the old one is forgotten.  A hit in the old one moves the entry back.  One miss
+in ADMIT_ONE_IN is remembered: a key that is read again and again gets in soon, a key read once seldom pushes another
+out.
 
 What a value decodes to is shared between callers only if it cannot change; of the other types the cache keeps the bytes
 and decodes anew.
 
 It is written for speed: one closure with everything bound, no attribute of anything a read.  The closure belongs to one
-attachment.  `retire` makes it useless at once, for whoever kept a reference to it too, by giving it words that raise; it
-then passes each call on to `fallback`.
+attachment.  `retire` makes it useless at once, for whoever kept a reference to it too, by giving it words that raise;
+it then passes each call on to `fallback`.
 """
 
 import itertools
@@ -127,8 +128,8 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
                 return default
         value = decoders[found.type](found.value)
         if next(admit):
-            remember(key, found.slot, found.word, (found.word & OFFSET_MASK), found.stamp, until, found.value, found.type,
-                     value)
+            remember(key, found.slot, found.word, found.word & OFFSET_MASK, found.stamp, until, found.value,
+                     found.type, value)
         return value
 
     def remember(key, slot, word, stamp_index, stamp, until, payload, value_type, value):

@@ -68,9 +68,9 @@ class Ops(GridMapping):
 class Grid(Ops):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
-    Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after fork()
-    a child reads on at once and gets a session of its own with its first write.  Use it as a context manager, or close()
-    it.  Names and cost of the operations: client/mapping.
+    Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after
+    fork() a child reads on at once and gets a session of its own with its first write.  Use it as a context manager, or
+    close() it.  Names and cost of the operations: client/mapping.
     """
 
     def __init__(self, address=None, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None, reconnect=0.0):

@@ -11,7 +11,8 @@ import socket
 import time
 import weakref
 
-from ..errors import CoordinatorLostError, CoordinatorTimeoutError, NotServedError, PermissionRefusedError, ProtocolError
+from ..errors import (CoordinatorLostError, CoordinatorTimeoutError, NotServedError, PermissionRefusedError,
+                      ProtocolError)
 from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
 from ..network.descriptors import receive_with_fds
 
@@ -93,8 +94,8 @@ class Link(object):
                                     "reads go on from the last state" % (self.address, reason))
 
     def silent(self):
-        return CoordinatorTimeoutError("the coordinator at %s did not answer in time; it is stopped, or busy; whether the "
-                                       "last call took effect is not known" % self.address)
+        return CoordinatorTimeoutError("the coordinator at %s did not answer in time; it is stopped, or busy; whether "
+                                       "the last call took effect is not known" % self.address)
 
     def close(self):
         """Close the socket and descriptors that nobody took."""
@@ -112,8 +113,8 @@ def _connect(address, timeout_s):
     except OSError as error:
         sock.close()
         if error.errno in _REFUSED:
-            raise PermissionRefusedError("no permission to connect to %s: it belongs to another user, who can start the "
-                                         "coordinator with --allow-uid %d" % (address, os.getuid())) from error
+            raise PermissionRefusedError("no permission to connect to %s: it belongs to another user, who can start "
+                                         "the coordinator with --allow-uid %d" % (address, os.getuid())) from error
         if isinstance(error, socket.timeout) or error.errno == errno.EAGAIN:
             raise CoordinatorTimeoutError("the coordinator at %s does not accept connections" % address) from error
         raise NotServedError("nobody serves %s (%s); start a coordinator with: python3 -m nosqgrid serve --socket %s"

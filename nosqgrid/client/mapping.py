@@ -4,8 +4,9 @@ A key is a str or bytes; "k" and b"k" are one key.  A value is what formats/valu
 bytes, datetime, and lists, tuples, dicts and sets of those; it comes back with the type it went in with, as a copy:
 changing a list that came out of the grid changes nothing in it.
 
-Reads (get, [], in, get_many, get_versioned, ttl, exists) touch only shared memory; everything else asks the coordinator.
-A write is visible to every process when the call returns, and so are all earlier ones (each key is linearizable).
+Reads (get, [], in, get_many, get_versioned, ttl, exists) touch only shared memory; everything else asks the
+coordinator.  A write is visible to every process when the call returns, and so are all earlier ones (each key is
+linearizable).
 """
 
 import time
@@ -83,7 +84,7 @@ class GridMapping(MutableMapping):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def get(self, key, default=None):
-        """The value, or `default`.  Lock-free, no system call; about 1 us, a tenth of it when it is in the near cache."""
+        """The value, or `default`.  Lock-free, no system call; about 1 us, a tenth of it from the near cache."""
         self._store.check_open()
         return self._store.read_function(self._prefix + key if isinstance(key, str) else self._raw(key), default)
 
@@ -103,8 +104,8 @@ class GridMapping(MutableMapping):
     def get_many(self, keys):
         """{key: value} of those keys that are there.  Each is read for itself: another process may write in between.
 
-        To see several keys as one state write them in one pipeline together with a version key, and read that key before
-        and after; or keep what belongs together in one value.
+        To see several keys as one state write them in one pipeline together with a version key, and read that key
+        before and after; or keep what belongs together in one value.
         """
         found = {}
         get = self.get
@@ -168,7 +169,8 @@ class GridMapping(MutableMapping):
     def _set_if(self, raw_key, value_type, payload, deadline_ms, if_absent, if_present, if_version):
         if bool(if_absent) + bool(if_present) + (if_version is not None) > 1:
             raise UsageError("if_absent, if_present and if_version exclude each other")
-        if if_version is not None and (isinstance(if_version, bool) or not isinstance(if_version, int) or if_version < 0):
+        if if_version is not None and (isinstance(if_version, bool) or not isinstance(if_version, int)
+                                       or if_version < 0):
             raise UsageError("if_version is a version as get_versioned gives it, not %r" % (if_version,))
         mode = b"NX" if if_absent else b"XX" if if_present else b"VERSION"
         return self._store.command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, mode, if_version or 0)

@@ -1,4 +1,4 @@
-"""The store behind a grid: keeps an attachment, makes another when that one is over, and speaks in raw keys and payloads.
+"""The store behind a grid: keeps an attachment, makes another when that is over, and speaks in raw keys and payloads.
 
 Which call makes a new attachment, and which fails
  1. Reads never do: they go on from the last state of the arena, in a forked child from the parent's map.

@@ -1,4 +1,4 @@
-"""The two clocks.  Everything inside is judged by the monotonic one; the wall clock only translates EXPIREAT and logs."""
+"""The two clocks.  Everything inside is judged by the monotonic one; the wall clock only translates EXPIREAT."""
 
 import time
 

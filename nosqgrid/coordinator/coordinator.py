@@ -5,8 +5,8 @@
 
 While it is awake, clients post into their lanes without a system call; when they find SLEEPING set they ring, one byte
 on their socket.  A client that waits longer than it likes to spin rings in any case before it blocks, and whoever rings
-gets its lane looked at and, when it says WAITING, a byte back: that is why no wake-up can be lost, whatever order stores
-become visible in.
+gets its lane looked at and, when it says WAITING, a byte back: that is why no wake-up can be lost, whatever order
+stores become visible in.
 
 Invariants
  1. Nothing here waits for a client: sockets do not block, output is bounded, a lane is visited for a millisecond.
@@ -63,7 +63,8 @@ class Coordinator(object):
         header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
                                      self.random_bits(62) + 1, os.getpid(), flags)
         self.arena = Arena.create(header, **self._file_options)
-        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms, fence)
+        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
+                                 fence)
         self.keyspace.now_ms = self.started_ms
         self.claims = Claims(self._answer)
         self.commands_ended = 0
@@ -121,8 +122,8 @@ class Coordinator(object):
             try:
                 lane = CoordinatorLane(**self._file_options)
             except OSError as error:
-                raise CommandError("the coordinator cannot make a lane (%s); raise its limit of open files with ulimit -n"
-                                   % error.strerror) from error
+                raise CommandError("the coordinator cannot make a lane (%s); raise its limit of open files with "
+                                   "ulimit -n" % error.strerror) from error
             if session.uid != os.getuid() and not lane.file.size_sealed:
                 lane.close()  # somebody else could shrink it under our map: he has the socket
             else:

@@ -1,1 +1,1 @@
-"""State and its rules: index, heap, keyspace, commands.  No clock, file, socket, thread or process: all are arguments."""
+"""State and its rules: index, heap, keyspace, commands.  No clock, file, socket or thread: all are arguments."""

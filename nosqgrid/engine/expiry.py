@@ -1,8 +1,8 @@
 """Which records expire when: buckets of record offsets by deadline, four bytes an entry.
 
 A deadline falls into bucket `deadline_ms >> BUCKET_BITS`.  An entry is only a hint: the record may have been replaced,
-deleted or moved since (the keyspace adds the new place of a moved one itself), so whoever empties a bucket asks the index
-whether a live record with that deadline still lies there.  Nothing is ever searched or removed inside a bucket.
+deleted or moved since (the keyspace adds the new place of a moved one itself), so whoever empties a bucket asks the
+index whether a live record with that deadline still lies there.  Nothing is ever searched or removed inside a bucket.
 
 Entries of records that are gone pile up where keys are overwritten faster than they expire; once they outnumber the
 records that can expire, `compact` drops them, a bucket at a time.
@@ -64,7 +64,8 @@ class Expiry(object):
         if bucket is None:
             return
         first_ms = number << BUCKET_BITS
-        kept = array("I", sorted({units for units in bucket if is_live(units, first_ms, first_ms + (1 << BUCKET_BITS))}))
+        end_ms = first_ms + (1 << BUCKET_BITS)
+        kept = array("I", sorted({units for units in bucket if is_live(units, first_ms, end_ms)}))
         self.entries += len(kept) - len(bucket)
         self._buckets[number] = kept
 

@@ -5,9 +5,10 @@ is ever freed inside a segment: a record that is replaced or deleted only counts
 SEALED segment whose bytes are all dead is FREE again.  The cleaner (engine/cleaner) makes the others so.
 
 Invariants
- 1. A segment's bytes change only while it is OPEN or LARGE and being written, behind `cursor`: what was published stays.
- 2. When a segment becomes FREE no slot word points into it, and its generation counts up, so that slot words for what is
-    written there next differ from all that pointed there before (modulo 65536, where the stamps still differ).
+ 1. A segment's bytes change only while it is OPEN or LARGE and being written, behind `cursor`: what was published
+    stays.
+ 2. When a segment becomes FREE no slot word points into it, and its generation counts up, so that slot words for what
+    is written there next differ from all that pointed there before (modulo 65536, where the stamps still differ).
  3. For each segment: bytes filled = bytes of live records + dead bytes.
  4. Writers leave the last FREE segment to the cleaner, which needs it to make others free.
 
@@ -69,7 +70,8 @@ class Heap(object):
         return (self.generation[segment] & GENERATION_MASK) << GENERATION_SHIFT
 
     def allocate(self, region, size):
-        """Offset for a record of `size` bytes (a multiple of 8, at most record_size_bytes_max), or None: no segment left.
+        """Offset for a record of `size` bytes (a multiple of 8, at most record_size_bytes_max), or None: no segment is
+        left.
 
         The writers' region leaves the last free segments to the cleaner.
         """

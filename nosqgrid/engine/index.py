@@ -19,8 +19,8 @@ Invariants, on which lock-free readers (memory/reader) rely
     table of ROOT may trust an EMPTY if NEWEST still is what it was together with this ROOT.
  5. The last overflow slot is never taken, so that every probe ends.
 
-The caller owns heap and keys; the index calls back `hash_at(offset)` for the hash of the key of a record.  A kill at any
-line leaves the arena to its readers exactly as invariants 1 to 5 describe it, and nobody will ever write it again.
+The caller owns heap and keys; the index calls back `hash_at(offset)` for the hash of the key of a record.  A kill at
+any line leaves the arena to its readers exactly as invariants 1 to 5 describe it, and nobody will ever write it again.
 """
 
 from ..errors import GridFullError, InvariantError
@@ -315,8 +315,8 @@ class Index(object):
     def scan(self, cursor, count):
         """(next cursor, offsets) of at least `count` records with a hash of `cursor` or more, to the end of a cluster.
 
-        A cursor is a hash: 0 begins, 0 in the answer means the end.  A key that is there from the first call to the last
-        is found exactly once, whatever grows or shrinks between them, because the order is the same at every size.
+        A cursor is a hash: 0 begins, 0 in the answer means the end.  A key that is there from the first call to the
+        last is found exactly once, whatever grows or shrinks between them, because the order is the same at every size.
         """
         found = []
         while True:

@@ -1,9 +1,9 @@
 """The keyspace: what the grid holds, as keys, typed values and deadlines, on top of index and heap.
 
 Every command is made of the primitives here (lookup, store, delete, set_deadline, scan, clear).  Outside a batch each
-takes effect, for lock-free readers too, before it returns.  Between begin() and commit() effects are staged: the records
-are written but no slot word names them; later lookups of the batch see them, nobody else does; commit() publishes them
-one slot word after the other with nothing in between, rollback() forgets them.
+takes effect, for lock-free readers too, before it returns.  Between begin() and commit() effects are staged: the
+records are written but no slot word names them; later lookups of the batch see them, nobody else does; commit()
+publishes them one slot word after the other with nothing in between, rollback() forgets them.
 
 Invariants
  1. A record is whole, stamp included, before a slot word names it; `_fence` stands between the two where the machine
@@ -40,8 +40,8 @@ SMALL_HEAP_SEGMENTS = 64
 class Keyspace(object):
     """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
 
-    `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it usable
-    or raises GridFullError, `wall_ms()` tells the wall clock, `fence()` orders stores on machines that need it.
+    `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
+    usable or raises GridFullError, `wall_ms()` tells the wall clock, `fence()` orders stores on machines that need it.
     `source` is the same memory as `arena`, for reading: a test that watches the stores passes another face of it.
     """
 
@@ -131,8 +131,8 @@ class Keyspace(object):
             raise KeyTooLargeError("a key of %d bytes; the limit is %d: hash long names before using them as keys"
                                    % (key_length, KEY_SIZE_BYTES_MAX))
         if value_length > self.value_size_bytes_max:
-            raise ValueTooLargeError("a value of %d bytes; this grid takes up to %d: split it, or start the coordinator "
-                                     "with more --memory" % (value_length, self.value_size_bytes_max))
+            raise ValueTooLargeError("a value of %d bytes; this grid takes up to %d: split it, or start the "
+                                     "coordinator with more --memory" % (value_length, self.value_size_bytes_max))
 
     def store_body(self, key, body):
         """Set a key to the value in a record body (formats/records) whose sizes were checked; returns the version."""

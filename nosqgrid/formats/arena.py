@@ -91,7 +91,7 @@ def pack_header(header):
 def unpack_header(data):
     """The Header in the first bytes of an arena.
 
-    Raises FormatVersionError for another version, PeerError for anything that is not an arena this code could have made.
+    Raises FormatVersionError for another version, PeerError for anything that this code could not have made.
     """
     if len(data) < CONSTANTS_OFFSET_BYTES + CONSTANTS.size:
         raise PeerError("an arena of %d bytes is shorter than its header" % len(data))

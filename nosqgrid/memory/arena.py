@@ -1,7 +1,7 @@
 """The arena as a file and a map: made once by the coordinator, mapped read-only by everybody else.
 
-The map outlives the coordinator: readers of a dead one keep the last state.  Nothing has a name, so nothing is left when
-the last process that maps it ends.
+The map outlives the coordinator: readers of a dead one keep the last state.  Nothing has a name, so nothing is left
+when the last process that maps it ends.
 """
 
 import os

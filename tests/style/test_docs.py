@@ -9,6 +9,7 @@ import re
 import textwrap
 import unittest
 
+import nosqgrid
 from nosqgrid.client import launcher
 from tests.support.processes import ProcessTestCase
 
@@ -17,7 +18,6 @@ from .test_layers import ROOT, source_files
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NAMED_FILE = re.compile(r"`((?:nosqgrid|tests|bench|docs)/[\w./-]*|setup\.py)`")
 BARE_MODULE = re.compile(r"`(\w+\.py)`")
-DIAGRAM_FILES = (".svg",)
 
 
 def markdown_files():
@@ -65,7 +65,8 @@ class ReferenceTests(unittest.TestCase):
         self.assertGreater(names, 20)
 
     def test_every_module_that_is_named_without_its_folder_exists(self):
-        known = {os.path.basename(name) for folder in ("nosqgrid", "tests", "bench") for name, _ in source_files(folder)}
+        known = {os.path.basename(name) for folder in ("nosqgrid", "tests", "bench")
+                 for name, _ in source_files(folder)}
         missing = ["%s names %s" % (os.path.relpath(path, ROOT), name) for path in markdown_files()
                    for name in BARE_MODULE.findall(text_of(path)) if name not in known | {"setup.py"}]
         self.assertEqual(missing, [])
@@ -99,9 +100,8 @@ class ReadmeTests(ProcessTestCase):
     def run_block(self, source, **names):
         """Run one example of the page, the address in it replaced; what it printed."""
         printed = io.StringIO()
-        code = compile(source.replace("/run/nosq.sock", self.launched.address), "README.md", "ex" + "ec")
         with contextlib.redirect_stdout(printed):
-            getattr(__import__("builtins"), "ex" + "ec")(code, names)
+            exec(compile(source.replace("/run/nosq.sock", self.launched.address), "README.md", "exec"), names)
         self.addCleanup(names["grid"].close)
         return printed.getvalue(), names
 
@@ -113,15 +113,11 @@ class ReadmeTests(ProcessTestCase):
 
     def test_the_list_of_what_can_be_done_runs(self):
         block = next(block for block in self.blocks if "grid.set_many" in block)
-        with launcher_grid(self.launched) as grid:
+        with nosqgrid.attach(self.launched.address) as grid:
             version = grid.set("k", 0)
             _, names = self.run_block(block, grid=grid, value="v", version=version, slow=lambda: "slow")
             self.assertEqual(grid.get_many(["a", "b", "n"]), {"a": 1, "b": 2, "n": 1})
             self.assertEqual((grid["hits"], names["sessions"].name), (1, "session"))
-
-
-def launcher_grid(launched):
-    return importlib.import_module("nosqgrid").attach(launched.address)
 
 
 class DoctestTests(unittest.TestCase):

@@ -7,7 +7,8 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = "nosqgrid"
-LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("network",), ("coordinator",), ("client",), ("cli",))
+LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("network",), ("coordinator",), ("client",),
+          ("cli",))
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = len(LAYERS)  # __init__ and __main__ see everything
 
@@ -20,10 +21,11 @@ CALLS_NOWHERE = frozenset(("ev" + "al", "ex" + "ec", "__import__"))
 
 # Everything of the standard library that the package uses.  A new name here is a decision, not an accident.
 STANDARD = frozenset("""
-    __future__ argparse array ast base64 bisect builtins codecs collections contextlib ctypes datetime decimal enum errno fcntl
-    functools glob hashlib heapq importlib inspect io itertools json keyword math mmap multiprocessing operator os platform
-    pwd queue random re resource secrets select selectors shutil signal socket stat statistics string struct subprocess
-    sys sysconfig tempfile textwrap threading time token tokenize traceback types unicodedata uuid warnings weakref zlib
+    __future__ argparse array ast base64 bisect builtins codecs collections contextlib ctypes datetime decimal
+    enum errno fcntl functools glob hashlib heapq importlib inspect io itertools json keyword math mmap
+    multiprocessing operator os platform pwd queue random re resource secrets select selectors shutil signal
+    socket stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token tokenize
+    traceback types unicodedata uuid warnings weakref zlib
     """.split())
 
 
