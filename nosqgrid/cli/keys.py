@@ -53,13 +53,13 @@ def _parse(text, kind):
         data = sys.stdin.buffer.read()
         if kind in (None, "bytes"):
             return data
-        text = data.decode("utf-8")
-    if kind == "bytes":
+        text = data
+    elif kind == "bytes":
         return text.encode("utf-8", "surrogateescape")
     readers = {None: str, "str": str, "int": int, "float": float, "json": json.loads}
     try:
-        return readers[kind](text)
-    except ValueError as error:
+        return readers[kind](text.decode("utf-8") if isinstance(text, bytes) else text)
+    except (ValueError, RecursionError) as error:  # the latter for JSON that nests some thousand times
         raise UsageError("the value is no %s: %s" % (kind, error)) from error
 
 

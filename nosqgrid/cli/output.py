@@ -43,33 +43,42 @@ def write_value(out, value, output):
     elif output == "table" and not isinstance(value, (dict, list, bool)) and value is not None:
         text = repr(value)
     else:
-        text = json.dumps(jsonable(value), ensure_ascii=False)
-    out.write(_printable(text) + "\n")
+        text = _json(jsonable(value), out)
+    out.write(_printable(text, out) + "\n")
 
 
 def write_rows(out, rows, output):
     """(name, value) rows: aligned, or one JSON object, or name=value lines."""
     rows = list(rows)
     if output == "json":
-        out.write(json.dumps({name: jsonable(value) for name, value in rows}, indent=2, ensure_ascii=False) + "\n")
+        out.write(_json({name: jsonable(value) for name, value in rows}, out, indent=2) + "\n")
         return
     width = max([len(name) for name, _ in rows] or [0])
     for name, value in rows:
         if output == "raw":
             out.write("%s=%s\n" % (name, value))
         else:
-            out.write("%-*s  %s\n" % (width, name, _printable(str(value))))
+            out.write("%-*s  %s\n" % (width, name, _printable(str(value), out)))
 
 
 def write_list(out, items, output):
     """Texts, a line each, as they come; JSON when all are there."""
     if output == "json":
-        out.write(json.dumps([jsonable(item) for item in items], ensure_ascii=False) + "\n")
+        out.write(_json([jsonable(item) for item in items], out) + "\n")
         return
     for item in items:
-        out.write(_printable(item) + "\n")
+        out.write(_printable(item, out) + "\n")
 
 
-def _printable(text):
-    """Without lone surrogates, which no terminal encoding has."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _json(value, out, indent=None):
+    """JSON of what jsonable() made, with JSON's own escapes for what the encoding of `out` may not have."""
+    return _printable(json.dumps(value, indent=indent, ensure_ascii=_encoding(out) != "utf-8"), out)
+
+
+def _printable(text, out):
+    """What the encoding of `out` does not have, and lone surrogates, as escapes."""
+    return text.encode(_encoding(out), "backslashreplace").decode(_encoding(out))
+
+
+def _encoding(out):
+    return (getattr(out, "encoding", None) or "utf-8").lower()

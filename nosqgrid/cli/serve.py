@@ -53,11 +53,11 @@ def run(arguments, out):
     _stop_on_signals(coordinator)
     if arguments.while_stdin:
         _stop_with_stdin(coordinator)
-    if not arguments.quiet:
-        out.write("nosqgrid %d serves %s with %s of memory; end it with Ctrl-C or SIGTERM\n"
-                  % (os.getpid(), path, arguments.memory))
-        out.flush()
     try:
+        if not arguments.quiet:
+            out.write("nosqgrid %d serves %s with %s of memory; end it with Ctrl-C or SIGTERM\n"
+                      % (os.getpid(), path, arguments.memory))
+            out.flush()
         coordinator.run()
     finally:
         signal.set_wakeup_fd(-1)

@@ -21,6 +21,7 @@ import itertools
 import types
 from time import monotonic
 
+from ..errors import KeyTooLargeError
 from ..formats.arena import NEWEST
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
@@ -68,6 +69,8 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             try:
                 raw = key.encode()
             except AttributeError:
+                if type(key) is not bytes:
+                    return read_plainly(key, default)  # a tuple of small ints would pass for bytes below
                 raw = key
             length = len(raw)
             key_hash = (from_bytes(raw, "little") + length * b) * a % p
@@ -111,7 +114,10 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
 
     def read_plainly(key, default):
         nonlocal geometry
-        raw = encode_key(key)
+        try:
+            raw = encode_key(key)
+        except KeyTooLargeError:
+            return default  # nobody can have set it
         try:
             found = reader.read(raw)
         except (Retired, TypeError):

@@ -36,7 +36,10 @@ class Link(object):
     def command(self, *words, timeout_s=None):
         """Send a command and return its reply; an error reply is raised.  timeout_s 0 waits for ever."""
         try:
-            self.send(encode_command(*words), timeout_s)
+            try:
+                self.send(encode_command(*words), timeout_s)
+            except CoordinatorLostError as error:
+                raise self._parting_word(error)
             reply = self.receive(timeout_s)
         except BaseException:
             self.close()
@@ -44,6 +47,14 @@ class Link(object):
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    def _parting_word(self, error):
+        """The error that the coordinator sent before it closed, or else this one: who is refused is told unasked."""
+        try:
+            reply = self.receive()
+        except CoordinatorLostError:
+            return error
+        return reply if isinstance(reply, Exception) else error
 
     def send(self, data, timeout_s=None):
         """Send all of it."""

@@ -181,7 +181,7 @@ class GridMapping(MutableMapping):
     def set_many(self, mapping, ttl=None):
         """Store many values, each visible as soon as it is stored, all when the call returns; not one atomic step.
 
-        A third of the cost of set() a value.  Where one fails (GridFullError) others may have been stored; the first
+        Half the cost of set() a value or less.  Where one fails (GridFullError) others may have been stored; the first
         error is raised.
         """
         pairs = mapping.items() if hasattr(mapping, "items") else mapping

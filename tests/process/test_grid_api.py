@@ -1,4 +1,4 @@
-"""The grid as a program holds it, against a real coordinator: one key at a time, conditions, deadlines, errors, closing."""
+"""The grid as a program holds it, against a real coordinator: single keys, conditions, deadlines, errors, closing."""
 
 import datetime
 import pickle
@@ -238,8 +238,9 @@ class ErrorTests(GridTestCase):
             self.assertEqual(self.grid["x" * size], size)
         large = "x" * (limits.KEY_SIZE_BYTES_MAX + 1)
         for call in (lambda: self.grid.set(large, 1), lambda: self.grid.set_many({large: 1}),
-                     lambda: self.grid.get(large), lambda: self.grid.delete(large)):
+                     lambda: self.grid.delete(large), lambda: self.grid.pop(large)):
             self.assertRaises(errors.KeyTooLargeError, call)
+        self.assertNotIn(large, self.grid)
         self.assertEqual(len(self.grid), 2)
 
     def test_a_closed_grid_refuses_everything(self):

@@ -6,6 +6,8 @@ import importlib
 import io
 import os
 import re
+import subprocess
+import sys
 import textwrap
 import unittest
 
@@ -85,6 +87,19 @@ class ReferenceTests(unittest.TestCase):
     def test_the_licence_is_the_one_that_setup_names(self):
         self.assertIn('license="MIT"', text_of(os.path.join(ROOT, "setup.py")))
         self.assertTrue(text_of(os.path.join(ROOT, "docs", "LICENSE.txt")).startswith("MIT License"))
+
+
+class CommandTests(unittest.TestCase):
+    def test_every_command_of_the_readme_exists(self):
+        text = text_of(os.path.join(ROOT, "README.md"))
+        named = set(re.findall(r"(?m)^    python3 -m nosqgrid (\w+)", text))
+        self.assertTrue({"demo", "serve"} <= named, named)
+        for name in sorted(named):
+            with self.subTest(name):
+                done = subprocess.run([sys.executable, "-m", "nosqgrid", name, "--help"], cwd=ROOT,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("    python3 -m unittest ", text)
 
 
 class ReadmeTests(ProcessTestCase):
