@@ -186,7 +186,8 @@ class FullTests(test_grid_api.GridTestCase):
         self.assertEqual(len(self.grid), len(stored))
         for number in stored:
             self.assertEqual(self.grid["k%d" % number], bytes([number % 256]) * 5000)
-        self.assertRaises(errors.GridFullError, self.grid.set_many, {"m%d" % number: bytes(5000) for number in range(99)})
+        more = {"m%d" % number: bytes(5000) for number in range(99)}
+        self.assertRaises(errors.GridFullError, self.grid.set_many, more)
         self.assertEqual(self.grid.get_or_compute("computed", lambda: bytes(100000)), bytes(100000))
         self.assertNotIn("computed", self.grid)
         self.grid.clear()

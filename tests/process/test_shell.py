@@ -42,7 +42,8 @@ class OddInputTests(ProcessTestCase):
         with nosqgrid.attach(self.launched.address) as grid:
             grid["k\u00e9"] = "h\u00e9"
         for words, shown in ((("get", "k\u00e9"), b"h\\xe9\n"), (("keys",), b"k\\xe9\n"),
-                             (("keys", "-o", "json"), b'["k\\u00e9"]\n'), (("get", "k\u00e9", "-o", "raw"), b"h\xc3\xa9")):
+                             (("keys", "-o", "json"), b'["k\\u00e9"]\n'),
+                             (("get", "k\u00e9", "-o", "raw"), b"h\xc3\xa9")):
             self.assertEqual(self.run_shell(*words, PYTHONIOENCODING="ascii"), (0, shown, b""))
 
     def test_a_reader_that_leaves_early_is_no_reason_for_a_traceback(self):
