@@ -90,7 +90,8 @@ class LifeTest(ServeTestCase):
 
     def test_who_reads_its_first_line_only_disturbs_nobody(self):
         reading, writing = os.pipe()
-        process = subprocess.Popen([sys.executable, "-W", "error", "-m", "nosqgrid", "serve", "--socket", self.path("s"),
+        process = subprocess.Popen([sys.executable, "-W", "error", "-m", "nosqgrid", "serve",
+                                    "--socket", self.path("s"),
                                     "--memory", "4m"], stdout=writing, stderr=subprocess.PIPE, cwd=REPOSITORY)
         os.close(writing)
         self.assertIn(b"serves", os.read(reading, 1000))
@@ -104,7 +105,8 @@ class LifeTest(ServeTestCase):
     def test_a_closed_standard_output_leaves_no_socket_behind(self):
         reading, writing = os.pipe()
         os.close(reading)
-        process = subprocess.Popen([sys.executable, "-W", "error", "-m", "nosqgrid", "serve", "--socket", self.path("s"),
+        process = subprocess.Popen([sys.executable, "-W", "error", "-m", "nosqgrid", "serve",
+                                    "--socket", self.path("s"),
                                     "--memory", "4m"], stdout=writing, stderr=subprocess.PIPE, cwd=REPOSITORY)
         os.close(writing)
         self.assertEqual(process.communicate()[1], b"")
@@ -213,7 +215,8 @@ class ShellTestCase(unittest.TestCase):
 
     def process(self, line):
         """Run a line of /bin/sh in which `nosqgrid` is the command, on this grid; what it writes to standard output."""
-        variables = dict(os.environ, PYTHONPATH=REPOSITORY, NOSQGRID_SOCKET=self.launched.address, PYTHONIOENCODING="utf-8")
+        variables = dict(os.environ, PYTHONPATH=REPOSITORY, NOSQGRID_SOCKET=self.launched.address,
+                         PYTHONIOENCODING="utf-8")
         line = line.replace("nosqgrid", "%s -W error -m nosqgrid" % sys.executable)
         process = subprocess.Popen(line, shell=True, env=variables, cwd=REPOSITORY, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
@@ -239,7 +242,8 @@ class KeysTest(ShellTestCase):
         self.shell("set", "blob", "-", data=data)
         self.assertEqual(self.grid["blob"], data)
         self.assertEqual(self.process("nosqgrid get blob -o raw"), data)
-        self.assertEqual(self.process("nosqgrid get blob -o raw | nosqgrid set copy - && nosqgrid get copy -o raw"), data)
+        line = "nosqgrid get blob -o raw | nosqgrid set copy - && nosqgrid get copy -o raw"
+        self.assertEqual(self.process(line), data)
 
     def test_get_as_json_and_of_a_missing_key(self):
         self.grid["k"] = {"when": (1, 2), "b": b"\xff"}
