@@ -122,8 +122,9 @@ class Attachment(object):
         """This thread holds the lock already: its last call was interrupted, or it is in the middle of one.
 
         An exception out of a signal handler can hit the moment between taking a lock and the block that releases it, in
-        every version of Python; then the lock is given back here.  A handler that makes a call of its own inside
-        another of the same thread would tear that one's frame apart, and is refused.
+        every version of Python; then the lock is given back here, where this thread makes its next call (another thread
+        has to wait for that).  A handler that makes a call of its own inside another of the same thread would tear that
+        one's frame apart, and is refused.
         """
         frame = sys._getframe(2).f_back
         while frame is not None:
@@ -214,7 +215,11 @@ class Attachment(object):
 
     def ring(self):
         """One byte on the socket: look at my lane."""
-        self.link.send(layout.BELL)
+        try:
+            self.link.send(layout.BELL)
+        except CoordinatorLostError:
+            self._lose()
+            raise
 
     def _replies(self, start, target):
         """The reply objects for frames behind `start` up to `target`; what is left from earlier calls is dropped."""
@@ -278,8 +283,8 @@ class Attachment(object):
 
 # The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.
 _CALLS = frozenset(function.__code__ for function in (
-    Attachment.set_frame, Attachment.frames, Attachment.command, Attachment.batch, Attachment._for_reply,
-    Attachment.alive, Attachment.release))
+    Attachment.set_frame, Attachment.frames, Attachment._for_reply, Attachment._over_socket, Attachment.alive,
+    Attachment.release))
 
 
 def _decoded(data):

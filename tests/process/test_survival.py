@@ -331,3 +331,13 @@ class HandlerTest(GridTestCase):
             signal.signal(signal.SIGALRM, previous)
         self.assertGreater(len(refused), 0)
         self.assertEqual(self.grid.incr("sum", 3), 3)
+
+    def test_a_lock_that_an_interrupted_call_left_behind_is_found_by_the_next(self):
+        attachment = self.grid._store.attachment
+        for call in (lambda: self.grid.set("a", 1), lambda: self.grid.incr("n"), self.grid.stats, self.grid.ping,
+                     lambda: self.grid.set_many({"b": 2}), lambda: self.grid.set("large", "x" * 200000),
+                     lambda: self.grid.connected):
+            attachment.lock.acquire()  # what an exception between taking the lock and the block leaves
+            call()
+            self.assertFalse(attachment.lock._is_owned())
+        self.assertEqual(self.grid.get_many(["a", "n", "b"]), {"a": 1, "n": 1, "b": 2})
