@@ -28,8 +28,11 @@ from ..memory.lane import ClientLane
 from ..memory.reader import Reader
 from .link import Link, named_values
 
-SPIN_LOADS = 600  # of HEAD before ringing and blocking: 20-40 us, what a warm coordinator takes for a long command
-SPIN_LOADS_RUNG = 2000  # the same after waking the coordinator, 100 us: to sleep and be woken too would double the wait
+SPIN_LOADS = 150  # of HEAD before giving way: 5-10 us, what a warm coordinator takes on another processor
+YIELDS = 25  # of this processor, to the coordinator if it waits for this one, before ringing and blocking: 25-50 us
+YIELDS_RUNG = 80  # the same after waking the coordinator: to sleep and be woken too would double the wait
+YIELD_S_MAX = 0.0003  # a yield that lasts longer went to somebody who computes: block instead, for a while
+CROWDED_S = 0.1
 _HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
 _attachments = weakref.WeakSet()
 
@@ -56,7 +59,7 @@ class Attachment(object):
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
         alone = _cpu_count() < 2
         self._spin_loads = 0 if alone else SPIN_LOADS
-        self._spin_loads_rung = 0 if alone else SPIN_LOADS_RUNG
+        self._crowded_until = float("inf") if alone or not hasattr(os, "sched_yield") else 0.0
         # Whether set_frame() may be called without looking further.
         self.ready = self.lane is not None and FORK_HOOKED
         _attachments.add(self)
@@ -91,15 +94,15 @@ class Attachment(object):
                 words[_TAIL] = target
             else:
                 lane.post(tail, frame)
-            loads = self._spin_loads
+            yields = YIELDS
             if self.arena.words[SLEEPING]:
                 self.ring()
-                loads = self._spin_loads_rung
-            for _ in range(loads):
+                yields = YIELDS_RUNG
+            for _ in range(self._spin_loads):
                 if words[_HEAD] == target:
                     break
             else:
-                self._block(words, target)
+                self._wait_longer(words, target, yields)
             if words[_FAILED_AT] != target:
                 return words[_RESULT]
             raise self._replies(tail, target)[0]
@@ -190,9 +193,28 @@ class Attachment(object):
         return tail
 
     def _wait(self, words, target):
-        for _ in range(self._spin_loads_rung if self.arena.words[SLEEPING] else self._spin_loads):
+        yields = YIELDS_RUNG if self.arena.words[SLEEPING] else YIELDS
+        for _ in range(self._spin_loads):
             if words[_HEAD] >= target:
                 return
+        self._wait_longer(words, target, yields)
+
+    def _wait_longer(self, words, target, yields):
+        """Give way to the coordinator, which the kernel likes to put where its client runs; then block.
+
+        Where the processor goes to somebody who computes instead, a yield costs a time slice and a wake-up does not:
+        then only block, until things may have changed.
+        """
+        now = time.monotonic()
+        if now > self._crowded_until:
+            for _ in range(yields):
+                os.sched_yield()
+                if words[_HEAD] >= target:
+                    return
+                begun, now = now, time.monotonic()
+                if now - begun > YIELD_S_MAX:
+                    self._crowded_until = now + CROWDED_S
+                    break
         self._block(words, target)
 
     def _block(self, words, target):
