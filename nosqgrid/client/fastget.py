@@ -19,6 +19,7 @@ it then passes each call on to `fallback`.
 
 import itertools
 import types
+from struct import error as StructError
 from time import monotonic
 
 from ..errors import KeyTooLargeError
@@ -107,8 +108,9 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
                     if word != 1:
                         return read_plainly(key, default)
                 slot += 1
-        except (TypeError, UnicodeEncodeError):
-            return read_plainly(key, default)  # an odd key: there it gets an error that says so, or is found
+        except (TypeError, UnicodeEncodeError, IndexError, StructError):
+            # An odd key or a damaged arena: there it gets an error that says so, or is found.
+            return read_plainly(key, default)
         except Retired:
             return fallback(key, default)
 

@@ -206,10 +206,10 @@ class Coordinator(object):
         except Exception:
             self._fault(session)
             return
-        if session.output and not sockets.flush(session):
-            self._end(session)
-        elif session.lane.words[lane_format.WAITING]:
+        if session.lane.words[lane_format.WAITING]:
             self._ring(session)
+        elif session.output:
+            self._after_output(session)
 
     def _ring(self, session):
         """Wake a client that waits for its lane; it looks again, whether or not this is what it waits for."""

@@ -12,7 +12,8 @@ Why that is enough, from what writers keep (engine/index, engine/heap, engine/ke
     changed since this geometry was adopted.  MOVED sends the search to the newer table.
 
 Everything loaded is checked before use, so that an arena full of garbage gives an error, not a crash: offsets and
-lengths against the arena, the number of probes against the area, the number of restarts against RESTARTS_MAX.
+lengths against the arena, the number of probes against the area, the number of restarts against RESTARTS_MAX, and
+against IDLE_RESTARTS_MAX where nothing had changed that could be a reason for one.
 
 A Reader holds nothing that another process could see.  It is the plain form of the hot path in client/fastget.
 """
@@ -28,6 +29,7 @@ from ..limits import VALUE_SIZE_BYTES_MAX
 
 ROOT, NEWEST = arena_format.ROOT, arena_format.NEWEST
 RESTARTS_MAX = 100000
+IDLE_RESTARTS_MAX = 100
 CHECKSUM_TRIES = 100  # a machine that reorders stores shows a whole record after a few loads, or never
 
 Found = namedtuple("Found", "type value deadline_ms stamp slot word")
@@ -68,6 +70,7 @@ class Reader(object):
         """
         key_hash = hash_key(key, self.secret)
         moved = False
+        idle = 0
         for _ in range(RESTARTS_MAX):
             base, shift, newest = self.geometry
             if moved:
@@ -86,6 +89,10 @@ class Reader(object):
                 root = self.root
                 self.adopt()
                 moved = moved and self.root == root  # MOVED was said by the table that was ROOT then
+            else:
+                idle += 1
+                if idle > IDLE_RESTARTS_MAX:
+                    break
         raise PeerError("the arena changes faster than it can be read, or is damaged")
 
     def _probe(self, key, key_hash, slot):

@@ -5,10 +5,12 @@ import os
 import signal
 import threading
 import time
+import unittest.mock
 from concurrent.futures import ProcessPoolExecutor
 
 import nosqgrid
 from nosqgrid.client import launcher
+from nosqgrid.client.attachment import Attachment
 from tests.support.processes import ProcessTestCase, descriptors, wait_until
 
 ROUNDS = int(os.environ.get("NOSQGRID_TEST_ROUNDS", "20"))
@@ -208,7 +210,8 @@ class CoordinatorDeathTest(GridTestCase):
 class SharingTest(GridTestCase):
     armed = False
 
-    def test_a_forked_child_reads_at_once_and_has_a_session_of_its_own(self):
+    def forked_child_says(self):
+        """What a forked child read, wrote and read again, and how many sessions it saw: b"1 c 2" if all is well."""
         self.grid["a"] = 1
         reading, writing = os.pipe()
         pid = os.fork()
@@ -221,11 +224,23 @@ class SharingTest(GridTestCase):
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        self.assertEqual(os.read(reading, 100), b"1 c 2")
+        said = os.read(reading, 100)
         os.close(reading)
         os.close(writing)
+        return said
+
+    def test_a_forked_child_reads_at_once_and_has_a_session_of_its_own(self):
+        self.assertEqual(self.forked_child_says(), b"1 c 2")
         self.assertEqual(self.grid["from child"], "c")
         self.assertEqual(self.grid.incr("a"), 2)
+
+    def test_the_seeded_bug_of_a_forgotten_fork_check_is_caught(self):
+        def forgotten(attachment):
+            return None
+
+        with unittest.mock.patch.object(Attachment, "forget_after_fork", forgotten):
+            with unittest.mock.patch.object(Attachment, "usable", lambda attachment: True):
+                self.assertNotEqual(self.forked_child_says(), b"1 c 2")
 
     def test_every_start_method_pool_and_executor(self):
         for method in ("fork", "spawn", "forkserver"):
