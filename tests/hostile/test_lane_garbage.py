@@ -1,5 +1,6 @@
 """A client may write anything into its lane: it gets results, errors or the end of its session, nobody else notices."""
 
+import contextlib
 import random
 import time
 import unittest
@@ -330,7 +331,8 @@ class ScribblerTest(ProcessTestCase):
         try:
             attachment = bad._store.attachment
             scribble(attachment)
-            attachment.ring()
+            with contextlib.suppress(nosqgrid.CoordinatorLostError):  # it may be let go before it rings
+                attachment.ring()
             wait_until(lambda: attachment.link.ended(), 10, "the scribbler's session to end")
         finally:
             bad.close()
