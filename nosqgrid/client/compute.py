@@ -36,6 +36,10 @@ def get_or_compute(mapping, key, function, ttl, timeout):
         while True:
             granted = _claim(link, raw_key, timeout)
             value = mapping.get(key, _MISSING)
+            if value is _MISSING and not store.attachment.alive():
+                # The claim was made on the next coordinator, and what was read is the last state of the one before.
+                store.live()
+                value = mapping.get(key, _MISSING)
             if value is not _MISSING:
                 return value
             if granted == FILLED:

@@ -93,6 +93,24 @@ class ProcessTests(ComputeTestCase):
         self.assertEqual((self.grid["k"], self.grid["computations"]), ("second", 2))
 
 
+class NextCoordinatorTests(ComputeTestCase):
+    def test_a_grid_that_read_the_last_state_of_a_dead_coordinator_computes_on_the_next_one(self):
+        self.grid["before"] = 1
+        self.launched.process.kill()
+        self.launched.process.wait()
+        self.assertEqual(self.grid["before"], 1)
+        with launcher.start(socket_path=self.launched.address, memory="16m") as second:
+            with nosqgrid.attach(second.address) as other:
+                other["there"] = "its value"
+                self.assertEqual(self.in_threads(lambda: self.grid.get_or_compute("there", lambda: "mine"), 1),
+                                 ["its value"])
+                self.assertNotIn("before", self.grid)
+                calls = []
+                for _ in range(3):
+                    self.assertEqual(self.grid.get_or_compute("new", lambda: calls.append(1) or "computed"), "computed")
+                self.assertEqual((calls, other["new"]), ([1], "computed"))
+
+
 class ThreadTests(ComputeTestCase):
     def test_threads_that_share_a_grid_compute_once_and_do_not_deadlock(self):
         calls = []
