@@ -144,7 +144,7 @@ def named_values(reply, what):
     """A map reply, whichever protocol it came by, as a dict of str to str or int."""
     checked_reply(reply, list, what)
     pairs = reply if isinstance(reply, Map) else zip(reply[::2], reply[1::2])
-    return {_text(name): _text(value) for name, value in pairs}
+    return {checked_reply(_text(name), str, what): _text(value) for name, value in pairs}
 
 
 def _text(value):

@@ -263,7 +263,8 @@ class Coordinator(object):
         if mask & selectors.EVENT_WRITE and not sockets.flush(session):
             self._end(session)
             return
-        if mask & selectors.EVENT_READ:
+        # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
+        if mask & selectors.EVENT_READ and session not in self._pending:
             bells = session.parser.bells
             if not sockets.receive(session):
                 self._end(session)

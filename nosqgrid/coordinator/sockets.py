@@ -14,10 +14,11 @@ from .session import DEFERRED
 
 RECEIVE_BYTES = 64 * 1024
 COMMANDS_A_TURN = 1000  # of one client before the others are looked at
+WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it still waits for
 
 
 def receive(session):
-    """Read what came; false when the connection has ended."""
+    """Read what came; false when the connection has ended, or has to: too much was sent behind a deferred command."""
     try:
         data = session.sock.recv(RECEIVE_BYTES)
     except (BlockingIOError, InterruptedError):
@@ -27,7 +28,7 @@ def receive(session):
     if not data:
         return False
     session.parser.feed(data)
-    return True
+    return not session.waiting or session.parser.pending_size_bytes <= WAITING_BYTES_MAX
 
 
 def run_commands(session):
@@ -38,6 +39,8 @@ def run_commands(session):
     for _ in range(COMMANDS_A_TURN):
         if session.waiting or session.closing:
             return False
+        if session.output_bytes > OUTPUT_BUFFER_BYTES_MAX:
+            return True  # what is there is sent first, or else flush() ends the session
         try:
             words = session.parser.next()
         except ProtocolError as error:

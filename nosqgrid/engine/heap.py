@@ -85,9 +85,11 @@ class Heap(object):
         return offset
 
     def _open(self, region):
-        segment = heapq.heappop(self.free)
-        if not self._reserve_segments(segment, 1):
+        segment = self._take_free()
+        if segment is not None and region is self.writer and not self._one_more():
             heapq.heappush(self.free, segment)
+            segment = None
+        if segment is None:
             return False
         self.close(region)
         self.state[segment] = OPEN
@@ -98,6 +100,29 @@ class Heap(object):
         if region is self.writer:
             self.opened += 1
         return True
+
+    def _take_free(self):
+        """Take the lowest FREE segment; where the system gives no memory for it, the lowest that has some; or None."""
+        if self._reserve_segments(self.free[0], 1):
+            return heapq.heappop(self.free)
+        given = [segment for segment in self.free if self._has_memory(segment)]
+        if not given:
+            return None
+        segment = min(given)
+        self.free.remove(segment)
+        heapq.heapify(self.free)
+        return segment
+
+    def _one_more(self):
+        """Whether there is memory for a FREE segment: what writers leave to the cleaner must be of use to it."""
+        return self._reserve_segments(self.free[0], 1) or any(map(self._has_memory, self.free))
+
+    def _has_memory(self, segment):
+        return segment // self._step_segments in self._steps_reserved
+
+    def usable(self):
+        """How many FREE segments can be had: without those for which the system lately had no memory."""
+        return len(self.free) if self.reserve_error is None else sum(map(self._has_memory, self.free))
 
     def _reserve_segments(self, first, count):
         """Ask the system for the memory of these segments, a step at a time; false when it has none to give."""
@@ -112,6 +137,7 @@ class Heap(object):
                 self.reserve_error = error
                 return False
             self._steps_reserved.add(step)
+            self.reserve_error = None
         return True
 
     def close(self, region):

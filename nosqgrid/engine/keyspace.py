@@ -327,7 +327,7 @@ class Keyspace(object):
         heap, cleaner = self.heap, self.cleaner
         while self.reclaim_expired():
             continue
-        if len(heap.free) >= free_wanted:
+        if heap.usable() >= free_wanted:
             return True
         dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
         enough = heap.segment_size_bytes
@@ -336,10 +336,10 @@ class Keyspace(object):
         if dead < enough:
             return False
         cleaned_last = cleaner.segments_cleaned + heap.count
-        while len(heap.free) < free_wanted and cleaner.segments_cleaned < cleaned_last:
+        while heap.usable() < free_wanted and cleaner.segments_cleaned < cleaned_last:
             if not cleaner.step(1 << 20):
                 break
-        return len(heap.free) >= free_wanted
+        return heap.usable() >= free_wanted
 
     # -- work beside the commands -------------------------------------------------------------------------------------
 

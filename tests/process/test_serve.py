@@ -17,6 +17,7 @@ import nosqgrid
 from nosqgrid import limits
 from nosqgrid.cli.main import main
 from nosqgrid.client import launcher
+from nosqgrid.client.link import Link
 from tests.support.processes import REPOSITORY, ProcessTestCase, wait_until
 
 
@@ -60,10 +61,18 @@ class LifeTest(ServeTestCase):
 
     def test_quiet_says_nothing_and_the_end_of_standard_input_ends_it_where_that_is_asked_for(self):
         child = self.serve("--quiet", "--while-stdin")
-        wait_until(lambda: os.path.exists(self.path("s")))
+        wait_until(self.accepts)
         with nosqgrid.attach(self.path("s")) as grid:
             self.assertTrue(grid.ping())
         self.assertEqual(child.finish(), "")
+
+    def accepts(self):
+        """Whether somebody listens: the socket file is there a moment before."""
+        try:
+            Link(self.path("s"), 5.0).close()
+        except nosqgrid.NotServedError:
+            return False
+        return True
 
     def test_the_end_of_standard_input_is_nothing_to_it_otherwise(self):
         child = self.served(stdin=subprocess.DEVNULL)
