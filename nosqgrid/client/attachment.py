@@ -5,8 +5,9 @@
 
 Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are
 the names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier
-ones, so a call that was interrupted leaves nothing out of step.  Only replies that come over the socket have no name;
-an interrupt in the middle of such an exchange ends the attachment, and the grid makes another.
+ones, so a call that was interrupted leaves nothing out of step.  Only replies that come over the socket have no name:
+whoever is about to touch one says so first (`_midway`), and where a call finds that said by one that never came to its
+end, it ends the attachment, and the grid makes another.
 
 Nothing is shared after fork(): the child closes its copies of the descriptors and attaches anew when it writes.
 """
@@ -33,8 +34,13 @@ YIELDS = 25  # of this processor, to the coordinator if it waits for this one, b
 YIELDS_RUNG = 80  # the same after waking the coordinator: to sleep and be woken too would double the wait
 YIELD_S_MAX = 0.0003  # a yield that lasts longer went to somebody who computes: block instead, for a while
 CROWDED_S = 0.1
+EXIT_S = 1.0  # how long the end of the program waits for a call of a daemon thread
 _HEAD, _TAIL, _RESULT, _FAILED_AT = layout.HEAD, layout.TAIL, layout.RESULT, layout.FAILED_AT
 _attachments = weakref.WeakSet()
+
+
+class Unsent(CoordinatorLostError):
+    """A call before this one was interrupted where the attachment cannot go on; nothing of this one was sent."""
 
 
 class Attachment(object):
@@ -45,23 +51,24 @@ class Attachment(object):
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.lost = False
+        self._midway = False  # the socket may owe a reply, or part of one may be read, that nobody waits for
         self.link = Link(address, timeout_s)
         try:
             fds = self._handshake()
             self.arena = Arena.attach(fds[0])
             self.lane = ClientLane(fds[1]) if len(fds) > 1 else None
+            self.link.close_fds()
         except BaseException:
             self.link.close()
             raise
-        for fd in fds:
-            os.close(fd)
-        self.link.fds = []
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
         alone = _cpu_count() < 2
         self._spin_loads = 0 if alone else SPIN_LOADS
         self._crowded_until = float("inf") if alone or not hasattr(os, "sched_yield") else 0.0
         # Whether set_frame() may be called without looking further.
         self.ready = self.lane is not None and FORK_HOOKED
+        # At exit finalizers run latest first: daemon threads come to a stand here before the link is closed under them.
+        weakref.finalize(self, self.lock.acquire, timeout=EXIT_S)
         _attachments.add(self)
 
     def _handshake(self):
@@ -79,41 +86,45 @@ class Attachment(object):
         if self.lock._is_owned():
             self._recover()
         with self.lock:
-            lane = self.lane
-            if lane is None:
-                raise self.link.lost(None)
-            words = lane.words
-            tail = words[_TAIL]
-            if words[_HEAD] != tail:  # an interrupted call left something
-                return self._frames(frame)
-            target = tail + len(frame)
-            start = tail % LANE_REQUEST_BYTES
-            if start + len(frame) <= LANE_REQUEST_BYTES:  # lane.post(), written out: a tenth of the whole call
-                start += layout.REQUEST_OFFSET_BYTES
-                lane.map[start:start + len(frame)] = frame
-                words[_TAIL] = target
-            else:
-                lane.post(tail, frame)
-            yields = YIELDS
-            if self.arena.words[SLEEPING]:
-                self.ring()
-                yields = YIELDS_RUNG
-            for _ in range(self._spin_loads):
-                if words[_HEAD] == target:
-                    break
-            else:
-                self._wait_longer(words, target, yields)
-            if words[_FAILED_AT] != target:
-                return words[_RESULT]
-            raise self._replies(tail, target)[0]
+            # In one call: an interrupt at the jump of a loop written here would leave the lock taken (CPython 3.13).
+            return self._set_frame(frame)
+
+    def _set_frame(self, frame):
+        lane = self.lane
+        if lane is None:
+            raise self.link.lost(None)
+        words = lane.words
+        tail = words[_TAIL]
+        if words[_HEAD] != tail:  # an interrupted call left something
+            return self._frames((frame,))
+        target = tail + len(frame)
+        start = tail % LANE_REQUEST_BYTES
+        if start + len(frame) <= LANE_REQUEST_BYTES:  # lane.post(), written out: a tenth of the whole call
+            start += layout.REQUEST_OFFSET_BYTES
+            lane.map[start:start + len(frame)] = frame
+            words[_TAIL] = target
+        else:
+            lane.post(tail, frame)
+        yields = YIELDS
+        if self.arena.words[SLEEPING]:
+            self.ring()
+            yields = YIELDS_RUNG
+        for _ in range(self._spin_loads):
+            if words[_HEAD] == target:
+                break
+        else:
+            self._wait_longer(words, target, yields)
+        if words[_FAILED_AT] != target:
+            return words[_RESULT]
+        raise self._replies(tail, target)[0]
 
     def frames(self, frames):
-        """Post whole frames, at most LANE_FRAME_BYTES_MAX together or a list of such pieces, and wait for the last.
+        """Post whole frames, in pieces of at most LANE_FRAME_BYTES_MAX, and wait for the last.
 
         Returns RESULT of the last; raises the first error of any of them.
         """
         with self._turn():
-            return self._frames(*frames)
+            return self._frames(frames)
 
     def _turn(self):
         """The lock, for a `with`: one call after the other."""
@@ -138,7 +149,7 @@ class Attachment(object):
         while self.lock._is_owned():
             self.lock.release()
 
-    def _frames(self, *pieces):
+    def _frames(self, pieces):
         if self.lane is None:
             raise self.link.lost(None)
         words, start = self.lane.words, self.lane.words[_TAIL]
@@ -177,10 +188,16 @@ class Attachment(object):
         with self._turn():
             if self.lane is None:
                 raise self.link.lost(None)
+            self._check_in_step()
             words, start = self.lane.words, self.lane.words[_TAIL]
             target = self._post(start, frame)
             self._wait(words, target)
             return self._replies(start, target)[-1]
+
+    def _check_in_step(self):
+        if self._midway:
+            self.end()
+            raise Unsent("an earlier call on %s was interrupted; this one was not sent" % self.address)
 
     def _post(self, tail, frame):
         lane = self.lane
@@ -224,7 +241,10 @@ class Attachment(object):
         try:
             self.ring()
             while words[_HEAD] < target:
-                self.link.receive_some(deadline)
+                if not self.link.took_bells(deadline):
+                    self._midway = True  # the reply to a call that was interrupted is in the way
+                    self.link.receive_some(deadline)
+                    self._midway = False
                 if self.lost:
                     raise self.link.lost(None)
         except CoordinatorLostError:
@@ -244,15 +264,23 @@ class Attachment(object):
             raise
 
     def _replies(self, start, target):
-        """The reply objects for frames behind `start` up to `target`; what is left from earlier calls is dropped."""
-        found = []
-        for position, data in self.lane.take_replies():
-            reply = self._socket_reply() if data is None else _decoded(data)
-            if start < position <= target:
-                found.append(reply)
+        found = self._taken_replies(start, target)
         if not found:
             raise LaneError("no reply came for a request")
         return found
+
+    def _taken_replies(self, start, target):
+        """The reply objects for frames behind `start` up to `target`; what is left from earlier calls is dropped."""
+        found = []
+        for position, data in self.lane.take_replies(self._beware):
+            reply = self._socket_reply() if data is None else _decoded(data)
+            if start < position <= target:
+                found.append(reply)
+        self._midway = False
+        return found
+
+    def _beware(self):
+        self._midway = True
 
     def _socket_reply(self):
         try:
@@ -262,12 +290,26 @@ class Attachment(object):
             raise
 
     def _over_socket(self, encoded):
+        self._check_in_step()
+        self._settle()
+        self._midway = True
         try:
             self.link.send(encoded)
-            return self.link.receive()
+            reply = self.link.receive()
         except BaseException:
             self.end()
             raise
+        self._midway = False
+        return reply
+
+    def _settle(self):
+        """Let what interrupted calls left in the lane be done, and take its replies: it came before what follows."""
+        if self.lane is not None:
+            words = self.lane.words
+            if words[_HEAD] != words[_TAIL]:
+                self._wait(words, words[_TAIL])
+            if words[layout.REPLY_HEAD] != words[layout.REPLY_TAIL]:
+                self._taken_replies(0, 0)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

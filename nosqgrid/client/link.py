@@ -13,10 +13,12 @@ import weakref
 
 from ..errors import (CoordinatorLostError, CoordinatorTimeoutError, NotServedError, PermissionRefusedError,
                       ProtocolError)
+from ..formats.lane import BELL
 from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
 from ..network.descriptors import receive_with_fds
 
 RECEIVE_BYTES = 256 * 1024
+PEEK_BYTES = 256
 _REFUSED = (errno.EACCES, errno.EPERM)
 
 
@@ -79,6 +81,8 @@ class Link(object):
         """Wait for bytes, until `deadline` (monotonic seconds, None: for ever), and feed them to the replies."""
         try:
             self.sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
+            # The waiting is done here: an interrupt right behind it would lose descriptors that had been received.
+            self.sock.recv(1, socket.MSG_PEEK)
             data, fds = receive_with_fds(self.sock, RECEIVE_BYTES)
         except socket.timeout:
             raise self.silent() from None
@@ -89,11 +93,38 @@ class Link(object):
             raise self.lost(None)
         self.replies.feed(data)
 
+    def took_bells(self, deadline):
+        """Wait for bytes as receive_some does, but take only bells; false where a reply comes first, which stays there.
+
+        An interrupt at any line loses nothing but bells.
+        """
+        try:
+            self.sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            data, bells = self._take_bells()
+        except socket.timeout:
+            raise self.silent() from None
+        except OSError as error:
+            raise self.lost(error) from error
+        if not data:
+            raise self.lost(None)
+        return bool(bells)
+
+    def _take_bells(self):
+        """(what came next, how many bells it begins with); the bells are taken."""
+        data = self.sock.recv(PEEK_BYTES, socket.MSG_PEEK)
+        bells = len(data) - len(data.lstrip(BELL))
+        if bells:
+            self.sock.recv(bells)
+        return data, bells
+
     def ended(self):
         """Whether the other end is known to be gone, without waiting."""
         try:
             self.sock.settimeout(0)
-            return not self.sock.recv(1, socket.MSG_PEEK)
+            while True:
+                data, bells = self._take_bells()  # one that came late would hide the end behind it
+                if not bells:
+                    return not data
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
@@ -111,9 +142,12 @@ class Link(object):
     def close(self):
         """Close the socket and descriptors that nobody took."""
         self._close_at_end()
-        for fd in self.fds:
-            os.close(fd)
-        self.fds = []
+        self.close_fds()
+
+    def close_fds(self):
+        """Close the descriptors that came; an interrupt may leave one of them open, but none is closed twice."""
+        while self.fds:
+            os.close(self.fds.pop())
 
 
 def _connect(address, timeout_s):

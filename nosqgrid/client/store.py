@@ -12,7 +12,7 @@ import threading
 import time
 
 from ..errors import ClosedError, CoordinatorLostError, NotServedError
-from .attachment import FORK_HOOKED, Attachment
+from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
@@ -86,6 +86,8 @@ class Store(object):
         attachment = self.live()
         try:
             return getattr(attachment, name)(*arguments)
+        except Unsent:
+            attachment.end()
         except CoordinatorLostError:
             attachment.end()
             if not again or not self.reconnect_s:

@@ -88,23 +88,28 @@ class ClientLane(object):
         self.words[layout.TAIL] = tail
         return tail
 
-    def take_replies(self):
-        """[(position, data)] of all that is in the reply ring, data None for a reply that comes over the socket."""
+    def take_replies(self, beware=None):
+        """[(position, data)] of all that is in the reply ring, data None for a reply that comes over the socket.
+
+        If there is one of those, beware() is called before they are taken: from then on the socket owes a reply.
+        """
         words, head = self.words, self.words[layout.REPLY_HEAD]
         count = words[layout.REPLY_TAIL] - head
         if not 0 <= count <= LANE_REPLY_BYTES:
             raise LaneError("the reply tail of a lane stands %d bytes before its head" % count)
         data = ring.copy_out(self.map, layout.REPLY_OFFSET_BYTES, LANE_REPLY_BYTES, head, count)
-        words[layout.REPLY_HEAD] = head + count
         replies, at = [], 0
         while at < count:
             position, length = layout.REPLY_HEADER.unpack_from(data, at)
             at += layout.REPLY_HEADER.size
             if length == layout.ON_SOCKET:
                 replies.append((position, None))
+                if beware is not None:
+                    beware()
                 continue
             if length > count - at:
                 raise LaneError("a reply of %d bytes in a ring that holds %d" % (length, count - at))
             replies.append((position, data[at:at + length]))
             at += length
+        words[layout.REPLY_HEAD] = head + count
         return replies
