@@ -140,7 +140,7 @@ class Index(object):
             table.used += 1
         self.words[slot] = word
         self.live += 1
-        if table.used >= table.grow_at:
+        if self.new is not None or table.used >= table.grow_at:
             self.grow_some()
 
     def check_room(self, slot, table):

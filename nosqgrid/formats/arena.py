@@ -57,7 +57,7 @@ class Layout(object):
         self.segment_count = memory_bytes // self.segment_size_bytes
         self.heap_size_bytes = self.segment_count * self.segment_size_bytes
         slots = INDEX_SLOTS_INITIAL
-        while slots * 32 < self.heap_size_bytes:  # enough for records of 24 bytes, the smallest, at a load of 0.75
+        while slots * 32 < self.heap_size_bytes:  # at a load of 0.9 enough for records of 36 bytes on average
             slots *= 2
         self.slots_max = slots
         area = (slots + INDEX_OVERFLOW_SLOTS) * WORD_SIZE_BYTES
