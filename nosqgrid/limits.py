@@ -30,14 +30,12 @@ RESERVE_STEP_BYTES = 4 * MIB  # how much memory is asked of the system at a time
 INDEX_SLOTS_INITIAL = 4096
 INDEX_OVERFLOW_SLOTS = 1024  # behind the last home position, so that probing never wraps around
 INDEX_LOAD_MAX = 0.6  # used slots (live and tombstone) over slots, at which the index is rebuilt
-CLEAN_SLICE_US = 1000  # of cleaning, index growth or expiry between two looks at the clients
 
 # -- lanes and sockets ---------------------------------------------------------------------------------------------
 LANE_REQUEST_BYTES = 256 * KIB
 LANE_REPLY_BYTES = 64 * KIB
 LANE_FRAME_BYTES_MAX = 80 * KIB  # a larger command travels over the socket; the coordinator takes 96 KiB at a time
 SPIN_US_COORDINATOR = 60  # of polling after the last work, before sleeping
-SPIN_US_CLIENT = 40  # of polling for a reply, before ringing and blocking
 CALL_TIMEOUT_S = 30.0  # how long a call waits for a coordinator that lives but does not answer
 SOCKET_PATH_BYTES_MAX = 100  # sun_path has 108 on Linux and 104 elsewhere
 CLIENTS_MAX = 10000

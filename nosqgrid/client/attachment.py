@@ -242,9 +242,10 @@ class Attachment(object):
             self.ring()
             while words[_HEAD] < target:
                 if not self.link.took_bells(deadline):
-                    self._midway = True  # the reply to a call that was interrupted is in the way
+                    # The reply to a call that was interrupted is in the way; whether it is owed is not changed by that.
+                    midway, self._midway = self._midway, True
                     self.link.receive_some(deadline)
-                    self._midway = False
+                    self._midway = midway
                 if self.lost:
                     raise self.link.lost(None)
         except CoordinatorLostError:
@@ -271,12 +272,12 @@ class Attachment(object):
 
     def _taken_replies(self, start, target):
         """The reply objects for frames behind `start` up to `target`; what is left from earlier calls is dropped."""
-        found = []
+        found, midway = [], self._midway  # what an interrupted call left owing is not paid by replies to others
         for position, data in self.lane.take_replies(self._beware):
             reply = self._socket_reply() if data is None else _decoded(data)
             if start < position <= target:
                 found.append(reply)
-        self._midway = False
+        self._midway = midway
         return found
 
     def _beware(self):

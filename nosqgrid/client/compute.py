@@ -8,6 +8,7 @@ and the one who waits longest computes instead, within milliseconds.
 import functools
 import hashlib
 import threading
+import time
 
 from ..engine.claims import FILLED
 from ..errors import ComputationCycleError, CoordinatorTimeoutError, GridFullError, ValueTooLargeError
@@ -16,7 +17,8 @@ from .link import Link
 from .mapping import deadline_ms_of, encode_checked
 
 _MISSING = object()
-_WAIT_FOR_EVER_S = 0
+_WAIT_FOR_EVER_S = 0  # as Link.command takes it
+_WAIT_S_MIN = 0.05  # what a timeout of nothing waits all the same: the answer of a coordinator that has one
 _computing = threading.local()
 
 
@@ -31,10 +33,11 @@ def get_or_compute(mapping, key, function, ttl, timeout):
     if (store.address, raw_key) in mine:
         raise ComputationCycleError("computing %r asks for %r itself" % (key, key))
     store.live()
+    deadline = None if timeout is None else time.monotonic() + timeout
     link = Link(store.address, store.timeout_s)
     try:
         while True:
-            granted = _claim(link, raw_key, timeout)
+            granted = _claim(link, key, raw_key, deadline)
             value = mapping.get(key, _MISSING)
             if value is _MISSING and not store.attachment.alive():
                 # The claim was made on the next coordinator, and what was read is the last state of the one before.
@@ -59,11 +62,13 @@ def get_or_compute(mapping, key, function, ttl, timeout):
         link.close()  # gives back a claim that was not filled
 
 
-def _claim(link, raw_key, timeout):
+def _claim(link, key, raw_key, deadline):
+    """GRANTED or FILLED; CoordinatorTimeoutError when neither comes by `deadline` (None: waits for ever)."""
+    wait_s = _WAIT_FOR_EVER_S if deadline is None else max(deadline - time.monotonic(), _WAIT_S_MIN)
     try:
-        return link.command(b"NOSQGRID.CLAIM", raw_key, timeout_s=_WAIT_FOR_EVER_S if timeout is None else timeout)
+        return link.command(b"NOSQGRID.CLAIM", raw_key, timeout_s=wait_s)
     except CoordinatorTimeoutError:
-        raise CoordinatorTimeoutError("nobody finished computing %r within %s s" % (raw_key, timeout)) from None
+        raise CoordinatorTimeoutError("nobody finished computing %r in the time given" % (key,)) from None
 
 
 def cached(mapping, ttl=None, name=None, key=None):

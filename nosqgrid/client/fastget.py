@@ -25,7 +25,7 @@ from time import monotonic
 from ..errors import KeyTooLargeError
 from ..formats.arena import NEWEST
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
-from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
+from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT, TOMBSTONE
 from ..formats.values import DECODERS, IMMUTABLE, encode_key
 from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 
@@ -105,7 +105,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
                 if word < FIRST_REAL:
                     if word == EMPTY and words[NEWEST] == newest:
                         return default
-                    if word != 1:
+                    if word != TOMBSTONE:
                         return read_plainly(key, default)
                 slot += 1
         except (TypeError, UnicodeEncodeError, IndexError, StructError):
@@ -153,8 +153,9 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
 
     def remember_entry(key, entry):
         nonlocal young, old, spent, near_get, old_get
+        replaced = young.get(key)
         young[key] = entry
-        spent += entry[-1]
+        spent += entry[-1] - (replaced[-1] if replaced else 0)
         if spent > budget:
             # Another thread may be between these lines too; whatever it sees is a dict of valid entries.
             old, young, spent = young, {}, 0

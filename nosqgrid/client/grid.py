@@ -97,8 +97,12 @@ class Grid(Ops):
 
     @property
     def connected(self):
-        """Whether the coordinator that this process is attached to lives: a look at the socket, some 2 us."""
-        return not self._store.closed and self._store.attachment.alive()
+        """Whether the coordinator that this process is attached to lives: a look at the socket, some 2 us.
+
+        Where it does not, reads go on from its last state until a call that needs a coordinator (ping() is the least)
+        attaches to the one that serves by then.
+        """
+        return self._store.connected()
 
     def __len__(self):
         return self._store.command(b"DBSIZE")

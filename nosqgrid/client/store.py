@@ -8,10 +8,11 @@ Which call makes a new attachment, and which fails
     delete, expire), else it raises too.
 """
 
+import os
 import threading
 import time
 
-from ..errors import ClosedError, CoordinatorLostError, NotServedError
+from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, NotServedError
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
 
@@ -30,20 +31,20 @@ class Store(object):
         self._publish_get = publish_get
         self._owner = owner
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._retire = None
-        self._forked = 0
         self.attachment = None
         self._attach()
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner)
-        previous, self.attachment = self.attachment, attachment
+        previous, retire_previous = self.attachment, self._retire
+        self.attachment, self._retire = attachment, retire
         self._publish_get(get)
         if previous is not None:
-            self._retire()
+            retire_previous()
             previous.end()
-        self._retire = retire
 
     def _get_again(self, key, default):
         """What a read function of an attachment that is over calls."""
@@ -63,6 +64,8 @@ class Store(object):
             return attachment
         if self.closed:
             raise ClosedError("this grid was closed; attach again")
+        if self._pid != os.getpid():
+            self.after_fork()  # where no hook has done it (3.6)
         with self._lock:
             if not self.attachment.usable():
                 if not FORK_HOOKED:
@@ -123,6 +126,19 @@ class Store(object):
     def after_fork(self):
         """In a forked child: the locks may have been held by threads that do not exist here."""
         self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def connected(self):
+        """Whether the coordinator of this attachment lives; a forked child that has none of its own yet makes one."""
+        attachment = self.attachment
+        if self.closed:
+            return False
+        if attachment.pid != os.getpid():
+            try:
+                attachment = self.live()
+            except CoordinatorError:
+                return False
+        return attachment.alive()
 
     def close(self):
         """End the attachment; reads raise ClosedError from now on."""

@@ -40,7 +40,7 @@ from .session import Session
 SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
 CROWDED_S = 0.00003  # a turn without work that lasts longer than this was not alone on its processor
 IDLE_LOOKS = 20  # at the lanes, 2 to 4 us with one of them
-TICK_S = 0.1  # the longest sleep while something is due by the clock
+SLEEP_S_MAX = 3600.0  # a selector takes no more than some weeks
 SWEEP_S = 1.0  # how often commands that do not get finished are looked for
 RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 
@@ -219,15 +219,21 @@ class Coordinator(object):
     def _sleep(self, words):
         words[arena_format.SLEEPING] = 1
         if not self._serve_lanes() and not self._pending:
-            timeout = TICK_S if self.keyspace.expiring or not self._accepting else SWEEP_S if self._partial() else None
-            self._serve_sockets(timeout, words)
+            self._serve_sockets(self._sleep_s(), words)
         words[arena_format.SLEEPING] = 0
 
-    def _partial(self):
-        return any(session.partial_since for session in self._sessions.values())
+    def _sleep_s(self):
+        """For how many seconds nothing has to be done by the clock."""
+        wait_s = SLEEP_S_MAX if self._accepting else RETRY_ACCEPT_S
+        due_ms = self.keyspace.expiry.next_deadline_ms()
+        if due_ms is not None:
+            wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
+        if any(session.partial_since for session in self._sessions.values()):
+            wait_s = min(wait_s, SWEEP_S)
+        return wait_s
 
     def _serve_sockets(self, timeout, words=None):
-        """Whatever the selector has, waiting up to `timeout` seconds (None: for ever); whether there was anything."""
+        """Whatever the selector has, waiting up to `timeout` seconds; whether there was anything."""
         events = self._selector.select(timeout)
         if words is not None:
             words[arena_format.SLEEPING] = 0

@@ -1,5 +1,6 @@
 """Another user of the machine: refused, unless allowed by name; then he reads, and writes only if that was said too."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -31,24 +32,29 @@ except nosqgrid.NosqgridError as error:
 
 
 @unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "only root can become somebody else")
-class OtherUserTests(ProcessTestCase):
-    def said_by_other(self, *options):
-        """What another user gets from a coordinator with these options, line by line."""
+class OtherUserCase(ProcessTestCase):
+    @contextlib.contextmanager
+    def met(self, program, *options):
+        """(grid, child): our grid with a coordinator of these options, and another user's program that meets it."""
         directory = tempfile.mkdtemp()
         os.chmod(directory, 0o755)
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         with launcher.start(os.path.join(directory, "s"), memory="4m", extra_args=options) as launched:
             with nosqgrid.attach(launched.address) as grid:
-                grid["a"] = 1
-                child = self.spawn(PROGRAM, launched.address, str(OTHER))
-                lines, line = [], child.read_line()
-                while True:
-                    lines.append(line)
-                    if not line.startswith("read"):
-                        break
-                    line = child.read_line()
-                child.finish()
-                return lines, grid.get("b")
+                grid["a"] = b"1"
+                yield grid, self.spawn(program, launched.address, str(OTHER))
+
+
+class OtherUserTests(OtherUserCase):
+    def said_by_other(self, *options):
+        """What another user gets from a coordinator with these options, line by line."""
+        with self.met(PROGRAM, *options) as (grid, child):
+            lines, line = [], child.read_line()
+            while line.startswith("read"):
+                lines.append(line)
+                line = child.read_line()
+            child.finish()
+            return lines + [line], grid.get("b")
 
     def test_nobody_else_is_let_in(self):
         self.assertEqual(self.said_by_other(), (["PermissionRefusedError"], None))
@@ -57,13 +63,13 @@ class OtherUserTests(ProcessTestCase):
         self.assertEqual(self.said_by_other("--allow-uid", str(OTHER + 1)), (["PermissionRefusedError"], None))
 
     def test_who_is_allowed_by_uid_reads_and_does_not_write(self):
-        self.assertEqual(self.said_by_other("--allow-uid", str(OTHER)), (["read 1", "PermissionRefusedError"], None))
+        self.assertEqual(self.said_by_other("--allow-uid", str(OTHER)), (["read b'1'", "PermissionRefusedError"], None))
 
     def test_who_is_allowed_by_gid_reads_and_does_not_write(self):
-        self.assertEqual(self.said_by_other("--allow-gid", str(OTHER)), (["read 1", "PermissionRefusedError"], None))
+        self.assertEqual(self.said_by_other("--allow-gid", str(OTHER)), (["read b'1'", "PermissionRefusedError"], None))
 
     def test_writing_has_to_be_allowed_as_well(self):
-        self.assertEqual(self.said_by_other("--allow-uid", str(OTHER), "--allow-write"), (["read 1", "wrote"], 2))
+        self.assertEqual(self.said_by_other("--allow-uid", str(OTHER), "--allow-write"), (["read b'1'", "wrote"], 2))
 
 
 class RefusalTests(ProcessTestCase):

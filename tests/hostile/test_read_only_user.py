@@ -1,15 +1,9 @@
 """What another user who may only read gets from a real coordinator: the arena read-only for ever, and no lane."""
 
 import os
-import shutil
-import tempfile
 import unittest
 
-import nosqgrid
-from nosqgrid.client import launcher
-from tests.support.processes import ProcessTestCase
-
-OTHER = 12345  # nobody's uid and gid
+from tests.hostile.test_other_users import OTHER, OtherUserCase
 
 PROGRAM = """
 import mmap, os, sys
@@ -50,22 +44,15 @@ link.close()
 """
 
 
-@unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "only root can become somebody else")
 @unittest.skipUnless(os.path.isdir("/proc/self/fd"), "needs /proc")
-class ReadOnlyUserTest(ProcessTestCase):
+class ReadOnlyUserTest(OtherUserCase):
     def told(self, *options):
         """What the program prints under a coordinator with these options, and what the grid holds afterwards."""
-        directory = tempfile.mkdtemp()
-        os.chmod(directory, 0o755)
-        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
-        with launcher.start(os.path.join(directory, "s"), memory="4m", extra_args=options) as launched:
-            with nosqgrid.attach(launched.address) as grid:
-                grid["a"] = b"1"
-                child = self.spawn(PROGRAM, launched.address, str(OTHER))
-                lines = [child.read_line() for _ in range(13)]
-                child.finish()
-                grid["b"] = b"served"
-                return lines, grid.get("a")
+        with self.met(PROGRAM, *options) as (grid, child):
+            lines = [child.read_line() for _ in range(13)]
+            child.finish()
+            grid["b"] = b"served"
+            return lines, grid.get("a")
 
     def test_who_may_read_can_do_nothing_else(self):
         lines, left = self.told("--allow-uid", str(OTHER))

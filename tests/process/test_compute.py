@@ -164,6 +164,8 @@ class ThreadTests(ComputeTestCase):
             self.assertTrue(begun.wait(TIMEOUT_S))
             started = time.monotonic()
             self.assertRaises(errors.CoordinatorTimeoutError, self.grid.get_or_compute, "k", int, timeout=0.1)
+            for nothing in (0, -1):
+                self.assertRaises(errors.CoordinatorTimeoutError, self.grid.get_or_compute, "k", int, timeout=nothing)
             self.assertLess(time.monotonic() - started, 5)
             self.assertNotIn("k", self.grid)
         finally:

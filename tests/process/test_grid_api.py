@@ -124,6 +124,13 @@ class MappingTests(GridTestCase):
         with pickle.loads(pickle.dumps(self.grid)) as again:
             self.assertEqual(again["k"], 1)
 
+    def test_a_ttl_of_many_years_lets_the_coordinator_sleep(self):
+        for ttl in (40 * 86400, 10 ** 9, 10 ** 11):
+            self.grid.set("k", 1, ttl=ttl)
+            time.sleep(0.02)  # until it sleeps, for no longer than a selector can be asked for
+            self.assertTrue(self.grid.ping())
+        self.assertGreater(self.grid.ttl("k"), 10 ** 10)
+
     def test_stats_ping_and_connected_tell_about_the_coordinator(self):
         self.grid["k"] = 1
         stats = self.grid.stats()

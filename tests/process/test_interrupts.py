@@ -12,7 +12,9 @@ from unittest import mock
 
 from nosqgrid.client.attachment import Attachment
 from nosqgrid.client.link import Link
+from nosqgrid.errors import CommandError
 from nosqgrid.formats import lane
+from nosqgrid.formats.records import pack_body
 from nosqgrid.memory.lane import ClientLane
 from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
@@ -83,6 +85,14 @@ class InStepTest(GridTestCase):
                 self.assertRaises(Interrupted, self.grid.set, "other", large("lost"))
                 self.check()
         self.attached(1)
+
+
+    def test_an_error_in_between_does_not_make_the_reply_that_is_owed_forgotten(self):
+        self.grid["k"] = large("old")
+        self.interrupted(Attachment, "_socket_reply", False)  # taken out of the lane, and left on the socket
+        with self.assertRaises(CommandError):  # a deadline that cannot be: the error comes through the lane
+            self.grid._store.attachment.set_frame(pack_body(b"n", b"", 0, 1 << 63))
+        self.check()
 
 
 class BellsTest(GridTestCase):

@@ -234,6 +234,26 @@ class SharingTest(GridTestCase):
         self.assertEqual(self.grid["from child"], "c")
         self.assertEqual(self.grid.incr("a"), 2)
 
+    def test_a_forked_child_that_has_not_written_knows_whether_the_coordinator_lives(self):
+        def said():
+            reading, writing = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.write(writing, b"yes" if self.grid.connected else b"no")
+                finally:
+                    os._exit(0)
+            os.waitpid(pid, 0)
+            answer = os.read(reading, 10)
+            os.close(reading)
+            os.close(writing)
+            return answer
+
+        self.assertEqual(said(), b"yes")
+        os.kill(self.launched.pid, signal.SIGKILL)
+        self.launched.process.wait(10)
+        self.assertEqual(said(), b"no")
+
     def test_the_seeded_bug_of_a_forgotten_fork_check_is_caught(self):
         def forgotten(attachment):
             return None
