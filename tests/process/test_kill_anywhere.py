@@ -1,7 +1,8 @@
 """A client that is killed at each line of a write, and of a read: nothing to repair, and the value is old or new.
 
 A child attaches, traces itself and sends itself SIGKILL at the n-th line of the package that it executes in one call;
-n runs from 1 until the call comes through.
+n runs from 1 until the call comes through.  Another client writes all the time, so that the coordinator is awake and
+takes whatever stands in a lane before it hears of the death.
 """
 
 import os
@@ -17,6 +18,13 @@ from tests.support.processes import wait_until
 
 TRACED = frozenset(module.__file__ for module in (attachment, fastget, mapping, lane, ring))
 LINES_MAX = 400
+BUSY = """
+import sys, nosqgrid
+grid = nosqgrid.attach(sys.argv[1])
+print("ready", flush=True)
+while True:
+    grid.set("busy", 1)
+"""
 OLD, NEW = "old" * 30, "new" * 40
 
 
@@ -37,6 +45,16 @@ def die_at_line(number):
 
 
 class KillAnywhereTest(GridTestCase):
+    def setUp(self):
+        super().setUp()
+        self.busy = self.spawn(BUSY, self.launched.address)
+        self.busy.read_line()
+
+    def tearDown(self):
+        self.busy.kill()
+        self.busy.wait()
+        super().tearDown()
+
     def killed_at_each_line(self, call):
         """How many lines the call has; after each kill the grid is looked at."""
         for number in range(1, LINES_MAX):
@@ -53,14 +71,14 @@ class KillAnywhereTest(GridTestCase):
                 finally:
                     os._exit(status)
             _, status = os.waitpid(pid, 0)
-            self.attached(1)
+            self.attached(2)
             if os.WIFEXITED(status):
                 self.assertEqual(os.WEXITSTATUS(status), 0)
                 return number
             self.assertEqual(os.WTERMSIG(status), signal.SIGKILL)
             self.assertIn(self.grid["k"], (OLD, NEW))
             self.assertEqual(self.grid.incr("alive"), number)
-            self.assertEqual(set(self.grid), {"k", "alive"})
+            self.assertEqual(set(self.grid), {"k", "alive", "busy"})
         raise AssertionError("the call has more than %d lines" % LINES_MAX)
 
     def test_set(self):
@@ -88,7 +106,7 @@ class KillAnywhereTest(GridTestCase):
                 finally:
                     os._exit(0)
             _, status = os.waitpid(pid, 0)
-            wait_until(lambda: self.grid.stats()["clients"] == 1)
+            wait_until(lambda: self.grid.stats()["clients"] == 2)
             self.assertEqual(self.grid["k"], self.grid["k2"])
             if os.WIFEXITED(status):
                 break
