@@ -18,7 +18,7 @@ from tests.support.linearizability import assert_linearizable, assert_versions
 from tests.support.processes import ProcessTestCase
 
 KEYS = 16
-SECONDS = float(os.environ.get("NOSQGRID_TEST_SECONDS", "2"))
+SECONDS = float(os.environ.get("NOSQGRID_TEST_SECONDS", "1"))
 VALUE_BYTES = (10, 100, 1000, 5000, 20000)
 
 
