@@ -10,12 +10,14 @@
 Public names stand here; where they come from may change.
 """
 
-from .client.grid import Grid, attach
+from .client.grid import CheckpointInfo, Grid, attach, open
 from .errors import (BatchError, ClosedError, ComputationCycleError, CoordinatorLostError, CoordinatorTimeoutError,
-                     GridFullError, KeyTooLargeError, NosqgridError, NotServedError, PermissionRefusedError, UsageError,
-                     UnsupportedTypeError, ValueTooLargeError)
+                     CorruptFileError, DiskError, GridFullError, KeyTooLargeError, NosqgridError, NotServedError,
+                     PermissionRefusedError, StartError, StorageError, UsageError, UnsupportedTypeError,
+                     ValueTooLargeError)
 
 __version__ = "0.1.0"
-__all__ = ["Grid", "attach", "BatchError", "ClosedError", "ComputationCycleError", "CoordinatorLostError",
-           "CoordinatorTimeoutError", "GridFullError", "KeyTooLargeError", "NosqgridError", "NotServedError",
-           "PermissionRefusedError", "UsageError", "UnsupportedTypeError", "ValueTooLargeError"]
+__all__ = ["CheckpointInfo", "Grid", "attach", "open", "BatchError", "ClosedError", "ComputationCycleError",
+           "CoordinatorLostError", "CoordinatorTimeoutError", "CorruptFileError", "DiskError", "GridFullError",
+           "KeyTooLargeError", "NosqgridError", "NotServedError", "PermissionRefusedError", "StartError",
+           "StorageError", "UsageError", "UnsupportedTypeError", "ValueTooLargeError"]

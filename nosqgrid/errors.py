@@ -3,6 +3,7 @@
     NosqgridError
       CallerError         the call was wrong; nothing was changed
       CoordinatorError    the coordinator is gone, full, silent, or could not start
+      StorageError        the disk, or a file on it
       PeerError           the other end of a socket or lane broke the protocol
       InvariantError      nosqgrid itself is wrong: please report it
 
@@ -136,6 +137,40 @@ class AlreadyServedError(StartError):
     """Another coordinator serves this socket."""
 
     code = "ALREADYSERVED"
+
+
+# -- the disk erred ---------------------------------------------------------------------------------------------------
+
+
+class StorageError(NosqgridError):
+    """A durable file or directory cannot be used."""
+
+    code = "STORAGE"
+
+
+class DiskError(StorageError, OSError):
+    """The system refused a file operation.  A write that raises it was not applied; after a failed sync it may be there
+    again after a restart, and the message says so.
+
+    `full` tells that there was no room, which may pass; `errno` is the system's number for the reason.
+    """
+
+    code = "DISK"
+    full = False
+
+
+class CorruptFileError(StorageError):
+    """A file holds something that was never written to it, or lacks what is known to have been.
+
+    `path` and `offset` tell where.
+    """
+
+    code = "CORRUPTFILE"
+
+    def __init__(self, message, path=None, offset=None):
+        super().__init__(message)
+        self.path = path
+        self.offset = offset
 
 
 # -- the peer erred ---------------------------------------------------------------------------------------------------

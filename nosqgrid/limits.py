@@ -53,6 +53,17 @@ OUTPUT_BUFFER_BYTES_MAX = 128 * MIB  # waiting for a client that does not read; 
 PARTIAL_COMMAND_TIMEOUT_S = 30.0  # a command begun must be whole by then
 BATCH_COMMANDS_MAX = 1000 * 1000
 
+# -- files ---------------------------------------------------------------------------------------------------------
+LOG_ENTRY_BYTES_MAX = 1 * GIB - 1  # of the effects of one batch
+LOG_SEGMENT_BYTES = 64 * MIB  # after which the log goes on in a new file
+CHECKPOINT_BLOCK_BYTES = 1 * MIB  # of records before a block is closed; one record may be longer
+CHECKPOINT_BLOCK_BYTES_MAX = 2 * GIB - 1
+CHECKPOINT_LOG_SIZE_BYTES_DEFAULT = 64 * MIB  # of log, or the size of the last checkpoint if that is more
+CHECKPOINT_EVERY_S_DEFAULT = 3600.0  # with a log; without one it is all there is:
+CHECKPOINT_EVERY_S_WITHOUT_LOG = 300.0
+SYNC_EVERY_S = 1.0  # durability everysec
+DISK_RETRY_S = 1.0  # between attempts to get over a failed sync
+
 # -- clients -------------------------------------------------------------------------------------------------------
 NEAR_CACHE_BYTES_DEFAULT = 16 * MIB
 NEAR_CACHE_ENTRY_OVERHEAD_BYTES = 350  # measured: tuple, ints, dict slot and key beside the value
@@ -85,4 +96,6 @@ _require(LANE_FRAME_BYTES_MAX * 2 <= LANE_REQUEST_BYTES, "two frames fit into a 
 _require(KEY_SIZE_BYTES_MAX < LANE_FRAME_BYTES_MAX // 2, "a key fits into a frame")
 _require(RESP_ARGUMENT_BYTES_MAX <= QUERY_BUFFER_BYTES_MAX, "a value fits into the query buffer")
 _require(VALUE_SIZE_BYTES_MAX <= OUTPUT_BUFFER_BYTES_MAX, "a value fits into the output buffer")
+_require(LOG_ENTRY_BYTES_MAX > QUERY_BUFFER_BYTES_MAX + 2 * VALUE_SIZE_BYTES_MAX, "a batch fits into a log entry")
+_require(CHECKPOINT_BLOCK_BYTES_MAX > LOG_ENTRY_BYTES_MAX, "a log entry fits into a block")
 _require(INDEX_LOAD_MAX < 0.75, "linear probing stays short")

@@ -6,17 +6,31 @@ import sys
 import threading
 
 from ..client.grid import size_bytes
+from ..coordinator import durability
 from ..coordinator.coordinator import Coordinator, log_to_stderr
 from ..errors import GridFullError, StartError, UsageError
-from ..limits import MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB
+from ..limits import (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT,
+                      MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB)
 from ..network import addresses
 from ..network.listener import Listener
+from ..storage.journal import REFUSE, SERVE
+from ..storage.wal import LEVELS, NONE
+from . import daemon
 
-HELP = "run a coordinator in the foreground"
-DESCRIPTION = """Run a coordinator in the foreground until SIGTERM or SIGINT.
+HELP = "run a coordinator"
+DESCRIPTION = """Run a coordinator, in the foreground unless --daemon is said, until SIGTERM or SIGINT.
 
-Programs of this user attach with nosqgrid.attach("PATH"), Redis clients with redis-cli -s PATH.  The data live in
-memory as long as the coordinator runs."""
+Programs of this user attach with nosqgrid.attach("PATH"), Redis clients with redis-cli -s PATH.
+
+Without --dir the data live in memory as long as the coordinator runs.  With it they are on disk: every write in a log,
+everything now and then in a checkpoint, and the next start brings them back.  What a power cut can take:
+
+  --durability none       everything since the last checkpoint; and so can a kill
+               os         what the system had not written yet; a kill takes nothing
+               everysec   about the last second; a kill takes nothing (the default with --dir)
+               always     nothing that was answered or read by anybody
+
+SIGUSR2 makes a checkpoint, SIGTERM and SIGINT make one and end; a second one ends without."""
 
 
 def add_arguments(parser):
@@ -30,6 +44,25 @@ def add_arguments(parser):
     parser.add_argument("--allow-write", action="store_true", help="let those users write too")
     parser.add_argument("--allow-loose-directory", action="store_true",
                         help="put up with a socket in a directory that others can write to, such as /tmp")
+    parser.add_argument("--dir", metavar="DIR", help="keep the data in this directory; it is made if it is not there")
+    parser.add_argument("--durability", choices=LEVELS, help="what is safe when a write returns: see above")
+    parser.add_argument("--on-disk-error", choices=(REFUSE, SERVE), default=REFUSE,
+                        help="what becomes of writes that cannot be logged: refuse them, or serve them from memory "
+                        "alone until the disk works again (default: %(default)s)")
+    parser.add_argument("--checkpoint-every", type=float, metavar="SECONDS",
+                        help="at the latest when anything has changed; 0 turns it off (default: %d, %d without a log)"
+                        % (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG))
+    parser.add_argument("--checkpoint-log-size", metavar="SIZE",
+                        help="make a checkpoint when the log is larger than this and than the last checkpoint; 0 turns "
+                        "it off (default: %dm)" % (CHECKPOINT_LOG_SIZE_BYTES_DEFAULT // MIB))
+    parser.add_argument("--linger", type=float, metavar="SECONDS", default=None,
+                        help="end so long after the last client has left: for programs that start a coordinator for "
+                        "themselves and others")
+    parser.add_argument("--daemon", action="store_true",
+                        help="go to the background once everything is back and served; messages go to "
+                        "coordinator.log in the directory, or beside the socket")
+    parser.add_argument("--wait", type=float, metavar="SECONDS", default=0.0,
+                        help="for another coordinator to leave the directory (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="say nothing unless something is wrong")
     parser.add_argument("--while-stdin", action="store_true",
                         help="end when standard input does: for programs that start a coordinator for themselves")
@@ -41,30 +74,86 @@ def run(arguments, out):
     if not MEMORY_BYTES_MIN <= memory_bytes <= MEMORY_BYTES_MAX:
         raise UsageError("--memory %s: it must be from %dm to %dg" % (arguments.memory, MEMORY_BYTES_MIN // MIB,
                                                                      MEMORY_BYTES_MAX >> 30))
+    storage = _storage(arguments)
     _check_platform()
     path = addresses.resolve(arguments.socket)
+    if arguments.daemon:
+        return daemon.run(lambda ready: _serve(arguments, memory_bytes, storage, path, out, ready), log_path(arguments))
+    return _serve(arguments, memory_bytes, storage, path, out, None)
+
+
+def log_path(arguments):
+    """Where a daemon's messages go: into its directory, or beside its socket."""
+    if arguments.dir is not None:
+        return os.path.join(os.path.abspath(arguments.dir), "coordinator.log")
+    return addresses.resolve(arguments.socket) + ".log"
+
+
+def _serve(arguments, memory_bytes, storage, path, out, ready):
     listener = Listener(path, arguments.allow_loose_directory,
                         others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
-        coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr)
+        coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr, storage=storage,
+                                  linger_s=arguments.linger)
     except (GridFullError, OSError) as error:
         listener.close()
         raise StartError("cannot have the memory: %s" % error) from error
     _stop_on_signals(coordinator)
+    _bring_back(coordinator)
     if arguments.while_stdin:
         _stop_with_stdin(coordinator)
     try:
         if not arguments.quiet:
-            out.write("nosqgrid %d serves %s with %s of memory; end it with Ctrl-C or SIGTERM\n"
-                      % (os.getpid(), path, arguments.memory))
-            out.flush()
+            _introduce(coordinator, path, arguments, out)
+        if ready is not None:
+            ready()
         coordinator.run()
     finally:
-        signal.set_wakeup_fd(-1)
-        coordinator.close()
+        _end(coordinator)
     if not arguments.quiet:
         out.write("nosqgrid %d has ended\n" % os.getpid())
     return 0
+
+
+def _bring_back(coordinator):
+    try:
+        coordinator.open()
+    except BaseException:
+        coordinator.abandon()
+        raise
+
+
+def _end(coordinator):
+    try:
+        coordinator.close()
+    except Hurry:
+        coordinator.log("ended in a hurry, without a last checkpoint; the next start reads the log instead")
+    finally:
+        signal.set_wakeup_fd(-1)
+
+
+def _storage(arguments):
+    """durability.options() for what was asked for."""
+    if arguments.dir is None and arguments.durability not in (None, NONE):
+        raise UsageError("--durability %s needs a directory to keep the log in: give one with --dir"
+                         % arguments.durability)
+    if arguments.checkpoint_every is not None and not 0 <= arguments.checkpoint_every < 1e9:
+        raise UsageError("--checkpoint-every %g: a number of seconds" % arguments.checkpoint_every)
+    log_bytes = arguments.checkpoint_log_size
+    return durability.options(arguments.dir, arguments.durability, arguments.on_disk_error, arguments.checkpoint_every,
+                              None if log_bytes is None else size_bytes(log_bytes), arguments.wait)
+
+
+def _introduce(coordinator, path, arguments, out):
+    report = coordinator.durability.report
+    if report is not None:
+        out.write("%s: %d keys in %.1f s, %d from the checkpoint, then %d log entries%s\n" % (
+            coordinator.durability.directory, coordinator.keyspace.key_count, coordinator.durability.recovery_s,
+            report.keys, report.entries, "; the log had a torn end" if report.torn else ""))
+    out.write("nosqgrid %d serves %s with %s of memory%s; end it with Ctrl-C or SIGTERM\n" % (
+        os.getpid(), path, arguments.memory,
+        "" if report is None else ", durability %s" % coordinator.durability.options.level))
+    out.flush()
 
 
 def access_for(arguments):
@@ -85,9 +174,21 @@ def _check_platform():
         raise StartError("nosqgrid needs a little-endian 64-bit machine: slot words are 8 bytes, stored in one piece")
 
 
+class Hurry(BaseException):
+    """The second signal: end without the last checkpoint."""
+
+
 def _stop_on_signals(coordinator):
     def stop(number, frame):
+        if coordinator.closing:
+            raise Hurry()
         coordinator.stop()
+
+    def checkpoint(number, frame):
+        coordinator.durability.checkpoint_wanted = True
+        coordinator.wake()
+
+    signal.signal(signal.SIGUSR2, checkpoint)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -333,6 +333,16 @@ class Attachment(object):
         self._lose()
         self.link.close()
 
+    def leave(self, wait_s):
+        """Say good-bye; where the coordinator ends with this client, wait until it has, up to `wait_s` seconds."""
+        with self._turn():
+            reply = self._over_socket(encode_command(b"NOSQGRID.LEAVE"))
+            if reply == 1:
+                self._midway = True
+                deadline = time.monotonic() + wait_s
+                while not self.lost:
+                    self.link.receive_some(deadline)  # raises CoordinatorLostError at the end
+
     def release(self):
         """end(), and let go of the maps, once no call of another thread is under way."""
         with self._turn():
@@ -349,7 +359,7 @@ class Attachment(object):
 # The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.
 _CALLS = frozenset(function.__code__ for function in (
     Attachment.set_frame, Attachment.frames, Attachment._for_reply, Attachment._over_socket, Attachment.alive,
-    Attachment.release))
+    Attachment.leave, Attachment.release))
 
 
 def _decoded(data):

@@ -3,16 +3,20 @@
 import os
 import re
 import weakref
+from collections import namedtuple
 
 from ..errors import UsageError
 from ..formats.values import encode_key
 from ..limits import CALL_TIMEOUT_S, GIB, KIB, MIB, NEAR_CACHE_BYTES_DEFAULT
 from ..network import addresses
 from . import attachment, compute
+from .embedded import Starter
 from .link import named_values
 from .mapping import GridMapping
 from .pipeline import Pipeline
 from .store import Store
+
+CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
 
 _UNITS = {"": 1, "k": KIB, "m": MIB, "g": GIB}
 _grids = weakref.WeakSet()
@@ -73,12 +77,14 @@ class Grid(Ops):
     close() it.  Names and cost of the operations: client/mapping.
     """
 
-    def __init__(self, address=None, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None, reconnect=0.0):
+    def __init__(self, address=None, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None, reconnect=0.0,
+                 starter=None):
         if codec is not None:
             raise UsageError("codec=%r: there is one codec, which needs no choice; leave it out" % (codec,))
         self._options = (timeout, near_cache, reconnect)
-        store = Store(addresses.resolve(address), CALL_TIMEOUT_S if timeout is None else float(timeout),
-                      float(reconnect), size_bytes(near_cache or 0), self._publish_get, self)
+        store = Store(addresses.resolve(address) if starter is None else None,
+                      CALL_TIMEOUT_S if timeout is None else float(timeout), float(reconnect),
+                      size_bytes(near_cache or 0), self._publish_get, self, starter)
         super().__init__(store, "")
         store.read_function = self._read
         _grids.add(self)
@@ -124,8 +130,22 @@ class Grid(Ops):
         self._store.command(b"PING")
         return True
 
+    def checkpoint(self, to=None, progress=None):
+        """Write everything to disk, consistent at one moment, while everybody goes on; a CheckpointInfo.
+
+        Into the grid's directory, where the next start finds it; or to the file `to`, a backup, replacing it in one
+        step when the new one has been verified.  `progress()` is called ten times a second meanwhile.
+        Raises CommandError without a directory and without `to`; DiskError, and what stood before stands.
+        """
+        found = named_values(self._store.checkpoint(None if to is None else os.path.abspath(os.fspath(to)), progress),
+                             self.address)
+        return CheckpointInfo(found["path"], found["lsn"], found["keys"], found["bytes"], found["ms"] / 1000.0)
+
     def close(self):
-        """Leave the grid; every later call raises ClosedError.  Idempotent."""
+        """Leave the grid; every later call raises ClosedError.  Idempotent.
+
+        A grid of open() that is the last one ends its coordinator, and waits until everything is on the disk.
+        """
         self._store.close()
 
     def __enter__(self):
@@ -139,6 +159,9 @@ class Grid(Ops):
 
     def __reduce__(self):
         timeout, near_cache, reconnect = self._options
+        starter = self._store.starter
+        if starter is not None:
+            return _open_again, starter.arguments() + (timeout, near_cache)
         return Grid, (self.address, timeout, near_cache, None, reconnect)
 
 
@@ -171,6 +194,36 @@ def attach(address=None, *, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, c
     Raises NotServedError, PermissionRefusedError, FormatVersionError, UsageError.
     """
     return Grid(address, timeout, near_cache, codec, reconnect)
+
+
+def open(directory=None, *, memory="256m", policy=None, durability=None, timeout=None,
+         near_cache=NEAR_CACHE_BYTES_DEFAULT):
+    """A grid that needs no service: attaches to the coordinator of a directory, and starts one where there is none.
+
+    Args:
+        directory: where the data are kept; made (mode 0700) if it is not there.  None: in memory alone, shared by
+            whatever this user opens so, at the default address of attach().
+        memory: for keys and values, when a coordinator is started here.
+        policy: what becomes of writes when the memory is full: "refuse", which is the default.
+        durability: "none", "os", "everysec" (the default with a directory) or "always".
+        timeout, near_cache: as in attach().
+    The coordinator outlives the process that started it as long as somebody is attached.  The last one to close(),
+    or to end, has it make a checkpoint and end.  When it is killed the next write of anybody starts another.
+    Raises StartError with what is in the way; UsageError where the directory is served with another durability.
+    """
+    grid = _open_again(directory, memory, policy, durability, timeout, near_cache)
+    if durability is not None:
+        served = grid.stats().get("durability")
+        if served != durability:
+            grid.close()
+            raise UsageError("%s is served with durability %s, and %s was asked for: use one for all"
+                             % (directory or grid.address, served, durability))
+    return grid
+
+
+def _open_again(directory, memory, policy, durability, timeout, near_cache):
+    size_bytes(memory)  # refused here, with a better message than a coordinator's that does not start
+    return Grid(None, timeout, near_cache, None, 0.0, Starter(directory, memory, policy, durability))
 
 
 def _after_fork_in_child():

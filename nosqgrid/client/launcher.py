@@ -16,7 +16,7 @@ from .link import Link
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-_PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Launched(object):
@@ -63,7 +63,7 @@ def start(socket_path=None, memory="64m", extra_args=(), timeout_s=START_TIMEOUT
         socket_path = os.path.join(folder, "nosq.sock")
     environment = dict(os.environ if environment is None else environment)
     environment["PYTHONPATH"] = os.pathsep.join(
-        part for part in (_PACKAGE_PARENT, environment.get("PYTHONPATH")) if part)
+        part for part in (PACKAGE_PARENT, environment.get("PYTHONPATH")) if part)
     command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", socket_path, "--memory", str(memory), "--quiet",
                "--while-stdin"] + list(extra_args)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

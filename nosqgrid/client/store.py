@@ -12,18 +12,27 @@ import os
 import threading
 import time
 
-from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, NotServedError
+from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError
+from ..formats.resp import encode_command
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
+from .link import Link
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
+START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
+PROGRESS_S = 0.1  # between two looks at how far a checkpoint is
+LEAVE_S = 60.0  # for the last checkpoint, when the last one leaves
 
 
 class Store(object):
-    """One per Grid, its `owner`.  `publish_get(get)` receives the hot read function of each new attachment."""
+    """One per Grid, its `owner`.  `publish_get(get)` receives the hot read function of each new attachment.
 
-    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner):
-        self.address = address
+    `starter` (client/embedded) starts a coordinator where nobody serves, or is None; then `address` is one.
+    """
+
+    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner, starter=None):
+        self.address = address if starter is None else starter.address()
+        self.starter = starter
         self.timeout_s = timeout_s
         self.reconnect_s = reconnect_s
         self.near_cache_bytes = near_cache_bytes
@@ -34,7 +43,7 @@ class Store(object):
         self._pid = os.getpid()
         self._retire = None
         self.attachment = None
-        self._attach()
+        self._attach_within(0.0)
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
@@ -74,12 +83,17 @@ class Store(object):
             return self.attachment
 
     def _attach_within(self, seconds):
-        deadline = time.monotonic() + seconds
+        deadline, started = time.monotonic() + seconds, 0
         while True:
             try:
                 self._attach()
                 return
             except (NotServedError, CoordinatorLostError):
+                if self.starter is not None and started < START_TRIES:
+                    started += 1
+                    self.starter.start()
+                    self.address = self.starter.address()
+                    continue
                 if time.monotonic() >= deadline:
                     raise
             time.sleep(RETRY_S)
@@ -147,4 +161,33 @@ class Store(object):
                 return
             self.closed = True
             self._retire()
+            if self.starter is not None and self.attachment.usable():
+                self._leave()
             self.attachment.release()
+
+    def _leave(self):
+        """Say good-bye; the last one waits until everything is on the disk."""
+        try:
+            self.attachment.leave(LEAVE_S)
+        except (CoordinatorLostError, CoordinatorTimeoutError):
+            return  # it is gone, or stands: there is nobody to wait for
+
+    def checkpoint(self, final, progress):
+        """Have a checkpoint made, over a connection of its own; the reply map."""
+        self.live()
+        words = [b"NOSQGRID.CHECKPOINT"] + ([] if final is None else [os.fsencode(final)])
+        link = Link(self.address, self.timeout_s)
+        try:
+            link.send(encode_command(*words))
+            while True:
+                try:
+                    reply = link.receive(PROGRESS_S)
+                    break
+                except CoordinatorTimeoutError:
+                    if progress is not None:
+                        progress()
+        finally:
+            link.close()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply

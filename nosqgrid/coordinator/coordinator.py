@@ -23,7 +23,7 @@ import traceback
 
 from ..engine.claims import Claims
 from ..engine.keyspace import Keyspace
-from ..errors import CommandError, LaneError, NosqgridError
+from ..errors import CommandError, LaneError, NosqgridError, PermissionRefusedError
 from ..formats import arena as arena_format
 from ..formats import hashing
 from ..formats import lane as lane_format
@@ -32,7 +32,7 @@ from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..memory.arena import Arena
 from ..memory.lane import CoordinatorLane
 from ..network import credentials
-from . import lane_service, report, sockets
+from . import durability, lane_service, report, sockets
 from .clock import Clock
 from .ordering import fence_for
 from .session import Session
@@ -42,6 +42,7 @@ CROWDED_S = 0.00003  # a turn without work that lasts longer than this was not a
 IDLE_LOOKS = 20  # at the lanes, 2 to 4 us with one of them
 SLEEP_S_MAX = 3600.0  # a selector takes no more than some weeks
 SWEEP_S = 1.0  # how often commands that do not get finished are looked for
+FIRST_CLIENT_S = 30.0  # for which a coordinator that lingers waits for its first client
 RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 
 
@@ -49,9 +50,12 @@ class Coordinator(object):
     """Serves one grid on one listener.
 
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
+    `storage` is durability.options(): what is kept on disk.  open() brings it back, run() serves, close() ends it.
+    With `linger_s` the coordinator is there for its clients: it ends that long after the last one has left.
     """
 
-    def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None):
+    def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None, storage=None,
+                 linger_s=None):
         self.listener = listener
         self.access = access
         self.log = log
@@ -66,24 +70,27 @@ class Coordinator(object):
         self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
                                  fence)
         self.keyspace.now_ms = self.started_ms
-        self.claims = Claims(self._answer)
+        self.claims = Claims(self.answer)
         self.commands_ended = 0
         self.accepted = 0
         self._sessions = {}
         self._lanes = []
         self._number = 0
         self._stopping = False
+        self.closing = False
         self._accepting = True
         self._accept_again = 0.0
         self._last_sweep = 0.0
         self._wall_offset_ms = clock.wall_ms() - clock.monotonic_ms()
+        self._linger_s, self._alone_since = linger_s, time.monotonic() + FIRST_CLIENT_S
         self._pending = set()  # sessions whose parser may hold whole commands
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(listener.sock, selectors.EVENT_READ, self._accept)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(listener.sock, selectors.EVENT_READ, self._accept)
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+        self.selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+        self.durability = durability.Durability(self, storage or durability.options())
         self._spin_s = 0.0 if _cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
@@ -101,9 +108,33 @@ class Coordinator(object):
         return {"maxmemory": str(self.keyspace.heap.count << self.keyspace.heap.segment_shift),
                 "maxmemory-policy": "noeviction", "save": "", "appendonly": "no", "databases": "1", "timeout": "0"}
 
+    def checkpoint(self, session, final):
+        """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""
+        if final is not None and session.uid not in (0, os.getuid()):
+            raise PermissionRefusedError("uid %d may not have files written in the name of uid %d"
+                                         % (session.uid, os.getuid()))
+        self.durability.checkpoints.ask(session, final)
+        session.waiting = True
+
+    def leave(self, session):
+        """A client says good-bye; whether the coordinator ends with it."""
+        if self._linger_s is None or any(other is not session for other in self._sessions.values()):
+            return False
+        session.leaving = True
+        self.stop()
+        return True
+
+    def wall_offset_ms(self):
+        """The wall clock minus the monotonic clock."""
+        return self._wall_offset_ms
+
     def stop(self):
         """End the loop soon; safe from a signal handler."""
         self._stopping = True
+        self.wake()
+
+    def wake(self):
+        """End a sleep; safe from a signal handler and from another thread."""
         try:
             os.write(self._wake_write, b"s")
         except BlockingIOError:
@@ -142,13 +173,20 @@ class Coordinator(object):
         if not session.closed:
             self._pending.add(session)
 
-    def _answer(self, session, reply):
-        """The reply to a deferred command has come."""
+    def answer(self, session, reply):
+        """The reply to a deferred command has come, an exception for an error; nothing for one who has left."""
+        if session.closed:
+            return
         session.waiting = False
-        sockets.queue(session, encode_reply(reply, session.protocol))
+        sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
+                      else encode_reply(reply, session.protocol))
         self._pending.add(session)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def open(self):
+        """Bring back what the directory holds; raises StorageError or StartError where that cannot be."""
+        self.durability.open()
 
     def run(self):
         """Serve until stop(); readers may go on reading afterwards."""
@@ -230,11 +268,14 @@ class Coordinator(object):
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)
-        return wait_s
+        now = time.monotonic()
+        if self._linger_s is not None and not self._sessions:
+            wait_s = min(wait_s, max(self._alone_since + self._linger_s - now, 0.001))
+        return min(wait_s, self.durability.sleep_s(now))
 
     def _serve_sockets(self, timeout, words=None):
         """Whatever the selector has, waiting up to `timeout` seconds; whether there was anything."""
-        events = self._selector.select(timeout)
+        events = self.selector.select(timeout)
         if words is not None:
             words[arena_format.SLEEPING] = 0
             self.keyspace.now_ms = self.clock.monotonic_ms()
@@ -256,9 +297,12 @@ class Coordinator(object):
 
     def _by_the_clock(self, now):
         self._wall_offset_ms = self.clock.wall_ms() - self.clock.monotonic_ms()
+        self.durability.tick(now)
+        if self._linger_s is not None and not self._sessions and now > self._alone_since + self._linger_s:
+            self._stopping = True
         if not self._accepting and now > self._accept_again:
             self._accepting = True
-            self._selector.register(self.listener.sock, selectors.EVENT_READ, self._accept)
+            self.selector.register(self.listener.sock, selectors.EVENT_READ, self._accept)
         if now - self._last_sweep > SWEEP_S:
             self._last_sweep = now
             self._sweep(now)
@@ -313,7 +357,7 @@ class Coordinator(object):
         if watching != session.watching_output:
             session.watching_output = watching
             mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if watching else 0)
-            self._selector.modify(session.sock, mask, session)
+            self.selector.modify(session.sock, mask, session)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -325,7 +369,7 @@ class Coordinator(object):
         except OSError as error:
             # Out of descriptors or memory: the listener would be ready again and again, so leave it alone for a while.
             self.log("cannot accept connections for now: %s" % error.strerror)
-            self._selector.unregister(self.listener.sock)
+            self.selector.unregister(self.listener.sock)
             self._accepting, self._accept_again = False, time.monotonic() + RETRY_ACCEPT_S
             return
         self.accepted += 1
@@ -352,9 +396,9 @@ class Coordinator(object):
             sock.close()
             return
         self._sessions[session.id] = session
-        self._selector.register(sock, selectors.EVENT_READ, session)
+        self.selector.register(sock, selectors.EVENT_READ, session)
         if session.pidfd >= 0:
-            self._selector.register(session.pidfd, selectors.EVENT_READ, lambda fd: self._end(session))
+            self.selector.register(session.pidfd, selectors.EVENT_READ, lambda fd: self._end(session))
 
     def _fault(self, session):
         """A mistake of ours: say where, end the session, go on with the others."""
@@ -371,11 +415,12 @@ class Coordinator(object):
             return
         session.closed = True
         del self._sessions[session.id]
+        self._alone_since = time.monotonic()
         self._pending.discard(session)
         self.commands_ended += session.commands
-        self._selector.unregister(session.sock)
+        self.selector.unregister(session.sock)
         if session.pidfd >= 0:
-            self._selector.unregister(session.pidfd)
+            self.selector.unregister(session.pidfd)
             os.close(session.pidfd)
         session.sock.close()
         if session.lane is not None:
@@ -394,13 +439,36 @@ class Coordinator(object):
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def close(self):
-        """End every session and give everything back; the arena lives on in its readers."""
+        """Make what was written safe, end every session and give everything back; the arena lives on in its readers.
+
+        Raises StorageError where the last checkpoint or the log could not be written; all else is done then too.
+        """
+        self.closing = True
         self.arena.words[arena_format.STATE] = arena_format.STATE_STOPPED
+        if self._accepting:
+            self.selector.unregister(self.listener.sock)
+        self.listener.close()  # who comes from now on finds nobody, and may start the next one
+        for session in self.sessions():
+            sockets.flush(session)
+            if not session.leaving:
+                self._end(session)
+        try:
+            self.durability.close()
+        finally:
+            self._close_rest()
+
+    def abandon(self):
+        """Give everything back after open() failed; nothing is written."""
+        self.selector.unregister(self.listener.sock)
+        self.listener.close()
+        self.durability.abandon()
+        self._close_rest()
+
+    def _close_rest(self):
         for session in self.sessions():
             sockets.flush(session)
             self._end(session)
-        self._selector.close()
-        self.listener.close()
+        self.selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
         self.arena.file.close()

@@ -4,7 +4,7 @@ The order within one visit: effects are published, results and replies are store
 behind its frame therefore sees everything that the frame did.
 """
 
-from ..errors import LaneError, NosqgridError
+from ..errors import LaneError, NosqgridError, StorageError
 from ..engine.frames import apply_frame, frame_end, operation_of
 from ..formats import lane as layout
 from ..formats.resp import encode_error, encode_reply
@@ -18,9 +18,7 @@ def serve(session, keyspace, send):
     lane = session.lane
     data, more = lane.take()
     start, end = lane.head, len(data)
-    position = keyspace.apply_sets(data, 0, end)
-    if position:
-        lane.words[layout.RESULT] = keyspace.version
+    position = _apply_sets(lane, keyspace, data, 0, start)
     while position < end:
         stop = frame_end(data, position, end)
         if not stop:
@@ -30,10 +28,20 @@ def serve(session, keyspace, send):
         _serve_frame(session, lane, data, position, stop, start + stop, send)
         position = stop
         if position < end:
-            position = keyspace.apply_sets(data, position, end)
-            if position > stop:
-                lane.words[layout.RESULT] = keyspace.version
+            position = _apply_sets(lane, keyspace, data, position, start)
     lane.finish(start + position)
+
+
+def _apply_sets(lane, keyspace, data, position, start):
+    """Apply the plain sets from `position` on; where they end.  Those that the log refuses have failed."""
+    try:
+        stop = keyspace.apply_sets(data, position, len(data))
+    except StorageError as error:
+        lane.fail(start + error.frames_end, encode_error(error))
+        return error.frames_end
+    if stop > position:
+        lane.words[layout.RESULT] = keyspace.version
+    return stop
 
 
 def _serve_frame(session, lane, data, position, stop, head, send):

@@ -55,6 +55,7 @@ class Session(object):
         self.descriptors = []  # to be sent with the next piece
         self.watching_output = False
         self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
+        self.leaving = False  # the last one, who waits for the end: its connection ends when all is on the disk
         self.closed = False
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)

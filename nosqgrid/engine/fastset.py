@@ -3,13 +3,17 @@
 `make_apply_sets(keyspace)` returns apply_sets(data, position, end) -> position, which applies the frames of `data` from
 `position` on as long as they are of the common kind, and stops in front of the first that is not: with a deadline, too
 large, needing a new segment, replacing a record with flags, in the middle of an index growth or a batch, malformed, or
-any other operation.  The caller hands that one to Keyspace.store_body, which says the same in plain words; a test holds
-the two against each other.  Nothing here can fail, so nothing is half done.
+any other operation.  The caller hands that one to Keyspace.store_frame, which says the same in plain words; a test
+holds the two against each other.  Nothing here can fail, so nothing is half done.
+
+`make_apply_logged_sets` is the same for a grid with a log: it looks how many frames in a row are sets for which there
+is room in any case, appends all of them as one entry, and only then applies them.
 
 It is written for speed: names bound once, one unpack a header, hash and probing inline, no object a record but the key.
 """
 
-from ..formats.records import BODY, COPIES_BITS, HEADER, HEADER_SIZE_BYTES
+from ..formats.records import (BODY, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
+                               with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..formats.values import NAMES
 from ..limits import KEY_SIZE_BYTES_MAX
@@ -79,3 +83,59 @@ def make_apply_sets(keyspace):
         return position
 
     return apply_sets
+
+
+def make_apply_logged_sets(keyspace, plain, log):
+    """apply_sets(data, position, end) for a grid with a log; `plain` is make_apply_sets' function for it.
+
+    Raises DiskError, with `frames_end` set to where the frames end that it refused; nothing of them took place.
+    """
+    unpack_body, unpack_deadline = BODY.unpack_from, DEADLINE.unpack_from
+    region, index = keyspace.heap.writer, keyspace.index
+    record_size_max = keyspace.heap.record_size_bytes_max
+    type_max, append = len(NAMES) - 1, log.append
+    extra = 15 + (4 if keyspace.checked else 0)  # stamp and padding, and what a checksum takes
+
+    def apply_logged_sets(data, position, end):
+        if keyspace.staging:
+            return position
+        # As long as all this holds, neither the heap nor the index can refuse a frame once it is in the log.
+        stop, count, room = position, 0, region.limit - region.cursor
+        count_max = index.table.full_at - index.table.used - 1
+        while stop + 8 <= end and count < count_max:
+            value_length, key_length, value_type, flags = unpack_body(data, stop)
+            following = stop + 8 + key_length + value_length
+            if flags:
+                if flags != EXPIRES or stop + 16 > end or not 0 < unpack_deadline(data, stop + 8)[0] < 1 << 63:
+                    break
+                following += 8
+            size = (following - stop + extra) & ~7
+            if (following > end or size > room or size > record_size_max or key_length > KEY_SIZE_BYTES_MAX
+                    or value_type > type_max):
+                break
+            room -= size
+            stop = following
+            count += 1
+        if not count:
+            return position
+        try:
+            append(keyspace.version + 1, count, data[position:stop])
+        except Exception as error:
+            error.frames_end = stop
+            raise
+        position = plain(data, position, stop)
+        while position < stop:
+            position = plain(data, _store_one(keyspace, data, position), stop)
+        return stop
+
+    return apply_logged_sets
+
+
+def _store_one(keyspace, data, position):
+    """Apply one logged SET frame the plain way; where the next begins."""
+    value_length, key_length, _, flags = BODY.unpack_from(data, position)
+    key_at = position + BODY.size + (8 if flags & EXPIRES else 0)
+    stop = position + body_size_bytes(key_length, value_length, flags)
+    frame = data[position:stop]
+    keyspace.store_body(data[key_at:key_at + key_length], with_checksum(frame) if keyspace.checked else frame)
+    return stop

@@ -5,11 +5,15 @@ takes effect, for lock-free readers too, before it returns.  Between begin() and
 records are written but no slot word names them; later lookups of the batch see them, nobody else does; commit()
 publishes them one slot word after the other with nothing in between, rollback() forgets them.
 
+With a log (set_log) everything goes this way: effects are staged, appended to the log as one entry, and then published;
+what the log refuses is rolled back.  So nobody, a lock-free reader least of all, sees what the log does not hold.
+
 Invariants
  1. A record is whole, stamp included, before a slot word names it; `_fence` stands between the two where the machine
     may reorder stores.
  2. What fails (a key or value too large, a full grid) fails before anything is published and leaves no byte accounted.
- 3. `version` rises with each write, and a version is never given twice.
+ 3. `version` rises by one with each effect (a set, a deletion that removed something, a clearing), and a version is
+    given to one published effect only: it is the effect's position in the log (LSN).
  4. An expired record is gone for every lookup from its deadline on, whenever its space is reclaimed.
 
 A kill at any line: readers keep the old record or have the new one, whole in both cases.
@@ -19,6 +23,7 @@ from collections import namedtuple
 
 from ..errors import CommandError, GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
 from ..formats.arena import WEAK_ORDERING
+from ..formats.effects import pack_clear, pack_delete
 from ..formats.hashing import hash_key
 from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
                                pack_body, record_size_bytes, with_checksum)
@@ -26,7 +31,7 @@ from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
 from .cleaner import Cleaner
 from .expiry import Expiry
-from .fastset import make_apply_sets
+from .fastset import make_apply_logged_sets, make_apply_sets
 from .heap import CLEANER_SEGMENTS, SEALED, Heap
 from .index import Index
 
@@ -56,15 +61,31 @@ class Keyspace(object):
         self.expiring = 0  # records that have a deadline
         self.expired_count = 0
         self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
-        self._checked = bool(header.flags & WEAK_ORDERING)
+        self.checked = bool(header.flags & WEAK_ORDERING)
         self._fence = fence
         self.heap = Heap(header.layout, reserve)
         self.index = Index(words, arena, header.layout, reserve, self.hash_at)
         self.cleaner = Cleaner(self)
         self.expiry = Expiry()
         self._staged = None
+        self._effects = []  # of the batch under way, for the log
+        self._version_before = 0  # of the batch under way
+        self.log = None
         # The hot path neither checksums nor fences, and it does not stage.
-        self.apply_sets = make_apply_sets(self) if not self._checked else lambda data, position, end: position
+        self._apply_sets_plain = make_apply_sets(self) if not self.checked else lambda data, position, end: position
+        self.apply_sets = self._apply_sets_plain
+
+    def set_log(self, log):
+        """From now on every effect is in the log before it is seen; None ends that.  Not inside a batch.
+
+        `log.append(first_lsn, count, payload)` takes `count` effects (formats/effects); where it raises they do not
+        take place, and the next ones get the same positions.
+        """
+        if self._staged is not None:
+            raise InvariantError("the log is changed within a batch")
+        self.log = log
+        plain = self._apply_sets_plain
+        self.apply_sets = plain if log is None else make_apply_logged_sets(self, plain, log)
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -122,9 +143,9 @@ class Keyspace(object):
         return self._entry_at(offset) if self._is_live(offset) else None
 
     def store(self, key, value_type, value, deadline_ms=0):
-        """Set a key; returns the version.  Raises KeyTooLargeError, ValueTooLargeError or GridFullError."""
+        """Set a key; returns the version.  Raises KeyTooLargeError, ValueTooLargeError, GridFullError or DiskError."""
         self.check_sizes(len(key), len(value))
-        return self.store_body(key, pack_body(key, value, value_type, deadline_ms, self._checked))
+        return self.store_frame(key, pack_body(key, value, value_type, deadline_ms))
 
     def check_sizes(self, key_length, value_length):
         if key_length > KEY_SIZE_BYTES_MAX:
@@ -134,8 +155,16 @@ class Keyspace(object):
             raise ValueTooLargeError("a value of %d bytes; this grid takes up to %d: split it, or start the "
                                      "coordinator with more --memory" % (value_length, self.value_size_bytes_max))
 
+    def store_frame(self, key, frame):
+        """Set a key to the value in a SET frame (a record body without checksum) whose sizes were checked."""
+        if self.log is not None and self._staged is None:
+            return self._logged(self.store_frame, key, frame)
+        if self._staged is not None:
+            self._effects.append(frame)
+        return self.store_body(key, with_checksum(frame) if self.checked else frame)
+
     def store_body(self, key, body):
-        """Set a key to the value in a record body (formats/records) whose sizes were checked; returns the version."""
+        """Set a key to the value in a record body, past the log; returns the version."""
         size = (8 + len(body) + 7) & ~7
         offset = self._allocate(size)
         self.arena[offset + 8:offset + 8 + len(body)] = body
@@ -147,17 +176,24 @@ class Keyspace(object):
             self._publish(key, offset, size)
         return self.version
 
-    def store_frame(self, key, body):
-        """store_body for a body out of a client's frame, which never carries a checksum."""
-        return self.store_body(key, with_checksum(body) if self._checked else body)
-
     def delete(self, key):
         """Remove a key; whether it was there."""
         if self._staged is not None:
             live = self._is_live(self._offset_of(key))
             if live:
+                self.version += 1
+                self._effects.append(pack_delete(key))
                 self._stage(key, 0)
             return live
+        if self.log is not None:
+            return self._logged(self.delete, key)
+        live = self.remove(key)
+        if live:
+            self.version += 1
+        return live
+
+    def remove(self, key):
+        """Remove a key past log and batch; whether it was there.  The version stays."""
         slot, word = self._find(key, self.hash_of(key))
         if word < FIRST_REAL:
             return False
@@ -187,6 +223,9 @@ class Keyspace(object):
         """
         if self._staged is not None:
             raise CommandError("removing every key cannot be part of a batch")
+        if self.log is not None:
+            self.log.append(self.version + 1, 1, pack_clear())
+        self.version += 1
         dropped = self.index.clear()
         self.heap.discard_all()
         self.cleaner.forget()
@@ -205,29 +244,52 @@ class Keyspace(object):
         if self._staged is not None:
             raise InvariantError("a batch within a batch")
         self._staged = {}
+        self._effects = []
+        self._version_before = self.version
 
     def commit(self):
-        """Publish what was staged.  Raises GridFullError, with everything rolled back, where the index has no room."""
-        staged = self._staged
-        if not self.index.make_room(len(staged)):
+        """Log and publish what was staged.
+
+        Raises GridFullError where the index has no room and DiskError where the log takes nothing, with everything
+        rolled back.
+        """
+        staged, effects = self._staged, self._effects
+        try:
+            if not self.index.make_room(len(staged)):
+                raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
+                                    % len(staged))
+            if effects and self.log is not None:
+                self.log.append(self._version_before + 1, len(effects), b"".join(effects))
+        except BaseException:
             self.rollback()
-            raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
-                                % len(staged))
+            raise
         self._staged = None
         self.cleaner.excluded.clear()
         for key, offset in staged.items():
             if offset:
                 self._publish(key, offset, self.size_at(offset))
             else:
-                self.delete(key)
+                self.remove(key)
 
     def rollback(self):
         """Forget what was staged."""
         staged, self._staged = self._staged, None
+        self.version = self._version_before
         self.cleaner.excluded.clear()
         for offset in staged.values():
             if offset:
                 self.heap.discard(offset, self.size_at(offset))
+
+    def _logged(self, function, *arguments):
+        """One primitive as a batch of its own."""
+        self.begin()
+        try:
+            result = function(*arguments)
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+        return result
 
     def _stage(self, key, offset):
         earlier = self._staged.get(key, 0)
@@ -390,7 +452,7 @@ class Keyspace(object):
             for offset in offsets:
                 stamp, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
                 size = 8 + body_size_bytes(key_length, value_length, flags)
-                if stamp >> COPIES_BITS > self.version or bool(flags & CHECKED) != self._checked:
+                if stamp >> COPIES_BITS > self.version or bool(flags & CHECKED) != self.checked:
                     raise InvariantError("the record at %d has stamp %x and flags %d" % (offset, stamp, flags))
                 segment = self.heap.segment_of(offset)
                 live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)

@@ -7,8 +7,8 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = "nosqgrid"
-LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("network",), ("coordinator",), ("client",),
-          ("cli",))
+LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("storage",), ("network",), ("coordinator",),
+          ("client",), ("cli",))
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = len(LAYERS)  # __init__ and __main__ see everything
 
@@ -107,6 +107,18 @@ class LayerTests(unittest.TestCase):
             if layer_of(name) != "memory":
                 wrong += ["%s:%d" % (name, line) for line, module in imported_modules(parse(path), name)
                           if module.split(".")[0] == "mmap"]
+        self.assertEqual(wrong, [])
+
+    def test_durable_files_are_touched_in_one_module_only(self):
+        operations = frozenset("open write pread fsync fdatasync ftruncate rename replace unlink remove".split())
+        wrong = []
+        for name, path in source_files():
+            if layer_of(name) == "storage" and not name.endswith("/files.py"):
+                wrong += ["%s:%d calls %s" % (name, node.lineno, ast.dump(node.func)) for node in ast.walk(parse(path))
+                          if isinstance(node, ast.Call) and (
+                              isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+                              and node.func.value.id in ("os", "io") and node.func.attr in operations
+                              or isinstance(node.func, ast.Name) and node.func.id == "open")]
         self.assertEqual(wrong, [])
 
     def test_only_the_standard_library_is_imported(self):

@@ -20,6 +20,7 @@ class PlainKeyspace:
         self.wall_offset_ms = wall_offset_ms
         self.capacity_bytes = capacity_bytes
         self.version = 0
+        self.log = None
         self._entries = {}
         self._before_batch = None
 

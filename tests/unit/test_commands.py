@@ -369,7 +369,7 @@ class DispatchTest(CommandTest):
         self.assertEqual(self.context.session.last_command, b"CLIENT|ID")
 
     def test_every_row_is_well_formed(self):
-        known = {"write", "readonly", "fast", "admin", "connection", "deferred"}
+        known = {"write", "readonly", "fast", "admin", "connection", "deferred", "alone"}
         for name, row in commands.TABLE.items():
             self.assertEqual((name, name), (row.name, name.upper()))
             self.assertLessEqual(row.flags, known)

@@ -4,7 +4,7 @@ A command function gets a context and its words and returns a reply object (form
 nothing of protocols, sockets or clocks.  What a context has:
 
     keyspace        the data: lookup, store, delete, set_deadline, scan, clear, begin, commit, rollback, key_count,
-                    staging, now_ms, wall_ms() (engine/keyspace)
+                    staging, log, now_ms, wall_ms() (engine/keyspace)
     session         who asks: id, name, protocol, closing, uid, pid, created_ms, last_command, may_write, lane
     server          info(section or None), sessions(), config(), stats()
     random_bits     function(n) -> int below 2**n
@@ -77,4 +77,16 @@ def dispatch(context, argv):
         raise errors.PermissionRefusedError("uid %d may only read here, and '%s' does more than that"
                                             % (session.uid, name.lower().decode("ascii")))
     session.last_command = name
-    return function(context, argv[2:] if b"|" in name else argv[1:])
+    args = argv[2:] if b"|" in name else argv[1:]
+    keyspace = context.keyspace
+    if keyspace.log is None or keyspace.staging or "write" not in flags or "alone" in flags:
+        return function(context, args)
+    # Whatever it changes becomes one entry of the log, and is published after that.
+    keyspace.begin()
+    try:
+        reply = function(context, args)
+    except BaseException:
+        keyspace.rollback()
+        raise
+    keyspace.commit()
+    return reply

@@ -17,7 +17,8 @@ Command.__doc__ = """One row of the table.
     name         upper case, bytes; of a subcommand b"CLIENT|LIST"
     function     function(context, args) -> reply object; args excludes the name (of a subcommand both words)
     arity        how many words, the name included; negative means at least so many
-    flags        frozenset of "write", "readonly", "fast", "admin", "connection", "deferred"
+    flags        frozenset of "write", "readonly", "fast", "admin", "connection", "deferred", and "alone" for a
+                 write that makes its own entry in the log
     first_key, last_key, step    where the keys stand in the words (0 = none; last_key -1 = the last word)
     subcommands  dict of upper-case bytes to Command, or None
 """
@@ -28,6 +29,7 @@ WRITE = frozenset(("write",))
 WRITE_FAST = frozenset(("write", "fast"))
 CONNECTION = frozenset(("connection",))
 CONNECTION_FAST = frozenset(("connection", "fast"))
+WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
 PLAIN_FAST = frozenset(("fast",))

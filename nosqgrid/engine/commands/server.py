@@ -5,7 +5,7 @@ What there is to tell comes from context.server; here it only gets Redis' layout
 
 from ...formats import resp
 from .. import glob
-from .command import ADMIN, PLAIN, PLAIN_FAST, READ_FAST, WRITE, Command, container, syntax_error
+from .command import ADMIN, PLAIN, PLAIN_FAST, READ_FAST, WRITE_ALONE, Command, container, syntax_error
 
 _EVERY_SECTION = frozenset((b"all", b"default", b"everything"))
 _SECOND_MS = 1000
@@ -62,8 +62,8 @@ COMMANDS = (
     Command(b"INFO", info, -1, PLAIN),
     Command(b"TIME", time_, 1, PLAIN_FAST),
     Command(b"DBSIZE", dbsize, 1, READ_FAST),
-    Command(b"FLUSHALL", flush, -1, WRITE),
-    Command(b"FLUSHDB", flush, -1, WRITE),
+    Command(b"FLUSHALL", flush, -1, WRITE_ALONE),
+    Command(b"FLUSHDB", flush, -1, WRITE_ALONE),
     container(b"CONFIG", (
         (b"GET", config_get, -3, ADMIN),
     )),

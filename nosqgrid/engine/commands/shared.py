@@ -5,13 +5,15 @@
     NOSQGRID.CLAIM key              0 there is a value, 1 compute it; waits while somebody else computes it
     NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
     NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
+    NOSQGRID.CHECKPOINT [path]      answered when it stands: a map of path, lsn, keys, bytes, ms
+    NOSQGRID.LEAVE                  good-bye; 1 when the coordinator ends with this client
 """
 
 from ... import errors, limits
 from ...formats.arena import FORMAT_VERSION
 from ..claims import FILLED
 from ..frames import apply_batch
-from .command import CONNECTION, WRITE, Command, integer
+from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, integer
 
 
 def attach(context, args):
@@ -62,9 +64,26 @@ def abandon(context, args):
     return 1
 
 
+def checkpoint(context, args):
+    """Write everything to disk: into the grid's directory, or to the file with this absolute path."""
+    if not context.may_wait:
+        raise errors.CommandError("a checkpoint cannot be waited for inside a batch or a lane: send it over the socket")
+    if len(args) > 1 or args and (not args[0].startswith(b"/") or b"\0" in args[0]):
+        raise errors.CommandError("a checkpoint goes to one file, given with its absolute path")
+    context.server.checkpoint(context.session, args[0].decode("utf-8", "surrogateescape") if args else None)
+    return context.deferred
+
+
+def leave(context, args):
+    """The last words of a client; 1 if the coordinator ends with it, and then this connection ends last of all."""
+    return int(context.may_wait and context.server.leave(context.session))
+
+
 COMMANDS = (
+    Command(b"NOSQGRID.CHECKPOINT", checkpoint, -1, ADMIN),
+    Command(b"NOSQGRID.LEAVE", leave, 1, CONNECTION),
     Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),
-    Command(b"NOSQGRID.BATCH", batch, 2, WRITE),
+    Command(b"NOSQGRID.BATCH", batch, 2, WRITE_ALONE),
     Command(b"NOSQGRID.CLAIM", claim, 2, WRITE, 1, 1, 1),
     Command(b"NOSQGRID.FILL", fill, 5, WRITE, 1, 1, 1),
     Command(b"NOSQGRID.ABANDON", abandon, 2, WRITE, 1, 1, 1),

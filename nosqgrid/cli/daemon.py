@@ -1,0 +1,91 @@
+"""Going to the background: the command returns when the daemon serves, or with its error when it does not.
+
+The daemon is in a session of its own, with standard input and output at /dev/null and standard error in a file.  It
+tells the process that was started, over a pipe, that it is ready; that one ends, and the daemon is nobody's child.
+"""
+
+import os
+import stat
+import sys
+
+from ..errors import NosqgridError, StartError
+
+_READY = b"\0ready"
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+LOG_BYTES_MAX = 1 << 20  # a log that is longer when the next daemon starts begins anew
+
+
+def run(serve, log_path):
+    """Fork; in the child serve(ready), which calls ready() once.  The exit status, here and there."""
+    if "NOTIFY_SOCKET" in os.environ:
+        raise StartError("a service manager waits for this very process: leave out --daemon")
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return _wait(pid, reading)
+    os.close(reading)
+    os.setsid()
+    return _child(serve, log_path, writing)
+
+
+def _wait(pid, reading):
+    said = b""
+    with os.fdopen(reading, "rb") as pipe:
+        while not said.endswith(_READY):
+            piece = pipe.read1(4096) if hasattr(pipe, "read1") else pipe.read(4096)
+            if not piece:
+                break
+            said += piece
+    if said.endswith(_READY):
+        return 0
+    _, status = os.waitpid(pid, 0)
+    raise StartError(said.decode("utf-8", "replace").strip()
+                     or "the daemon ended before it served, with status %d" % (status >> 8 or status))
+
+
+def _child(serve, log_path, writing):
+    told = []
+
+    def ready():
+        _redirect(log_path)
+        os.write(writing, _READY)
+        os.close(writing)
+        told.append(True)
+
+    try:
+        return serve(ready)
+    except NosqgridError as error:
+        if told:
+            raise
+        os.write(writing, str(error).encode("utf-8", "replace"))
+        os.close(writing)
+        return 1
+    finally:
+        if told:
+            _remove_if_empty(log_path)
+
+
+def _redirect(log_path):
+    """Standard input and output to nowhere, standard error to the log."""
+    null = os.open(os.devnull, os.O_RDWR)
+    if os.path.exists(log_path) and os.path.getsize(log_path) > LOG_BYTES_MAX:
+        os.unlink(log_path)
+    log = os.open(log_path, _APPEND, 0o600)
+    if not stat.S_ISREG(os.fstat(log).st_mode):
+        raise StartError("%s is not a regular file; remove it" % log_path)
+    for fd, source in ((0, null), (1, null), (2, log)):
+        os.dup2(source, fd)
+    for fd in (null, log):
+        if fd > 2:
+            os.close(fd)
+
+
+def _remove_if_empty(path):
+    try:
+        if os.path.getsize(path) == 0:
+            os.unlink(path)
+    except OSError:
+        return  # somebody has moved it away, or the directory is gone

@@ -1,0 +1,131 @@
+"""nosqgrid.open(): a grid that needs no service.  Who comes first starts the coordinator, the last one out ends it.
+
+    attach -> nobody serves? -> take the starter's lock -> attach again -> start one -> attach
+
+The coordinator is nobody's child: it goes on when the process that started it ends, for the others who are attached,
+and ends by itself (checkpoint, then exit) when the last of them has left.  Twenty processes that open at once wait for
+the one that holds the starter's lock, and find a coordinator.  Where to find it stands in the lock file of the
+directory, because somebody may serve the directory on a socket of his own.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import time
+
+from ..errors import NosqgridError, StartError, StorageError, UsageError
+from ..limits import SOCKET_PATH_BYTES_MAX
+from ..network import addresses
+from ..network.listener import check_directory
+from ..storage.files import DirectoryLock
+from .launcher import PACKAGE_PARENT
+from .link import Link
+
+LINGER_S = 1.0  # after the last client: a program that daemonises is without a session for a moment
+WAIT_S = 60.0  # for the coordinator before to finish its last checkpoint, and for somebody else who starts one
+RETRY_S = 0.01
+
+
+class Starter(object):
+    """How to find, or start, the coordinator of a directory; of this user's own address where there is none."""
+
+    def __init__(self, directory, memory, policy, durability):
+        self.directory = None if directory is None else os.path.abspath(os.fspath(directory))
+        self.memory, self.policy, self.durability = memory, policy, durability
+        if policy not in (None, "refuse"):
+            raise UsageError("policy=%r: a grid that is full refuses writes; leave it out" % (policy,))
+        if directory is None and durability not in (None, "none"):
+            raise UsageError("durability=%r needs a directory to keep the log in" % (durability,))
+        if self.directory is not None and b"\0" in os.fsencode(self.directory):
+            raise UsageError("the directory %r contains NUL" % (directory,))
+
+    def arguments(self):
+        """What open() gets to make the same grid elsewhere."""
+        return self.directory, self.memory, self.policy, self.durability
+
+    def address(self):
+        """Where the coordinator listens, or would if it were started now."""
+        if self.directory is None:
+            return addresses.resolve(None)
+        if os.path.exists(os.path.join(self.directory, "lock")):
+            try:
+                lock = DirectoryLock(self.directory)
+            except StorageError:
+                return self._own_address()
+            try:
+                _, path = lock.holder()
+            finally:
+                lock.close()
+            if path:
+                return path
+        return self._own_address()
+
+    def _own_address(self):
+        path = os.path.join(self.directory, addresses.SOCKET_NAME)
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+            name = hashlib.sha256(os.fsencode(os.path.realpath(self.directory))).hexdigest()[:24]
+            path = os.path.join(addresses.user_directory(), name + ".sock")
+        return path
+
+    def start(self):
+        """Start a coordinator unless somebody serves by now.  Raises StartError with what it said."""
+        place = self._place()
+        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._take_turn(fd, place)
+            if not _served(self.address()):
+                self._spawn()
+        finally:
+            os.close(fd)
+
+    def _place(self):
+        """The starter's lock file, in a directory that is there afterwards."""
+        if self.directory is None:
+            address = addresses.resolve(None)
+            check_directory(os.path.dirname(address))
+            return address + ".starter"
+        try:
+            with contextlib.suppress(FileExistsError):  # what is there is looked at by the coordinator
+                os.mkdir(self.directory, 0o700)
+        except OSError as error:
+            raise StartError("cannot make the directory %s: %s" % (self.directory, error.strerror)) from error
+        return os.path.join(self.directory, "starter")
+
+    def _take_turn(self, fd, place):
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StartError("somebody else holds %s and has started no coordinator in %d s"
+                                     % (place, WAIT_S)) from None
+            time.sleep(RETRY_S)
+
+    def _spawn(self):
+        address = addresses.resolve(None) if self.directory is None else self._own_address()
+        command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", address, "--memory", str(self.memory),
+                   "--quiet", "--daemon", "--linger", str(LINGER_S), "--wait", str(WAIT_S)]
+        if self.directory is not None:
+            command += ["--dir", self.directory]
+        if self.durability is not None and self.directory is not None:
+            command += ["--durability", self.durability]
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            part for part in (PACKAGE_PARENT, environment.get("PYTHONPATH")) if part)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   env=environment, cwd="/", start_new_session=True)
+        said = process.communicate()[1].decode("utf-8", "replace").strip()
+        if process.returncode and not _served(self.address()):
+            raise StartError(said or "the coordinator ended at once with status %d" % process.returncode)
+
+
+def _served(address):
+    try:
+        Link(address, 5.0).close()
+    except NosqgridError:
+        return False
+    return True

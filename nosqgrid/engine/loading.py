@@ -1,0 +1,189 @@
+"""Filling a keyspace from what was written down: records of a checkpoint, effects of the log.
+
+Nobody reads the keyspace yet, and nothing is logged.  Deadlines come as they were written, in milliseconds of a
+monotonic clock that may have begun anew since; `shift_ms` is what has to be added to them.
+
+What comes was checked against its checksum, which says that we wrote it, not that it makes sense: lengths, types and
+positions are checked here as if a stranger had sent them.
+"""
+
+from ..errors import CorruptFileError
+from ..formats import effects, records
+from ..formats.log import LSN_MAX
+from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
+from ..formats.values import NAMES
+from ..limits import KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
+
+_TYPE_MAX = len(NAMES) - 1
+
+
+class Loader(object):
+    """Loads one keyspace; `lsn` is the position it has reached."""
+
+    def __init__(self, keyspace):
+        self.keyspace = keyspace
+        self.lsn = 0
+        self._load_plain = _make_load_plain(keyspace) if not keyspace.checked else lambda data, position: (position, 0)
+
+    def expect_keys(self, count):
+        """Make the index large enough for so many keys beforehand; it would grow by itself, again and again."""
+        self.keyspace.index.make_room(count)
+
+    def load_records(self, data, count, shift_ms):
+        """Load the records of one block of a checkpoint.
+
+        Raises CorruptFileError where they are not `count` whole ones, GridFullError.
+        """
+        position, loaded = 0, 0
+        while position < len(data):
+            position, plain = self._load_plain(data, position)
+            loaded += plain
+            if position < len(data):
+                position = self._load_record(data, position, shift_ms)
+                loaded += 1
+        if loaded != count:
+            raise CorruptFileError("%d records where there should be %d" % (loaded, count))
+
+    def _load_record(self, data, position, shift_ms):
+        """Load one record of any kind; where the next begins."""
+        end = len(data)
+        if end - position < records.HEADER_SIZE_BYTES:
+            raise CorruptFileError("%d bytes are left where a record should begin" % (end - position))
+        stamp, value_length, key_length, value_type, flags = records.HEADER.unpack_from(data, position)
+        stop = position + 8 + records.body_size_bytes(key_length, value_length, flags)
+        version = stamp >> records.COPIES_BITS
+        if (flags & ~records.FLAGS_KNOWN or key_length > KEY_SIZE_BYTES_MAX or value_length > VALUE_SIZE_BYTES_MAX
+                or value_type > _TYPE_MAX or not version or stop > end):
+            raise CorruptFileError("a record with flags %d, a key of %d bytes, a value of %d and type %d where %d are "
+                                   "left" % (flags, key_length, value_length, value_type, end - position))
+        start = position + records.HEADER_SIZE_BYTES
+        deadline_ms = 0
+        if flags & records.EXPIRES:
+            deadline_ms = _shifted(records.DEADLINE.unpack_from(data, start)[0], shift_ms)
+            start += records.DEADLINE.size
+        key, value = data[start:start + key_length], data[start + key_length:start + key_length + value_length]
+        self._put(key, value_type, value, deadline_ms, version)
+        return stop
+
+    def _put(self, key, value_type, value, deadline_ms, version):
+        """Store at a version, unless what is there is as new."""
+        keyspace = self.keyspace
+        if self._version_of(key) >= version:
+            return
+        keyspace.check_sizes(len(key), len(value))
+        latest = keyspace.version
+        keyspace.version = version - 1
+        keyspace.store_body(key, records.pack_body(key, value, value_type, deadline_ms, keyspace.checked))
+        keyspace.version = max(latest, version)
+
+    def _version_of(self, key):
+        """The version at which a key stands, expired or not, or 0."""
+        keyspace = self.keyspace
+        _, word = keyspace.index.find(keyspace.hash_of(key), lambda offset: keyspace.key_at(offset) == key)
+        if word < FIRST_REAL:
+            return 0
+        return keyspace.words[word & OFFSET_MASK] >> records.COPIES_BITS
+
+    def apply(self, first_lsn, count, payload, shift_ms, fuzzy):
+        """Apply the effects of one log entry; `fuzzy`: keys may stand at later positions already, which stay.
+
+        Raises CorruptFileError where they are not `count` whole ones, GridFullError.
+        """
+        if first_lsn + count - 1 > LSN_MAX:
+            raise CorruptFileError("an entry at position %d with %d effects" % (first_lsn, count))
+        keyspace, position, lsn, end = self.keyspace, 0, first_lsn, len(payload)
+        while position < end:
+            if not fuzzy:
+                keyspace.version = lsn - 1
+                position = keyspace.apply_sets(payload, position, end)
+                lsn = keyspace.version + 1
+                if position >= end:
+                    break
+            stop = effects.effect_end(payload, position, end)
+            self._apply_one(effects.unpack(payload, position, stop), lsn, shift_ms)
+            position, lsn = stop, lsn + 1
+        if lsn != first_lsn + count:
+            raise CorruptFileError("%d effects where there should be %d" % (lsn - first_lsn, count))
+        self.lsn = lsn - 1
+
+    def _apply_one(self, effect, lsn, shift_ms):
+        if effect.operation == effects.CLEAR:
+            self._clear(lsn)
+        elif effect.operation == effects.DELETE:
+            if 0 < self._version_of(effect.key) < lsn:
+                self.keyspace.remove(effect.key)
+        else:
+            deadline_ms = _shifted(effect.deadline_ms, shift_ms) if effect.deadline_ms else 0
+            self._put(effect.key, effect.type, effect.value, deadline_ms, lsn)
+
+    def _clear(self, lsn):
+        """Remove what stands before `lsn`."""
+        keyspace, cursor, older = self.keyspace, 0, []
+        while True:
+            cursor, offsets = keyspace.index.scan(cursor, 1024)
+            older += [keyspace.key_at(offset) for offset in offsets
+                      if keyspace.words[offset >> 3] >> records.COPIES_BITS < lsn]
+            if not cursor:
+                break
+        if len(older) == keyspace.key_count:
+            keyspace.clear()
+            return
+        for key in older:
+            keyspace.remove(key)
+
+    def finish(self, lsn):
+        """Everything up to `lsn` is loaded: the next write gets the position behind it."""
+        self.lsn = self.keyspace.version = lsn
+
+
+def _shifted(deadline_ms, shift_ms):
+    return min(max(deadline_ms + shift_ms, 1), (1 << 63) - 1)
+
+
+def _make_load_plain(keyspace):
+    """load(data, position) -> (position, count): the hot path of load_records.
+
+    Loads records from `position` on as long as they are plain: without flags, of a key that is not there yet, with room
+    in segment and index; stops in front of the first that is not.  A million records pass here in a start.
+    """
+    words, arena, heap, index = keyspace.words, keyspace.arena, keyspace.heap, keyspace.index
+    a, b, p = keyspace.secret
+    unpack, from_bytes, region = records.HEADER.unpack_from, int.from_bytes, keyspace.heap.writer
+
+    def load(data, position):
+        end, count, cursor, limit = len(data), 0, region.cursor, region.limit
+        if not index.steady:
+            return position, 0
+        base, shift, table, generation = index.base, index.shift, index.table, region.generation_bits
+        room = table.grow_at - table.used
+        size_max = heap.record_size_bytes_max
+        while position + 16 <= end and count < room:
+            stamp, value_length, key_length, value_type, flags = unpack(data, position)
+            key_end = position + 16 + key_length
+            stop = key_end + value_length
+            following = cursor + ((stop - position + 7) & ~7)
+            if (flags or stop > end or following > limit or following - cursor > size_max or stamp < 256
+                    or key_length > KEY_SIZE_BYTES_MAX or value_type > _TYPE_MAX):
+                break
+            key_hash = (from_bytes(data[position + 16:key_end], "little") + key_length * b) * a % p
+            tag = key_hash & TAG_MASK
+            slot = base + (key_hash >> shift)
+            word = words[slot]
+            while word != EMPTY:
+                if word >> TAG_SHIFT == tag or word < FIRST_REAL:
+                    break
+                slot += 1
+                word = words[slot]
+            if word != EMPTY or slot >= table.end - 1:
+                break  # perhaps the same key, or a tombstone
+            arena[cursor:cursor + stop - position] = data[position:stop]
+            words[slot] = tag << TAG_SHIFT | generation | cursor >> 3
+            cursor = following
+            position = stop
+            count += 1
+        region.cursor = cursor
+        table.used += count
+        index.live += count
+        return position, count
+
+    return load

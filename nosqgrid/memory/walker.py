@@ -1,0 +1,149 @@
+"""Every record of an arena, while the coordinator goes on changing it: what a checkpoint is made from.
+
+The index is in the order of the hash at every size (engine/index), so a walk is a cursor, a hash, that only rises.  A
+step reads whole clusters (runs of slots without EMPTY) and ends behind one; what it found is valid if NEWEST has not
+changed meanwhile, else the step is done again.
+
+Why no key is lost that is there from the first step to the last
+ 1. The EMPTY behind a cluster says that no key with a home up to there lies further on.  It is true of the table it is
+    read in as long as that table's area is not used for another generation, and NEWEST tells that (memory/reader).
+ 2. A cluster that is being moved shows MOVED in the old table; then its keys are in the new one.  The new table is
+    complete for hashes below the first old slot that is not MOVED, and is believed that far.
+ 3. A key that changes stays in its slot; a record that moves leaves its slot word pointing at the copy.
+A key that comes or goes meanwhile is found or not; one that is deleted and set again may be found at either time.
+"""
+
+from ..errors import CorruptValueError, PeerError
+from ..formats import arena as arena_format
+from ..formats import records
+from ..formats.hashing import HASH_BITS, hash_key
+from ..formats.records import HEADER_SIZE_BYTES
+from ..formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK
+from ..limits import INDEX_OVERFLOW_SLOTS, KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
+
+SLOTS_AT_ONCE = 2048  # loaded into a list, which costs a quarter of loading each by itself
+STEP_BYTES = 1 << 20  # of records, after which a step ends at the next cluster
+STEP_TRIES = 1000
+RECORD_TRIES = 1000
+END_OF_HASHES = 1 << HASH_BITS
+
+_AGAIN = object()
+
+
+class Walker(object):
+    """Walks one arena: `words` and `arena` are its map as 8-byte words and as bytes, `header` its constants."""
+
+    def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from):
+        self.words = words
+        self.arena = arena
+        self.layout = header.layout
+        self.secret = header.secret
+        self._unpack = unpack
+
+    def step(self, cursor):
+        """(next cursor, records): some records with a hash of `cursor` or more; 0 begins, and 0 in the answer ends.
+
+        A record is the bytes of stamp, header, key and value as they lie in the arena, without padding.
+        Raises PeerError or CorruptValueError where the arena makes no sense.
+        """
+        for _ in range(STEP_TRIES):
+            found = self._try_step(cursor)
+            if found is not _AGAIN:
+                return found
+        raise PeerError("the arena changes faster than it can be walked, or is damaged")
+
+    def _try_step(self, cursor):
+        words = self.words
+        root, newest = words[arena_format.ROOT], words[arena_format.NEWEST]
+        if words[arena_format.ROOT] != root:
+            return _AGAIN
+        base, shift = arena_format.unpack_generation(root, self.layout)
+        end = base + (1 << (HASH_BITS - shift)) + INDEX_OVERFLOW_SLOTS
+        slot = base + (cursor >> shift)
+        limit = END_OF_HASHES
+        if words[slot] == MOVED:
+            moved_to = slot
+            while moved_to < end and moved_to < slot + SLOTS_AT_ONCE and words[moved_to] == MOVED:
+                moved_to += 1
+            if moved_to < end:
+                limit = min((moved_to - base) << shift, END_OF_HASHES)
+            if newest == root or limit <= cursor:
+                return _AGAIN
+            base, shift = arena_format.unpack_generation(newest, self.layout)
+        found, following = self._clusters(cursor, base, shift, limit)
+        if words[arena_format.NEWEST] != newest or following == cursor:
+            return _AGAIN
+        return (0 if following >= END_OF_HASHES else following), found
+
+    def _clusters(self, cursor, base, shift, limit):
+        """(records, next cursor) of whole clusters of one table; the cursor itself where the first is not whole."""
+        # The loop over slots is the speed of a checkpoint: a plain record is copied here, any other by _copy().
+        words, arena, unpack = self.words, self.arena, self._unpack
+        first, end = base + (cursor >> shift), base + (1 << (HASH_BITS - shift)) + INDEX_OVERFLOW_SLOTS
+        found, size, whole, following = [], 0, 0, cursor
+        # What begins before `plain_end` lies in the arena whole if it is not longer than a plain record may be.
+        plain_bytes = self.layout.segment_size_bytes
+        plain_end = self.layout.arena_size_bytes - 2 * plain_bytes
+        check = True  # the first cluster may hold keys before the cursor
+        bounded = limit < END_OF_HASHES
+        for start in range(first, end, SLOTS_AT_ONCE):
+            slot = start - 1
+            for word in words[start:min(start + SLOTS_AT_ONCE, end)].tolist():
+                slot += 1
+                if word < FIRST_REAL:
+                    if word == EMPTY:
+                        whole, following, check = len(found), (slot + 1 - base) << shift, False
+                        if following >= limit:
+                            return found, limit
+                        if size >= STEP_BYTES:
+                            return found, following
+                    elif word == MOVED:
+                        return found[:whole], following
+                    continue
+                offset = (word & OFFSET_MASK) << 3
+                record = None
+                if offset <= plain_end:
+                    stamp, value_length, key_length, _, flags = unpack(arena, offset)
+                    if not flags and value_length <= plain_bytes and key_length <= KEY_SIZE_BYTES_MAX:
+                        record = arena[offset:offset + HEADER_SIZE_BYTES + key_length + value_length]
+                        if words[slot] != word or words[offset >> 3] != stamp:
+                            record = None
+                if record is None:
+                    record = self._copy(slot, word)
+                    if record is None:
+                        continue
+                if check or bounded:
+                    key_hash = self._hash_of(record)
+                    if not cursor <= key_hash < limit:
+                        continue
+                found.append(record)
+                size += len(record)
+        return found, limit
+
+    def _copy(self, slot, word):
+        """The record that this slot names, or None when it names none any more."""
+        words, arena = self.words, self.arena
+        heap, end = self.layout.heap_offset_bytes, self.layout.arena_size_bytes
+        for _ in range(RECORD_TRIES):
+            offset = (word & OFFSET_MASK) << 3
+            if not heap <= offset <= end - HEADER_SIZE_BYTES:
+                raise PeerError("slot %d points at %d, outside the heap" % (slot, offset))
+            stamp, value_length, key_length, _, flags = self._unpack(arena, offset)
+            size = HEADER_SIZE_BYTES + key_length + value_length
+            if flags:
+                size = 8 + records.body_size_bytes(key_length, value_length, flags)
+            record = arena[offset:offset + size] if value_length <= VALUE_SIZE_BYTES_MAX else b""
+            now = words[slot]
+            if now == word and words[offset >> 3] == stamp:
+                if len(record) == size and key_length <= KEY_SIZE_BYTES_MAX and not flags & ~records.FLAGS_KNOWN:
+                    if not flags & records.CHECKED or records.checksum_holds(record[8:]):
+                        return record
+            elif now < FIRST_REAL:
+                return None
+            word = now
+        raise CorruptValueError("the record that slot %d names is damaged" % slot)
+
+    def _hash_of(self, record):
+        _, _, key_length, _, flags = records.HEADER.unpack_from(record)
+        start = HEADER_SIZE_BYTES + (8 if flags & records.EXPIRES else 0)
+        return hash_key(record[start:start + key_length], self.secret)

@@ -1,0 +1,1 @@
+"""Files: the log, checkpoints, and what becomes of them after a crash."""

@@ -1,0 +1,316 @@
+"""Checkpoints as files: written beside the grid's work, verified, and only then given their name.
+
+    checkpoint-<pid>.tmp -> records while others write -> the log of that time -> END -> fsync -> read again -> rename
+    -> fsync of the directory -> whoever kept the log may drop what the checkpoint has
+
+Invariants
+ 1. A file named checkpoint-<lsn> was whole on the disk when it got that name, and is never changed.
+ 2. What stood before stays until then: the old checkpoint, the log.
+
+A kill at any line leaves at most a temporary file, which the next start removes.
+"""
+
+import os
+import re
+import time
+from collections import namedtuple
+
+from ..errors import CorruptFileError, DiskError
+from ..formats import checkpoint as layout
+from ..formats import log
+from ..limits import CHECKPOINT_BLOCK_BYTES, MIB
+from .files import AppendFile, disk_error, read_exactly
+from .log_reader import SegmentFile
+from .wal import segment_number
+
+SYNC_BYTES = 32 * MIB  # written between two syncs, so that the last one is short and the disk is not kept from others
+_NAME = re.compile(r"^checkpoint-([0-9a-f]{14})$").match
+_TEMPORARY = re.compile(r"^checkpoint-[0-9]+\.tmp$").match
+
+
+def checkpoint_name(lsn):
+    """The file name of a checkpoint at a log position.
+
+    >>> checkpoint_name(255)
+    'checkpoint-000000000000ff'
+    """
+    return "checkpoint-%014x" % lsn
+
+
+def checkpoint_lsn(name):
+    """The log position that a file name stands for, or None."""
+    match = _NAME(name)
+    return int(match.group(1), 16) if match else None
+
+
+def temporary_path(path, pid):
+    """Where the checkpoint that shall become `path`, or one of a directory, is written by a process.
+
+    Each process has its own name: one that outlived its coordinator cannot touch the file of another.
+    """
+    return "%s-%d.tmp" % (path, pid)
+
+
+def remove_temporaries(files, directory):
+    """Remove what checkpoints that did not end have left."""
+    for name in files.names(directory):
+        if _TEMPORARY(name):
+            remove_if_there(files, os.path.join(directory, name))
+
+
+def find_checkpoints(files, directory):
+    """[(lsn, path)] of a directory, the newest first."""
+    found = [(checkpoint_lsn(name), name) for name in files.names(directory)]
+    return sorted(((lsn, os.path.join(directory, name)) for lsn, name in found if lsn is not None), reverse=True)
+
+
+# Where a checkpoint goes: into a directory under the name of its position, or to `final`.
+Plan = namedtuple("Plan", "directory final lineage start_lsn")
+Made = namedtuple("Made", "path lsn keys bytes seconds")
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+class Writer(object):
+    """One checkpoint under way at `path`, which must not exist."""
+
+    def __init__(self, files, path, header):
+        self.path = path
+        self.keys = 0
+        self.bytes = 0
+        self._files = files
+        self._unsynced = 0
+        self._pieces, self._count, self._pending = [], 0, 0
+        self._file = AppendFile(files, path)
+        self._append(layout.pack_header(header))
+
+    def _append(self, data):
+        self._file.append(data)
+        self.bytes += len(data)
+        self._unsynced += len(data)
+        if self._unsynced >= SYNC_BYTES:
+            self._file.sync()
+            self._unsynced = 0
+
+    def records(self, records, wall_offset_ms):
+        """Add records (bytes, as memory/walker gives them)."""
+        if not records:
+            return
+        self.keys += len(records)
+        payload = b"".join(records)
+        self._append(layout.pack_block(layout.RECORDS, len(records), wall_offset_ms, [payload]) + payload)
+
+    def log(self, entry_bytes):
+        """Add a whole entry of the log, as it lies there."""
+        self._pieces.append(entry_bytes)
+        self._pending += len(entry_bytes)
+        if self._pending >= CHECKPOINT_BLOCK_BYTES:
+            self._log_block()
+
+    def _log_block(self):
+        if self._pieces:
+            block = layout.pack_block(layout.LOG, len(self._pieces), 0, self._pieces)
+            self._append(b"".join([block] + self._pieces))
+            self._pieces, self._pending = [], 0
+
+    def finish(self, lsn):
+        """Write what is left and the END, sync, and verify by reading; the End."""
+        self._log_block()
+        end = layout.End(lsn, self.keys, self.bytes)
+        payload = layout.pack_end(end)
+        self._append(layout.pack_block(layout.END, 1, 0, [payload]) + payload)
+        self._file.sync()
+        self._file.close()
+        checked = Reader(self._files, self.path, dropped_from_cache=True)
+        for _ in checked.blocks():
+            continue
+        if checked.end != end:
+            raise CorruptFileError("%s was read back as %r, and %r was written: do not trust that disk"
+                                   % (self.path, checked.end, end), self.path, 0)
+        return end
+
+    def abandon(self):
+        """Remove what was written."""
+        self._file.close()
+        remove_if_there(self._files, self.path)
+
+
+def give_name(files, temporary, final):
+    """Put a finished checkpoint where it belongs; when it returns it is there, power cut or not."""
+    try:
+        files.rename(temporary, final)
+        files.sync_directory(os.path.dirname(final) or ".")
+    except OSError as error:
+        raise disk_error("give the checkpoint its name", final, error) from error
+
+
+def remove_if_there(files, path):
+    """Remove a file; whether it is gone."""
+    try:
+        files.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # it harms nobody, and the next checkpoint tries again
+    return True
+
+
+def make(files, walker, plan, position, progress=None):
+    """Make a checkpoint from an arena that others go on writing; a Made.
+
+    `plan` is a Plan.  `position()` is called when every record has been read and gives (lsn, pieces of the log behind
+    plan.start_lsn): the checkpoint is consistent there.  `progress(keys, bytes)` is called about once a megabyte.
+    Raises DiskError, CorruptFileError, PeerError; what stood before stands.
+    """
+    begun = time.monotonic()
+    temporary = temporary_path(plan.final or os.path.join(plan.directory, "checkpoint"), os.getpid())
+    remove_if_there(files, temporary)
+    writer = Writer(files, temporary, layout.Header(plan.lineage, plan.start_lsn, now_ms()))
+    try:
+        cursor = 0
+        while True:
+            cursor, records = walker.step(cursor)
+            writer.records(records, now_ms() - int(time.monotonic() * 1000))
+            if progress is not None:
+                progress(writer.keys, writer.bytes)
+            if not cursor:
+                break
+        lsn, pieces = position()
+        reached = write_log_pieces(files, writer, pieces, plan.start_lsn)
+        if reached != lsn:
+            raise CorruptFileError("the log ends at position %d and not at %d" % (reached, lsn), temporary, 0)
+        end = writer.finish(lsn)
+        final = plan.final or os.path.join(plan.directory, checkpoint_name(lsn))
+        give_name(files, temporary, final)
+    except BaseException:
+        writer.abandon()
+        raise
+    return Made(final, lsn, end.keys, writer.bytes, time.monotonic() - begun)
+
+
+def write_log_pieces(files, writer, pieces, start_lsn):
+    """Add the entries behind start_lsn that lie in these pieces (storage/wal.Wal.pieces); the last position.
+
+    Raises CorruptFileError where they do not read as they were written.
+    """
+    lsn = start_lsn
+    for path, start, end in pieces:
+        segment = SegmentFile(files, path, segment_number(os.path.basename(path)))
+        reached = start
+        for reached_from, reached_to, entry in segment.entries(start, end):
+            if entry.first_lsn != lsn + 1 or reached_from != reached:
+                break
+            writer.log(log.pack_entry(*entry[:5]))
+            lsn, reached = lsn + entry.count, reached_to
+        if reached != end:
+            raise CorruptFileError("%s does not read as it was written, at byte %d: do not trust that disk"
+                                   % (path, reached), path, reached)
+    return lsn
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+class Reader(object):
+    """Reads a checkpoint; `header` at once, `end` once blocks() is through.
+
+    Raises CorruptFileError, FormatVersionError or DiskError, here and while reading.
+    """
+
+    def __init__(self, files, path, dropped_from_cache=False):
+        self.path = path
+        self.end = None
+        self.skipped = []  # (offset, bytes) left out by salvage()
+        self._files = files
+        self._drop = dropped_from_cache
+        self.header = self._with_file(self._read_header)
+
+    def _with_file(self, function, *arguments):
+        try:
+            fd = self._files.open(self.path)
+        except OSError as error:
+            raise disk_error("read", self.path, error) from error
+        try:
+            return function(fd, *arguments)
+        except OSError as error:
+            if isinstance(error, DiskError):
+                raise
+            raise disk_error("read", self.path, error) from error
+        finally:
+            self._files.close(fd)
+
+    def _read_header(self, fd):
+        if self._drop:
+            self._files.forget_cached(fd)
+        self.size_bytes = self._files.size(fd)
+        try:
+            return layout.unpack_file_header(read_exactly(self._files, fd, layout.HEADER_SIZE_BYTES, 0))
+        except CorruptFileError as error:
+            raise CorruptFileError("%s: %s" % (self.path, error), self.path, 0) from error
+
+    def blocks(self):
+        """Yield (BlockHeader, payload) of each RECORDS and LOG block; then `end` is there and everything has held."""
+        offset, keys = layout.HEADER_SIZE_BYTES, 0
+        while self.end is None:
+            header, payload, following = self._with_file(self._read_block, offset)
+            if header is None:
+                raise self.damaged(offset, payload)
+            if header.kind == layout.END:
+                end = layout.unpack_end(payload)
+                if end.keys != keys or end.bytes != offset or following != self.size_bytes:
+                    raise self.damaged(offset, "its end tells of %d keys in %d bytes, and %d keys in %d are there"
+                                       % (end.keys, end.bytes, keys, offset))
+                self.end = end
+                return
+            keys += header.count if header.kind == layout.RECORDS else 0
+            yield header, payload
+            offset = following
+
+    def _read_block(self, fd, offset):
+        """(header, payload, offset behind it), or (None, what is wrong, 0)."""
+        start = read_exactly(self._files, fd, layout.BLOCK_HEADER_SIZE_BYTES, offset)
+        header = layout.unpack_block_header(start)
+        if header is None:
+            return None, "the file ends" if not start else "no block begins there", 0
+        if header.length > self.size_bytes - offset - len(start):
+            return None, "the file ends in the middle of a block", 0
+        payload = read_exactly(self._files, fd, header.length, offset + len(start))
+        if not layout.block_holds(start, payload):
+            return None, "the checksum of a block does not hold", 0
+        return header, payload, offset + len(start) + header.length
+
+    def salvage(self):
+        """Like blocks(), but goes on behind what is damaged; `skipped` tells what was left out."""
+        offset = layout.HEADER_SIZE_BYTES
+        while offset < self.size_bytes:
+            header, payload, following = self._with_file(self._read_block, offset)
+            if header is None:
+                following = self._with_file(self._next_block, offset + 1)
+                self.skipped.append((offset, following - offset))
+            elif header.kind == layout.END:
+                self.end = layout.unpack_end(payload)
+            else:
+                yield header, payload
+            offset = following
+
+    def _next_block(self, fd, offset):
+        """Where the next whole block begins behind damage, or the size of the file."""
+        while offset < self.size_bytes:
+            data = read_exactly(self._files, fd, CHECKPOINT_BLOCK_BYTES, offset)
+            at = data.find(layout.BLOCK_MAGIC_BYTES)
+            if at < 0:
+                offset += max(len(data) - len(layout.BLOCK_MAGIC_BYTES) + 1, 1)
+                continue
+            if self._read_block(fd, offset + at)[0] is not None:
+                return offset + at
+            offset += at + 1
+        return self.size_bytes
+
+    def damaged(self, offset, what):
+        return CorruptFileError("%s is damaged at byte %d: %s" % (self.path, offset, what), self.path, offset)
+
+
+def now_ms():
+    """The wall clock for file headers."""
+    return int(time.time() * 1000)

@@ -1,0 +1,91 @@
+"""The process that makes a checkpoint: python -m nosqgrid.storage.checkpointer ARENA_FD SOCKET_FD
+
+It inherits a descriptor of the arena, which it maps read-only as any reader, and one end of a socket pair, over which
+both sides send lines of JSON:
+
+    coordinator  {"directory", "final", "lineage", "start_lsn"}     what to make
+    this         {"keys", "bytes"}                                  so far, about once a megabyte
+    this         {"walked": true}                                   every record has been read
+    coordinator  {"lsn", "pieces"}                                  where the log stands, and where it lies
+    this         {"path", "lsn", "keys", "bytes", "seconds"}        done, or
+                 {"error", "code"}                                  not done, and nothing changed
+
+When the coordinator is gone it ends; its file has a name of its own, which the next start removes.
+"""
+
+import json
+import os
+import socket
+import sys
+
+from ..errors import NosqgridError
+from ..memory.arena import Arena
+from ..memory.walker import Walker
+from . import checkpoint
+from .files import Files
+
+NICENESS = 10  # the grid's own work goes first
+
+
+class Conversation(object):
+    """Lines of JSON over a socket."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._buffer = b""
+
+    def send(self, message):
+        self._sock.sendall(json.dumps(message).encode() + b"\n")
+
+    def pending(self):
+        """Whether a whole message has come that nobody has taken."""
+        return b"\n" in self._buffer
+
+    def receive(self):
+        """The next message; EOFError when the other side is gone."""
+        while b"\n" not in self._buffer:
+            data = self._sock.recv(65536)
+            if not data:
+                raise EOFError("the coordinator is gone")
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return json.loads(line.decode())
+
+
+def run(arena, conversation):
+    """Make the checkpoint that the coordinator asks for."""
+    asked = conversation.receive()
+    plan = checkpoint.Plan(asked["directory"], asked["final"], asked["lineage"], asked["start_lsn"])
+
+    def position():
+        conversation.send({"walked": True})
+        answer = conversation.receive()
+        return answer["lsn"], [tuple(piece) for piece in answer["pieces"]]
+
+    def progress(keys, size_bytes):
+        conversation.send({"keys": keys, "bytes": size_bytes})
+
+    try:
+        made = checkpoint.make(Files(), Walker(arena.words, arena.map, arena.header), plan, position, progress)
+    except NosqgridError as error:
+        conversation.send({"error": str(error), "code": error.code})
+        return 1
+    conversation.send(made._asdict())
+    return 0
+
+
+def main(arguments):
+    """See the module; the exit status."""
+    os.nice(NICENESS)
+    arena_fd, socket_fd = int(arguments[0]), int(arguments[1])
+    arena = Arena.attach(arena_fd)
+    os.close(arena_fd)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, socket_fd) as sock:
+        try:
+            return run(arena, Conversation(sock))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
