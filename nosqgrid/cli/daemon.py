@@ -4,6 +4,7 @@ The daemon is in a session of its own, with standard input and output at /dev/nu
 tells the process that was started, over a pipe, that it is ready; that one ends, and the daemon is nobody's child.
 """
 
+import contextlib
 import os
 import stat
 import sys
@@ -15,8 +16,33 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 LOG_BYTES_MAX = 1 << 20  # a log that is longer when the next daemon starts begins anew
 
 
+class Background(object):
+    """What the daemon tells: ready() once it serves, and tidy() before its last client learns that it is over."""
+
+    def __init__(self, log_path, writing):
+        self._log_path = log_path
+        self._writing = writing
+        self.told = False
+
+    def ready(self):
+        _redirect(self._log_path)
+        self.say(_READY)
+        self.told = True
+
+    def say(self, text):
+        """The last words to the process that was started."""
+        os.write(self._writing, text)
+        os.close(self._writing)
+
+    def tidy(self):
+        """Leave no log in which nothing stands."""
+        with contextlib.suppress(OSError):  # somebody has moved it away, or the directory is gone
+            if os.path.getsize(self._log_path) == 0:
+                os.unlink(self._log_path)
+
+
 def run(serve, log_path):
-    """Fork; in the child serve(ready), which calls ready() once.  The exit status, here and there."""
+    """Fork; in the child serve(background), with a Background.  The exit status, here and there."""
     if "NOTIFY_SOCKET" in os.environ:
         raise StartError("a service manager waits for this very process: leave out --daemon")
     reading, writing = os.pipe()
@@ -28,7 +54,7 @@ def run(serve, log_path):
         return _wait(pid, reading)
     os.close(reading)
     os.setsid()
-    return _child(serve, log_path, writing)
+    return _child(serve, Background(log_path, writing))
 
 
 def _wait(pid, reading):
@@ -46,26 +72,14 @@ def _wait(pid, reading):
                      or "the daemon ended before it served, with status %d" % (status >> 8 or status))
 
 
-def _child(serve, log_path, writing):
-    told = []
-
-    def ready():
-        _redirect(log_path)
-        os.write(writing, _READY)
-        os.close(writing)
-        told.append(True)
-
+def _child(serve, background):
     try:
-        return serve(ready)
+        return serve(background)
     except NosqgridError as error:
-        if told:
+        if background.told:
             raise
-        os.write(writing, str(error).encode("utf-8", "replace"))
-        os.close(writing)
+        background.say(str(error).encode("utf-8", "replace"))
         return 1
-    finally:
-        if told:
-            _remove_if_empty(log_path)
 
 
 def _redirect(log_path):
@@ -81,11 +95,3 @@ def _redirect(log_path):
     for fd in (null, log):
         if fd > 2:
             os.close(fd)
-
-
-def _remove_if_empty(path):
-    try:
-        if os.path.getsize(path) == 0:
-            os.unlink(path)
-    except OSError:
-        return  # somebody has moved it away, or the directory is gone

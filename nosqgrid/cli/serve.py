@@ -78,7 +78,8 @@ def run(arguments, out):
     _check_platform()
     path = addresses.resolve(arguments.socket)
     if arguments.daemon:
-        return daemon.run(lambda ready: _serve(arguments, memory_bytes, storage, path, out, ready), log_path(arguments))
+        return daemon.run(lambda background: _serve(arguments, memory_bytes, storage, path, out, background),
+                          log_path(arguments))
     return _serve(arguments, memory_bytes, storage, path, out, None)
 
 
@@ -89,7 +90,7 @@ def log_path(arguments):
     return addresses.resolve(arguments.socket) + ".log"
 
 
-def _serve(arguments, memory_bytes, storage, path, out, ready):
+def _serve(arguments, memory_bytes, storage, path, out, background):
     listener = Listener(path, arguments.allow_loose_directory,
                         others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
@@ -105,11 +106,14 @@ def _serve(arguments, memory_bytes, storage, path, out, ready):
     try:
         if not arguments.quiet:
             _introduce(coordinator, path, arguments, out)
-        if ready is not None:
-            ready()
+        if background is not None:
+            background.ready()
+            coordinator.at_end = background.tidy
         coordinator.run()
-    finally:
-        _end(coordinator)
+    except BaseException:
+        coordinator.abandon()  # no checkpoint of what may be wrong: the log is right
+        raise
+    _end(coordinator)
     if not arguments.quiet:
         out.write("nosqgrid %d has ended\n" % os.getpid())
     return 0

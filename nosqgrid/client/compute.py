@@ -11,7 +11,7 @@ import threading
 import time
 
 from ..engine.claims import FILLED
-from ..errors import ComputationCycleError, CoordinatorTimeoutError, GridFullError, ValueTooLargeError
+from ..errors import ComputationCycleError, CoordinatorTimeoutError, DiskError, GridFullError, ValueTooLargeError
 from ..formats import values
 from .link import Link
 from .mapping import deadline_ms_of, encode_checked
@@ -55,7 +55,7 @@ def get_or_compute(mapping, key, function, ttl, timeout):
                 mine.discard((store.address, raw_key))
             try:
                 link.command(b"NOSQGRID.FILL", raw_key, payload, value_type, deadline_ms_of(ttl))
-            except (GridFullError, ValueTooLargeError):
+            except (GridFullError, ValueTooLargeError, DiskError):
                 return value  # computed, and not kept; the claim goes to the next one, who computes for himself
             return value
     finally:

@@ -20,7 +20,7 @@ from ..errors import NosqgridError, StartError, StorageError, UsageError
 from ..limits import SOCKET_PATH_BYTES_MAX
 from ..network import addresses
 from ..network.listener import check_directory
-from ..storage.files import DirectoryLock
+from ..storage.files import DirectoryLock, Files
 from .launcher import PACKAGE_PARENT
 from .link import Link
 
@@ -89,7 +89,9 @@ class Starter(object):
             return address + ".starter"
         try:
             with contextlib.suppress(FileExistsError):  # what is there is looked at by the coordinator
-                os.mkdir(self.directory, 0o700)
+                files = Files()
+                files.make_directory(self.directory)
+                files.sync_directory(os.path.dirname(self.directory))
         except OSError as error:
             raise StartError("cannot make the directory %s: %s" % (self.directory, error.strerror)) from error
         return os.path.join(self.directory, "starter")

@@ -49,7 +49,8 @@ class Ops(GridMapping):
 
         The others wait for the value, up to `timeout` seconds if given (then CoordinatorTimeoutError).  When function()
         raises, its exception goes to its caller and the next one who waits computes; the same when the process dies.
-        Where the grid is full, or the value too large for it, the value is returned all the same, and not kept.
+        Where the grid is full, the value too large for it, or the disk refuses the log, the value is returned all the
+        same, and not kept.
         Raises ComputationCycleError when function() asks for the key itself.
         Cost: that of get() where the value is there; else some 200 us and the computation.
         """

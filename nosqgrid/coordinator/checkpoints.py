@@ -54,7 +54,7 @@ class Checkpoints(object):
         self._last = None  # checkpoint.Made of the last one in the directory
         self._last_bytes = 0
         self._last_wall_s = 0
-        self._last_error = ""
+        self.last_error = ""
         self.made = self.failed = 0
         self._due_at = 0.0
 
@@ -273,7 +273,7 @@ class Checkpoints(object):
 
     def _note(self, run, made):
         self.made += 1
-        self._last_error = ""
+        self.last_error = ""
         if run.plan.final is not None:
             return
         durability = self.durability
@@ -286,7 +286,7 @@ class Checkpoints(object):
 
     def _note_failure(self, error):
         self.failed += 1
-        self._last_error = str(error)
+        self.last_error = str(error)
         self.server.log("no checkpoint: %s" % error)
         self._due_at = max(self._due_at, time.monotonic() + RETRY_AFTER_FAILURE_S)
         self._last_bytes = max(self._last_bytes, self.durability.log_bytes())  # do not try again at once for its size
@@ -318,10 +318,18 @@ class Checkpoints(object):
 
     # -- what it tells ------------------------------------------------------------------------------------------------
 
+    def changes(self):
+        """Effects since the last checkpoint."""
+        return self.server.keyspace.version - (self._last.lsn if self._last is not None else 0)
+
+    def last_time(self):
+        """When the last one was made here, in seconds since 1970; 0: not yet."""
+        return self._last_wall_s
+
     def stats(self):
         last = self._last
         rows = [("checkpoints", self.made), ("checkpoints_failed", self.failed),
-                ("checkpoint_running", int(self.run is not None)), ("checkpoint_error", self._last_error)]
+                ("checkpoint_running", int(self.run is not None)), ("checkpoint_error", self.last_error)]
         if self.run is not None:
             rows += [("checkpoint_keys_done", self.run.keys), ("checkpoint_bytes_done", self.run.bytes)]
         if last is not None:

@@ -23,7 +23,7 @@ import traceback
 
 from ..engine.claims import Claims
 from ..engine.keyspace import Keyspace
-from ..errors import CommandError, LaneError, NosqgridError, PermissionRefusedError
+from ..errors import CommandError, InvariantError, LaneError, NosqgridError, PermissionRefusedError
 from ..formats import arena as arena_format
 from ..formats import hashing
 from ..formats import lane as lane_format
@@ -78,6 +78,7 @@ class Coordinator(object):
         self._number = 0
         self._stopping = False
         self.closing = False
+        self.at_end = None  # called when all is on the disk, before the last client hears that it is over
         self._accepting = True
         self._accept_again = 0.0
         self._last_sweep = 0.0
@@ -106,7 +107,8 @@ class Coordinator(object):
 
     def config(self):
         return {"maxmemory": str(self.keyspace.heap.count << self.keyspace.heap.segment_shift),
-                "maxmemory-policy": "noeviction", "save": "", "appendonly": "no", "databases": "1", "timeout": "0"}
+                "maxmemory-policy": "noeviction", "save": "",
+                "appendonly": "no" if self.durability.journal is None else "yes", "databases": "1", "timeout": "0"}
 
     def checkpoint(self, session, final):
         """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""
@@ -403,6 +405,8 @@ class Coordinator(object):
     def _fault(self, session):
         """A mistake of ours: say where, end the session, go on with the others."""
         self.log("internal error while serving client %d:\n%s" % (session.id, traceback.format_exc()))
+        if self.keyspace.behind and self.keyspace.log is not None:
+            raise InvariantError("memory does not hold what the log holds: ending, so that a restart brings it back")
         if self.keyspace.staging:
             self.keyspace.rollback()
         if not session.closed:
@@ -458,13 +462,16 @@ class Coordinator(object):
             self._close_rest()
 
     def abandon(self):
-        """Give everything back after open() failed; nothing is written."""
-        self.selector.unregister(self.listener.sock)
+        """Give everything back after open() or run() failed; nothing is written."""
+        if self._accepting:
+            self.selector.unregister(self.listener.sock)
         self.listener.close()
         self.durability.abandon()
         self._close_rest()
 
     def _close_rest(self):
+        if self.at_end is not None:
+            self.at_end()
         for session in self.sessions():
             sockets.flush(session)
             self._end(session)

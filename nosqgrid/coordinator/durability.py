@@ -204,12 +204,24 @@ class Durability(object):
                      ("recovery_ms", int(self.recovery_s * 1000))]
         return rows + self.checkpoints.stats()
 
+    def info(self):
+        """[(name, value)] for the section Persistence of INFO, in Redis' words."""
+        checkpoints, journal = self.checkpoints, self.journal
+        return [("loading", 0), ("rdb_changes_since_last_save", checkpoints.changes()),
+                ("rdb_bgsave_in_progress", int(checkpoints.running)), ("rdb_last_save_time", checkpoints.last_time()),
+                ("rdb_last_bgsave_status", "err" if checkpoints.last_error else "ok"),
+                ("aof_enabled", int(journal is not None)),
+                ("aof_last_write_status", "err" if journal is not None and journal.error else "ok")]
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def abandon(self):
         """Give the directory back as it is."""
         if self._syncer is not None:
             self._syncer.stop()
+        self.checkpoints.stop()
+        if self.wal is not None:
+            self.wal.close(sync=False)
         if self.lock is not None:
             self.lock.close()
 

@@ -61,7 +61,7 @@ def info(server, section):
         ("Memory", [("used_memory", used), ("used_memory_rss", _rss_bytes()),
                     ("maxmemory", keyspace.heap.count << keyspace.heap.segment_shift),
                     ("maxmemory_policy", "noeviction"), ("mem_allocator", "nosqgrid")]),
-        ("Persistence", [("loading", 0)]),
+        ("Persistence", server.durability.info()),
         ("Stats", [("total_connections_received", server.accepted), ("total_commands_processed", server.commands_ended
                                                                      + sum(s.commands for s in server.sessions())),
                    ("expired_keys", keyspace.expired_count), ("evicted_keys", 0)]),

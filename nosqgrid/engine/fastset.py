@@ -123,9 +123,11 @@ def make_apply_logged_sets(keyspace, plain, log):
         except Exception as error:
             error.frames_end = stop
             raise
+        keyspace.behind = True
         position = plain(data, position, stop)
         while position < stop:
             position = plain(data, _store_one(keyspace, data, position), stop)
+        keyspace.behind = False
         return stop
 
     return apply_logged_sets

@@ -14,7 +14,9 @@ Invariants
  2. What fails (a key or value too large, a full grid) fails before anything is published and leaves no byte accounted.
  3. `version` rises by one with each effect (a set, a deletion that removed something, a clearing), and a version is
     given to one published effect only: it is the effect's position in the log (LSN).
- 4. An expired record is gone for every lookup from its deadline on, whenever its space is reclaimed.
+ 4. What is in the log is applied at once and cannot fail.  If it did, by a mistake of ours, `behind` stays true: then
+    memory is not to be served any more, and a restart brings back what the log has.
+ 5. An expired record is gone for every lookup from its deadline on, whenever its space is reclaimed.
 
 A kill at any line: readers keep the old record or have the new one, whole in both cases.
 """
@@ -71,6 +73,7 @@ class Keyspace(object):
         self._effects = []  # of the batch under way, for the log
         self._version_before = 0  # of the batch under way
         self.log = None
+        self.behind = False  # the log has what is not applied yet
         # The hot path neither checksums nor fences, and it does not stage.
         self._apply_sets_plain = make_apply_sets(self) if not self.checked else lambda data, position, end: position
         self.apply_sets = self._apply_sets_plain
@@ -225,12 +228,14 @@ class Keyspace(object):
             raise CommandError("removing every key cannot be part of a batch")
         if self.log is not None:
             self.log.append(self.version + 1, 1, pack_clear())
+        self.behind = True
         self.version += 1
         dropped = self.index.clear()
         self.heap.discard_all()
         self.cleaner.forget()
         self.expiry.clear()
         self.expiring = 0
+        self.behind = False
         return dropped
 
     # -- batches ------------------------------------------------------------------------------------------------------
@@ -263,6 +268,7 @@ class Keyspace(object):
         except BaseException:
             self.rollback()
             raise
+        self.behind = True
         self._staged = None
         self.cleaner.excluded.clear()
         for key, offset in staged.items():
@@ -270,6 +276,7 @@ class Keyspace(object):
                 self._publish(key, offset, self.size_at(offset))
             else:
                 self.remove(key)
+        self.behind = False
 
     def rollback(self):
         """Forget what was staged."""

@@ -6,7 +6,7 @@ import struct
 import unittest
 
 from nosqgrid.engine import frames
-from nosqgrid.formats import arena, hashing, lane, records, resp, slots, values
+from nosqgrid.formats import arena, checkpoint, effects, hashing, lane, log, records, resp, slots, values
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "formats.md")
@@ -38,7 +38,8 @@ class FormatsPageTests(unittest.TestCase):
 
     def test_no_example_is_left_out_here(self):
         self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
-                                              "command", "batch", "reply"})
+                                              "command", "batch", "reply", "segment header", "entry",
+                                              "checkpoint header", "records block", "end block"})
         self.assertEqual(self.page.count("<!-- example:"), len(self.examples))
 
     def test_the_header_is_that_of_a_grid_of_one_mebibyte(self):
@@ -49,7 +50,7 @@ class FormatsPageTests(unittest.TestCase):
         self.assertEqual(arena.pack_header(header), self.examples["header"])
 
     def test_the_table_of_the_header_tells_where_its_words_are_and_what_they_hold(self):
-        rows = ROW.findall(self.page)
+        rows = ROW.findall(self.page.split("### Control words")[0])
         self.assertEqual([int(word) for _, word, _, _ in rows], list(range(5, 20)))
         for offset, word, name, value in rows:
             with self.subTest(name):
@@ -112,6 +113,38 @@ class FormatsPageTests(unittest.TestCase):
         reader = resp.ReplyReader()
         reader.feed(reply[lane.REPLY_HEADER.size:])
         self.assertEqual(reader.next(), "PONG")
+
+    def test_the_segment_header_and_the_entry_read_as_the_page_says(self):
+        header = log.unpack_segment_header(self.examples["segment header"])
+        self.assertEqual(header, (4660, 7, 3, 2, 1700000000000))
+        self.assertEqual(log.pack_segment_header(header), self.examples["segment header"])
+        data = self.examples["entry"]
+        entry = log.unpack_entry(data, 0, len(data))
+        self.assertEqual(entry[:4], (3, 2, 1699999940000, 2))
+        self.assertEqual((len(entry.payload), entry.end), (42, len(data)))
+        self.assertEqual(log.pack_entry(*entry[:5]), data)
+        middle = effects.effect_end(entry.payload, 0, 42)
+        self.assertEqual(effects.effect_end(entry.payload, middle, 42), 42)
+        value_type, payload = values.encode(VALUE)
+        self.assertEqual(effects.unpack(entry.payload, 0, middle), (lane.SET, KEY, value_type, payload, 0))
+        self.assertEqual(effects.unpack(entry.payload, middle, 42), (lane.DELETE, KEY, 0, b"", 0))
+        self.assertIn("16 CLEAR", self.page)
+        self.assertEqual(effects.CLEAR, 16)
+
+    def test_the_checkpoint_reads_as_the_page_says(self):
+        header = checkpoint.unpack_file_header(self.examples["checkpoint header"])
+        self.assertEqual(header, (4660, 2, 1700000000000))
+        self.assertEqual(checkpoint.pack_header(header), self.examples["checkpoint header"])
+        block = self.examples["records block"]
+        head, payload = checkpoint.unpack_block_header(block), block[checkpoint.BLOCK_HEADER_SIZE_BYTES:]
+        self.assertEqual(head[1:], (checkpoint.RECORDS, 1, 1699999940000, len(payload)))
+        self.assertTrue(checkpoint.block_holds(block, payload))
+        self.assertEqual(payload, self.examples["record"])
+        end = self.examples["end block"]
+        payload = end[checkpoint.BLOCK_HEADER_SIZE_BYTES:]
+        self.assertTrue(checkpoint.block_holds(end, payload))
+        self.assertEqual(checkpoint.unpack_end(payload), (3, 1, len(self.examples["checkpoint header"]) + len(block)))
+        self.assertEqual(checkpoint.unpack_block_header(end).kind, checkpoint.END)
 
 
 if __name__ == "__main__":
