@@ -7,7 +7,8 @@ import threading
 
 from ..client.grid import size_bytes
 from ..coordinator import durability
-from ..coordinator.coordinator import Coordinator, log_to_stderr
+from ..coordinator.coordinator import Coordinator
+from ..coordinator.report import log_to_stderr
 from ..errors import GridFullError, StartError, UsageError
 from ..limits import (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT,
                       MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB)

@@ -248,7 +248,6 @@ class Checkpoints(object):
 
     def _end(self, run, error, made=None):
         self.server.selector.unregister(run.sock)
-        run.sock.close()
         self._ended.append(run.process)  # an interpreter takes milliseconds to end: it is waited for by the clock
         self.run = None
         self._close_tail(run)
@@ -259,6 +258,7 @@ class Checkpoints(object):
                 self.durability.checkpoint_failed(error)
         else:
             self._note(run, made)
+        run.sock.close()  # now the process lets go of the files that were removed, and frees their space
         for session in run.waiters:
             self.server.answer(session, error if error is not None else Map([
                 ("path", os.fsencode(made.path)), ("lsn", made.lsn), ("keys", made.keys), ("bytes", made.bytes),

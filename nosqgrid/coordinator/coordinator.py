@@ -17,7 +17,6 @@ Invariants
 import os
 import random
 import selectors
-import sys
 import time
 import traceback
 
@@ -32,6 +31,7 @@ from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..memory.arena import Arena
 from ..memory.lane import CoordinatorLane
 from ..network import credentials
+from ..storage.wal import ALWAYS
 from . import durability, lane_service, report, sockets
 from .clock import Clock
 from .ordering import fence_for
@@ -92,6 +92,7 @@ class Coordinator(object):
             os.set_blocking(fd, False)
         self.selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
         self.durability = durability.Durability(self, storage or durability.options())
+        self._group_commits = self.durability.options.level == ALWAYS
         self._spin_s = 0.0 if _cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
@@ -228,13 +229,21 @@ class Coordinator(object):
         return False
 
     def _serve_lanes(self):
-        worked = False
+        worked = self._group_commits and self._serve_together()
         for session in self._lanes:
             lane = session.lane
             if lane.words[0] != lane.head:  # 0 is lane_format.TAIL: this line runs for every lane in every turn
                 worked = True
                 self._serve_lane(session)
         return worked
+
+    def _serve_together(self):
+        """Let the sets of several clients share one sync of the log; whether there were any."""
+        served = lane_service.serve_together(self._lanes, self.keyspace)
+        for session in served:
+            if session.lane.words[lane_format.WAITING]:
+                self._ring(session)
+        return bool(served)
 
     def _serve_lane(self, session):
         try:
@@ -485,9 +494,3 @@ def _cpu_count():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def log_to_stderr(text):
-    """One line, or a few, on stderr."""
-    sys.stderr.write("nosqgrid: %s\n" % text)
-    sys.stderr.flush()

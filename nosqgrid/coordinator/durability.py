@@ -26,6 +26,7 @@ from .checkpoints import Checkpoints
 
 TICK_S = 0.25
 LOCK_RETRY_S = 0.02
+LOCK_WAIT_S = 0.2  # who looks whether a directory is served holds its lock for some microseconds
 
 Options = namedtuple("Options", "directory level policy checkpoint_every_s checkpoint_log_bytes wait_s")
 
@@ -70,7 +71,7 @@ class Durability(object):
         begun = time.monotonic()
         self._make_directory()
         check_directory(self.directory)
-        self._take_lock(begun + self.options.wait_s)
+        self._take_lock(begun + max(self.options.wait_s, LOCK_WAIT_S))
         keyspace, server = self.server.keyspace, self.server
         try:
             self.report = recovery.load(self.files, self.directory, Loader(keyspace), server.wall_offset_ms())

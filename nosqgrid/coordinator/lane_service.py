@@ -32,6 +32,44 @@ def serve(session, keyspace, send):
     lane.finish(start + position)
 
 
+def serve_together(sessions, keyspace):
+    """Plain sets that several clients have posted, as one entry of the log; the sessions that were served.
+
+    For a log that is synced with each entry: they share one sync.  What else lies in their lanes is left there; where
+    not all would fit for certain, nothing is done.
+    """
+    ready = [session for session in sessions if session.lane.words[layout.TAIL] != session.lane.head]
+    if len(ready) < 2 or keyspace.log is None:
+        return []
+    runs = []
+    for session in ready:
+        try:
+            data, _ = session.lane.take()
+        except LaneError:
+            continue  # it is told so when it is served for itself
+        stop, count = keyspace.run_end(data, 0, len(data))
+        if count:
+            runs.append((session, data[:stop], count))
+    frames = b"".join(run for _, run, _ in runs)
+    stop, count = keyspace.run_end(frames, 0, len(frames))
+    if len(runs) < 2 or stop != len(frames):
+        return []
+    version, refused = keyspace.version, None
+    try:
+        keyspace.store_run(frames, count)
+    except StorageError as error:
+        refused = encode_error(error)
+    for session, run, count in runs:
+        lane, head = session.lane, session.lane.head + len(run)
+        version += count
+        if refused is None:
+            lane.words[layout.RESULT] = version
+        else:
+            lane.fail(head, refused)
+        lane.finish(head)
+    return [session for session, _, _ in runs]
+
+
 def _apply_sets(lane, keyspace, data, position, start):
     """Apply the plain sets from `position` on; where they end.  Those that the log refuses have failed."""
     try:

@@ -11,6 +11,12 @@ VERSION = "0.1.0"
 REDIS_VERSION = "7.0.15"  # whose commands and replies these are; clients key on it
 
 
+def log_to_stderr(text):
+    """One line, or a few, on stderr."""
+    sys.stderr.write("nosqgrid: %s\n" % text)
+    sys.stderr.flush()
+
+
 def stats(server):
     """[(name, value)]: numbers and texts, stable names, units in the names."""
     keyspace, now_ms = server.keyspace, server.clock.monotonic_ms()

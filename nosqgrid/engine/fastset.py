@@ -1,13 +1,15 @@
 """The hot path of writing: plain SET frames, applied in one loop.
 
-`make_apply_sets(keyspace)` returns apply_sets(data, position, end) -> position, which applies the frames of `data` from
-`position` on as long as they are of the common kind, and stops in front of the first that is not: with a deadline, too
-large, needing a new segment, replacing a record with flags, in the middle of an index growth or a batch, malformed, or
-any other operation.  The caller hands that one to Keyspace.store_frame, which says the same in plain words; a test
-holds the two against each other.  Nothing here can fail, so nothing is half done.
+`make_apply_sets(keyspace, log)` returns apply_sets(data, position, end) -> position, which applies the frames of `data`
+from `position` on as long as they are of the common kind, and stops in front of the first that is not: with a deadline,
+too large, needing a new segment, replacing a record with flags, in the middle of an index growth or a batch, malformed,
+or any other operation.  The caller hands that one to Keyspace.store_frame, which says the same in plain words; a test
+holds the two against each other.
 
-`make_apply_logged_sets` is the same for a grid with a log: it looks how many frames in a row are sets for which there
-is room in any case, appends all of them as one entry, and only then applies them.
+With a log, frames are appended before the first of them is published: that frame alone where it is the last, else as
+many in a row as will fit whatever happens (`make_run_end`), as one entry.  What is in the log is applied to the end.
+Where the log refuses, DiskError comes out with `frames_end` set to where the frames end that it refused; nothing of
+those took place.
 
 It is written for speed: names bound once, one unpack a header, hash and probing inline, no object a record but the key.
 """
@@ -19,7 +21,7 @@ from ..formats.values import NAMES
 from ..limits import KEY_SIZE_BYTES_MAX
 
 
-def make_apply_sets(keyspace):
+def make_apply_sets(keyspace, log=None):
     """See the module."""
     words, arena, heap, index = keyspace.words, keyspace.arena, keyspace.heap, keyspace.index
     a, b, p = keyspace.secret
@@ -28,6 +30,8 @@ def make_apply_sets(keyspace):
     heap_base, segment_shift = heap.base, heap.segment_shift
     record_size_max = heap.record_size_bytes_max
     one, type_max = 1 << COPIES_BITS, len(NAMES) - 1
+    append = None if log is None else log.append
+    run_end = make_run_end(keyspace)
 
     def apply_sets(data, position, end):
         if not index.steady or keyspace.staging:
@@ -35,6 +39,7 @@ def make_apply_sets(keyspace):
         base, shift, table = index.base, index.shift, index.table
         stamp = keyspace.version << COPIES_BITS
         cursor, limit, generation, segment_open = region.cursor, region.limit, region.generation_bits, region.segment
+        logged = end if append is None else position
         while position + 8 <= end:
             value_length, key_length, value_type, flags = unpack_body(data, position)
             key_end = position + 8 + key_length
@@ -63,6 +68,12 @@ def make_apply_sets(keyspace):
                     break  # a tombstone, or an index that must grow
             elif old_flags:
                 break
+            if position >= logged:
+                keyspace.version, region.cursor = stamp >> COPIES_BITS, cursor
+                logged, count = (stop, 1) if stop == end else run_end(data, position, end)
+                if not count:  # this one will fit, as was seen above; of those behind it nobody knows
+                    logged, count = stop, 1
+                log_frames(append, keyspace, count, data, position, logged)
             arena[cursor + 8:cursor + 8 + stop - position] = data[position:stop]
             stamp += one
             words[cursor >> 3] = stamp
@@ -80,64 +91,81 @@ def make_apply_sets(keyspace):
             position = stop
         keyspace.version = stamp >> COPIES_BITS
         region.cursor = cursor
+        if position < logged and append is not None:
+            return finish_run(keyspace, data, position, logged)
+        keyspace.behind = False
         return position
 
     return apply_sets
 
 
-def make_apply_logged_sets(keyspace, plain, log):
-    """apply_sets(data, position, end) for a grid with a log; `plain` is make_apply_sets' function for it.
+def make_apply_checked_sets(keyspace, log):
+    """The same for a keyspace whose records carry checksums: no hot path, but one entry of the log for many frames."""
+    run_end = make_run_end(keyspace)
 
-    Raises DiskError, with `frames_end` set to where the frames end that it refused; nothing of them took place.
+    def apply_sets(data, position, end):
+        if log is None or keyspace.staging:
+            return position
+        stop, count = run_end(data, position, end)
+        if not count:
+            return position
+        log_frames(log.append, keyspace, count, data, position, stop)
+        return finish_run(keyspace, data, position, stop)
+
+    return apply_sets
+
+
+def make_run_end(keyspace):
+    """run_end(data, position, end) -> (stop, count): how many frames from here on are sets that cannot be refused.
+
+    There is room for all of them in the open segment and in the index, whatever keys they name.
     """
     unpack_body, unpack_deadline = BODY.unpack_from, DEADLINE.unpack_from
-    region, index = keyspace.heap.writer, keyspace.index
-    record_size_max = keyspace.heap.record_size_bytes_max
-    type_max, append = len(NAMES) - 1, log.append
+    region, index, type_max = keyspace.heap.writer, keyspace.index, len(NAMES) - 1
     extra = 15 + (4 if keyspace.checked else 0)  # stamp and padding, and what a checksum takes
+    size_max = keyspace.heap.record_size_bytes_max - extra
 
-    def apply_logged_sets(data, position, end):
-        if keyspace.staging:
-            return position
-        # As long as all this holds, neither the heap nor the index can refuse a frame once it is in the log.
-        stop, count, room = position, 0, region.limit - region.cursor
-        count_max = index.table.full_at - index.table.used - 1
-        while stop + 8 <= end and count < count_max:
+    def run_end(data, position, end):
+        stop, count, room, table = position, 0, region.limit - region.cursor, index.table
+        last, count_max = end - 8, table.full_at - table.used - 1
+        while stop <= last and count < count_max:
             value_length, key_length, value_type, flags = unpack_body(data, stop)
-            following = stop + 8 + key_length + value_length
+            size = 8 + key_length + value_length
             if flags:
                 if flags != EXPIRES or stop + 16 > end or not 0 < unpack_deadline(data, stop + 8)[0] < 1 << 63:
                     break
-                following += 8
-            size = (following - stop + extra) & ~7
-            if (following > end or size > room or size > record_size_max or key_length > KEY_SIZE_BYTES_MAX
+                size += 8
+            following = stop + size
+            room -= size + extra & -8
+            if (following > end or room < 0 or size > size_max or key_length > KEY_SIZE_BYTES_MAX
                     or value_type > type_max):
                 break
-            room -= size
             stop = following
             count += 1
-        if not count:
-            return position
-        try:
-            append(keyspace.version + 1, count, data[position:stop])
-        except Exception as error:
-            error.frames_end = stop
-            raise
-        keyspace.behind = True
-        position = plain(data, position, stop)
-        while position < stop:
-            position = plain(data, _store_one(keyspace, data, position), stop)
-        keyspace.behind = False
-        return stop
+        return stop, count
 
-    return apply_logged_sets
+    return run_end
 
 
-def _store_one(keyspace, data, position):
-    """Apply one logged SET frame the plain way; where the next begins."""
-    value_length, key_length, _, flags = BODY.unpack_from(data, position)
-    key_at = position + BODY.size + (8 if flags & EXPIRES else 0)
-    stop = position + body_size_bytes(key_length, value_length, flags)
-    frame = data[position:stop]
-    keyspace.store_body(data[key_at:key_at + key_length], with_checksum(frame) if keyspace.checked else frame)
+def log_frames(append, keyspace, count, data, position, stop):
+    """Append these frames as one entry."""
+    try:
+        append(keyspace.version + 1, count, data[position:stop])
+    except Exception as error:
+        error.frames_end = stop
+        raise
+    keyspace.behind = True
+
+
+def finish_run(keyspace, data, position, stop):
+    """Apply the frames up to `stop`, which are in the log; where they end."""
+    position = keyspace.apply_sets_plain(data, position, stop)
+    while position < stop:
+        value_length, key_length, _, flags = BODY.unpack_from(data, position)
+        key_at = position + BODY.size + (8 if flags & EXPIRES else 0)
+        following = position + body_size_bytes(key_length, value_length, flags)
+        frame = data[position:following]
+        keyspace.store_body(data[key_at:key_at + key_length], with_checksum(frame) if keyspace.checked else frame)
+        position = keyspace.apply_sets_plain(data, following, stop)
+    keyspace.behind = False
     return stop

@@ -33,7 +33,7 @@ from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
 from .cleaner import Cleaner
 from .expiry import Expiry
-from .fastset import make_apply_logged_sets, make_apply_sets
+from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
 from .heap import CLEANER_SEGMENTS, SEALED, Heap
 from .index import Index
 
@@ -70,13 +70,15 @@ class Keyspace(object):
         self.cleaner = Cleaner(self)
         self.expiry = Expiry()
         self._staged = None
+        self.staging = False  # whether a batch is under way
         self._effects = []  # of the batch under way, for the log
         self._version_before = 0  # of the batch under way
         self.log = None
         self.behind = False  # the log has what is not applied yet
         # The hot path neither checksums nor fences, and it does not stage.
-        self._apply_sets_plain = make_apply_sets(self) if not self.checked else lambda data, position, end: position
-        self.apply_sets = self._apply_sets_plain
+        self._make_apply_sets = make_apply_checked_sets if self.checked else make_apply_sets
+        self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
+        self.run_end = make_run_end(self)
 
     def set_log(self, log):
         """From now on every effect is in the log before it is seen; None ends that.  Not inside a batch.
@@ -87,8 +89,7 @@ class Keyspace(object):
         if self._staged is not None:
             raise InvariantError("the log is changed within a batch")
         self.log = log
-        plain = self._apply_sets_plain
-        self.apply_sets = plain if log is None else make_apply_logged_sets(self, plain, log)
+        self.apply_sets = self.apply_sets_plain if log is None else self._make_apply_sets(self, log)
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -179,6 +180,14 @@ class Keyspace(object):
             self._publish(key, offset, size)
         return self.version
 
+    def store_run(self, frames, count):
+        """Log `count` SET frames, all that run_end() finds in these bytes, as one entry, and apply them.
+
+        Raises DiskError; nothing took place then.
+        """
+        log_frames(self.log.append, self, count, frames, 0, len(frames))
+        finish_run(self, frames, 0, len(frames))
+
     def delete(self, key):
         """Remove a key; whether it was there."""
         if self._staged is not None:
@@ -240,15 +249,12 @@ class Keyspace(object):
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
-    @property
-    def staging(self):
-        return self._staged is not None
-
     def begin(self):
         """Stage effects from here on."""
         if self._staged is not None:
             raise InvariantError("a batch within a batch")
         self._staged = {}
+        self.staging = True
         self._effects = []
         self._version_before = self.version
 
@@ -270,6 +276,7 @@ class Keyspace(object):
             raise
         self.behind = True
         self._staged = None
+        self.staging = False
         self.cleaner.excluded.clear()
         for key, offset in staged.items():
             if offset:
@@ -281,6 +288,7 @@ class Keyspace(object):
     def rollback(self):
         """Forget what was staged."""
         staged, self._staged = self._staged, None
+        self.staging = False
         self.version = self._version_before
         self.cleaner.excluded.clear()
         for offset in staged.values():

@@ -7,7 +7,7 @@ What comes was checked against its checksum, which says that we wrote it, not th
 positions are checked here as if a stranger had sent them.
 """
 
-from ..errors import CorruptFileError
+from ..errors import CorruptFileError, GridFullError
 from ..formats import effects, records
 from ..formats.log import LSN_MAX
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
@@ -70,7 +70,9 @@ class Loader(object):
         keyspace = self.keyspace
         if self._version_of(key) >= version:
             return
-        keyspace.check_sizes(len(key), len(value))
+        if len(value) > keyspace.value_size_bytes_max:
+            raise GridFullError("there is a value of %d bytes, and with so little memory the grid takes up to %d: start "
+                                "the coordinator with more --memory" % (len(value), keyspace.value_size_bytes_max))
         latest = keyspace.version
         keyspace.version = version - 1
         keyspace.store_body(key, records.pack_body(key, value, value_type, deadline_ms, keyspace.checked))
@@ -113,8 +115,7 @@ class Loader(object):
             if 0 < self._version_of(effect.key) < lsn:
                 self.keyspace.remove(effect.key)
         else:
-            deadline_ms = _shifted(effect.deadline_ms, shift_ms) if effect.deadline_ms else 0
-            self._put(effect.key, effect.type, effect.value, deadline_ms, lsn)
+            self._put(effect.key, effect.type, effect.value, _shifted(effect.deadline_ms, shift_ms), lsn)
 
     def _clear(self, lsn):
         """Remove what stands before `lsn`."""
@@ -137,7 +138,8 @@ class Loader(object):
 
 
 def _shifted(deadline_ms, shift_ms):
-    return min(max(deadline_ms + shift_ms, 1), (1 << 63) - 1)
+    """The deadline in this life's clock; 0 stays 0, which is none."""
+    return deadline_ms and min(max(deadline_ms + shift_ms, 1), (1 << 63) - 1)
 
 
 def _make_load_plain(keyspace):

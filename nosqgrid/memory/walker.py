@@ -7,8 +7,9 @@ changed meanwhile, else the step is done again.
 Why no key is lost that is there from the first step to the last
  1. The EMPTY behind a cluster says that no key with a home up to there lies further on.  It is true of the table it is
     read in as long as that table's area is not used for another generation, and NEWEST tells that (memory/reader).
- 2. A cluster that is being moved shows MOVED in the old table; then its keys are in the new one.  The new table is
-    complete for hashes below the first old slot that is not MOVED, and is believed that far.
+ 2. A cluster that is being moved shows MOVED in the old table, at the first look at a slot or at the second; then its
+    keys are in the new one.  The new table is complete for hashes below the first old slot that is not MOVED, and is
+    believed that far.
  3. A key that changes stays in its slot; a record that moves leaves its slot word pointing at the copy.
 A key that comes or goes meanwhile is found or not; one that is deleted and set again may be found at either time.
 """
@@ -82,7 +83,7 @@ class Walker(object):
         first, end = base + (cursor >> shift), base + (1 << (HASH_BITS - shift)) + INDEX_OVERFLOW_SLOTS
         found, size, whole, following = [], 0, 0, cursor
         # What begins before `plain_end` lies in the arena whole if it is not longer than a plain record may be.
-        plain_bytes = self.layout.segment_size_bytes
+        plain_bytes, heap = self.layout.segment_size_bytes, self.layout.heap_offset_bytes
         plain_end = self.layout.arena_size_bytes - 2 * plain_bytes
         check = True  # the first cluster may hold keys before the cursor
         bounded = limit < END_OF_HASHES
@@ -102,7 +103,7 @@ class Walker(object):
                     continue
                 offset = (word & OFFSET_MASK) << 3
                 record = None
-                if offset <= plain_end:
+                if heap <= offset <= plain_end:
                     stamp, value_length, key_length, _, flags = unpack(arena, offset)
                     if not flags and value_length <= plain_bytes and key_length <= KEY_SIZE_BYTES_MAX:
                         record = arena[offset:offset + HEADER_SIZE_BYTES + key_length + value_length]
@@ -112,6 +113,8 @@ class Walker(object):
                     record = self._copy(slot, word)
                     if record is None:
                         continue
+                    if record is _AGAIN:
+                        return found[:whole], following
                 if check or bounded:
                     key_hash = self._hash_of(record)
                     if not cursor <= key_hash < limit:
@@ -121,7 +124,7 @@ class Walker(object):
         return found, limit
 
     def _copy(self, slot, word):
-        """The record that this slot names, or None when it names none any more."""
+        """The record that this slot names, None when it names none any more, _AGAIN when the record has another slot."""
         words, arena = self.words, self.arena
         heap, end = self.layout.heap_offset_bytes, self.layout.arena_size_bytes
         for _ in range(RECORD_TRIES):
@@ -139,7 +142,7 @@ class Walker(object):
                     if not flags & records.CHECKED or records.checksum_holds(record[8:]):
                         return record
             elif now < FIRST_REAL:
-                return None
+                return _AGAIN if now == MOVED else None
             word = now
         raise CorruptValueError("the record that slot %d names is damaged" % slot)
 

@@ -51,10 +51,15 @@ def temporary_path(path, pid):
     return "%s-%d.tmp" % (path, pid)
 
 
+def is_temporary(name):
+    """Whether a file name is that of a checkpoint under way, or of one that did not end."""
+    return _TEMPORARY(name) is not None
+
+
 def remove_temporaries(files, directory):
     """Remove what checkpoints that did not end have left."""
     for name in files.names(directory):
-        if _TEMPORARY(name):
+        if is_temporary(name):
             remove_if_there(files, os.path.join(directory, name))
 
 
@@ -83,7 +88,11 @@ class Writer(object):
         self._unsynced = 0
         self._pieces, self._count, self._pending = [], 0, 0
         self._file = AppendFile(files, path)
-        self._append(layout.pack_header(header))
+        try:
+            self._append(layout.pack_header(header))
+        except DiskError:
+            self.abandon()
+            raise
 
     def _append(self, data):
         self._file.append(data)
@@ -100,6 +109,11 @@ class Writer(object):
         self.keys += len(records)
         payload = b"".join(records)
         self._append(layout.pack_block(layout.RECORDS, len(records), wall_offset_ms, [payload]) + payload)
+
+    def copy(self, header, payload):
+        """Add a block as it stands in another checkpoint."""
+        self.keys += header.count if header.kind == layout.RECORDS else 0
+        self._append(layout.pack_block(header.kind, header.count, header.wall_offset_ms, [payload]) + payload)
 
     def log(self, entry_bytes):
         """Add a whole entry of the log, as it lies there."""
@@ -218,12 +232,14 @@ class Reader(object):
     Raises CorruptFileError, FormatVersionError or DiskError, here and while reading.
     """
 
-    def __init__(self, files, path, dropped_from_cache=False):
+    def __init__(self, files, path, dropped_from_cache=False, without_header=False):
         self.path = path
         self.end = None
+        self.offset = 0  # of the block that was given last
         self.skipped = []  # (offset, bytes) left out by salvage()
         self._files = files
         self._drop = dropped_from_cache
+        self._without_header = without_header  # None will do, for salvage()
         self.header = self._with_file(self._read_header)
 
     def _with_file(self, function, *arguments):
@@ -247,6 +263,8 @@ class Reader(object):
         try:
             return layout.unpack_file_header(read_exactly(self._files, fd, layout.HEADER_SIZE_BYTES, 0))
         except CorruptFileError as error:
+            if self._without_header:
+                return None
             raise CorruptFileError("%s: %s" % (self.path, error), self.path, 0) from error
 
     def blocks(self):
@@ -257,15 +275,22 @@ class Reader(object):
             if header is None:
                 raise self.damaged(offset, payload)
             if header.kind == layout.END:
-                end = layout.unpack_end(payload)
+                end = self._end_of(payload, offset)
                 if end.keys != keys or end.bytes != offset or following != self.size_bytes:
                     raise self.damaged(offset, "its end tells of %d keys in %d bytes, and %d keys in %d are there"
                                        % (end.keys, end.bytes, keys, offset))
                 self.end = end
                 return
             keys += header.count if header.kind == layout.RECORDS else 0
+            self.offset = offset
             yield header, payload
             offset = following
+
+    def _end_of(self, payload, offset):
+        try:
+            return layout.unpack_end(payload)
+        except CorruptFileError as error:
+            raise self.damaged(offset, str(error)) from error
 
     def _read_block(self, fd, offset):
         """(header, payload, offset behind it), or (None, what is wrong, 0)."""
@@ -286,25 +311,45 @@ class Reader(object):
         while offset < self.size_bytes:
             header, payload, following = self._with_file(self._read_block, offset)
             if header is None:
-                following = self._with_file(self._next_block, offset + 1)
+                following = (self._with_file(self._block_behind, offset)
+                             or self._with_file(self._next_block, offset + 1))
                 self.skipped.append((offset, following - offset))
             elif header.kind == layout.END:
-                self.end = layout.unpack_end(payload)
+                self._salvage_end(payload, offset, following)
             else:
+                self.offset = offset
                 yield header, payload
             offset = following
+
+    def _salvage_end(self, payload, offset, following):
+        try:
+            self.end = self._end_of(payload, offset)
+        except CorruptFileError:
+            self.skipped.append((offset, following - offset))
+
+    def _block_behind(self, fd, offset):
+        """Where the block behind this damaged one begins, if this one still tells its length; else 0.
+
+        What lies inside of a value and looks like a block is not looked at then.
+        """
+        header = layout.unpack_block_header(read_exactly(self._files, fd, layout.BLOCK_HEADER_SIZE_BYTES, offset))
+        if header is None:
+            return 0
+        following = offset + layout.BLOCK_HEADER_SIZE_BYTES + header.length
+        return following if self._read_block(fd, following)[0] is not None else 0
 
     def _next_block(self, fd, offset):
         """Where the next whole block begins behind damage, or the size of the file."""
         while offset < self.size_bytes:
             data = read_exactly(self._files, fd, CHECKPOINT_BLOCK_BYTES, offset)
             at = data.find(layout.BLOCK_MAGIC_BYTES)
-            if at < 0:
-                offset += max(len(data) - len(layout.BLOCK_MAGIC_BYTES) + 1, 1)
-                continue
-            if self._read_block(fd, offset + at)[0] is not None:
-                return offset + at
-            offset += at + 1
+            while at >= 0:
+                start = data[at:at + layout.BLOCK_HEADER_SIZE_BYTES]
+                likely = len(start) < layout.BLOCK_HEADER_SIZE_BYTES or layout.unpack_block_header(start) is not None
+                if likely and self._read_block(fd, offset + at)[0] is not None:
+                    return offset + at
+                at = data.find(layout.BLOCK_MAGIC_BYTES, at + 1)
+            offset += max(len(data) - len(layout.BLOCK_MAGIC_BYTES) + 1, 1)
         return self.size_bytes
 
     def damaged(self, offset, what):

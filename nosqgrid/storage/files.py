@@ -137,9 +137,9 @@ class AppendFile(object):
         """Write at the end; DiskError where it cannot be, and then nothing of it is there."""
         if self.broken is not None:
             raise self.broken
+        size = len(data)
         try:
             written = self._write(self._fd, data)
-            size = len(data)
             while written < size:
                 count = self._write(self._fd, memoryview(data)[written:])
                 if not count:
@@ -176,9 +176,13 @@ class AppendFile(object):
         return self._fd < 0 or self._files.is_listed(self._fd)
 
     def close(self):
+        """Close it; DiskError where the system reports only now that something was not written."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._files.close(fd)
+            try:
+                self._files.close(fd)
+            except OSError as error:
+                raise disk_error("close", self.path, error) from error
 
 
 def read_exactly(files, fd, size, offset):
@@ -239,12 +243,31 @@ class DirectoryLock(object):
 
     def holder(self):
         """(pid, socket path) as the holder wrote them, or (0, ""): whether they still hold is for take() to say."""
-        lines = os.pread(self._fd, 4096, 0).split(b"\n")
-        if len(lines) < 3 or not lines[0].isdigit() or len(lines[0]) > 10:
-            return 0, ""
-        return int(lines[0]), os.fsdecode(lines[1])
+        return _holder(self._fd)
 
     def close(self):
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def holder_of(directory):
+    """(pid, socket path) of who serves a directory, or None.  Changes nothing there, and makes no lock file."""
+    try:
+        fd = os.open(os.path.join(directory, "lock"), _READ)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for as long as it takes to close it again
+    except BlockingIOError:
+        return _holder(fd)
+    finally:
+        os.close(fd)
+    return None
+
+
+def _holder(fd):
+    lines = os.pread(fd, 4096, 0).split(b"\n")
+    if len(lines) < 3 or not lines[0].isdigit() or len(lines[0]) > 10:
+        return 0, ""
+    return int(lines[0]), os.fsdecode(lines[1])

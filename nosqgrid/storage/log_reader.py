@@ -33,7 +33,10 @@ class Torn(object):
 
 
 class SegmentFile(object):
-    """A segment to read: `path`, `sequence`, and its `header`, or why it has none (`error`)."""
+    """A segment to read: `path`, `sequence`, and its `header`, or why it has none (`error`).
+
+    `sequence` is what its name says, or None for a file of any name.
+    """
 
     def __init__(self, files, path, sequence):
         self.path = path
@@ -48,7 +51,7 @@ class SegmentFile(object):
             self.size_bytes = files.size(fd)
             try:
                 self.header = log.unpack_segment_header(read_exactly(files, fd, log.SEGMENT_HEADER_SIZE_BYTES, 0))
-                if self.header.sequence != sequence:
+                if sequence not in (None, self.header.sequence):
                     self.error = CorruptFileError("%s says that it is number %d" % (path, self.header.sequence),
                                                   path, 0)
                     self.header = None
@@ -82,13 +85,42 @@ class SegmentFile(object):
     def later_entries(self, start):
         """(offset, Entry) of every whole entry that lies anywhere behind `start`, however damaged what is before."""
         with _opened(self._files, self.path) as fd:
-            data = _read(self._files, fd, self.path, max(self.size_bytes - start, 0), start)
-        position = data.find(log.ENTRY_MAGIC_BYTES)
-        while position >= 0:
-            entry = log.unpack_entry(data, position, len(data))
-            if entry is not None:
-                yield start + position, entry
-            position = data.find(log.ENTRY_MAGIC_BYTES, position + 1 if entry is None else entry.end)
+            offset = start
+            while offset < self.size_bytes:
+                data = _read(self._files, fd, self.path, min(READ_BYTES, self.size_bytes - offset), offset)
+                # The next part begins with the first place at which no header fits into this one any more.
+                following = offset + max(len(data) - log.ENTRY_HEADER_SIZE_BYTES + 1, 1)
+                position = data.find(log.ENTRY_MAGIC_BYTES)
+                while 0 <= position < following - offset:
+                    entry = self._entry_at(fd, data, offset, position)
+                    size = 1
+                    if entry is not None:
+                        yield offset + position, entry
+                        size = log.ENTRY_HEADER_SIZE_BYTES + len(entry.payload)
+                        following = max(following, offset + position + size)
+                    position = data.find(log.ENTRY_MAGIC_BYTES, position + size)
+                offset = following
+
+    def entry_behind(self, offset):
+        """Where the whole entry behind a damaged one begins, if that one still tells its length; else 0.
+
+        What lies inside of a value and looks like an entry is not looked at then.
+        """
+        with _opened(self._files, self.path) as fd:
+            header = _read(self._files, fd, self.path, log.ENTRY_HEADER_SIZE_BYTES, offset)
+            length = log.entry_length(header, 0, len(header))
+            following = _read(self._files, fd, self.path, log.ENTRY_HEADER_SIZE_BYTES, offset + length)
+            return offset + length if length and self._entry_at(fd, following, offset + length, 0) is not None else 0
+
+    def _entry_at(self, fd, data, offset, position):
+        """The Entry at `position` of `data`, which lies in the file at `offset`, or None."""
+        wanted = log.entry_length(data, position, len(data))
+        if position + wanted <= len(data):
+            return log.unpack_entry(data, position, len(data))
+        if offset + position + wanted > self.size_bytes:
+            return None
+        whole = _read(self._files, fd, self.path, wanted, offset + position)
+        return log.unpack_entry(whole, 0, len(whole))
 
 
 class _opened(object):
@@ -121,6 +153,27 @@ def find_segments(files, directory):
     return [SegmentFile(files, os.path.join(directory, "wal-%08d" % number), number) for number in numbers]
 
 
+def limit_of(segments, index):
+    """The position from which on a segment does not count: where the first of the later ones begins."""
+    starts = [later.header.first_lsn for later in segments[index + 1:] if later.header is not None]
+    return min(starts) if starts else log.LSN_MAX + 1
+
+
+def witness(segments, index, offset, missing):
+    """The path of something written later that says that the position `missing` was on the disk, or None.
+
+    Later is what follows in the segments behind this one, or behind `offset` in this one.
+    """
+    for later in segments[index + 1:]:
+        if later.header is not None and later.header.durable_lsn >= missing:
+            return later.path
+    for number, later in enumerate(segments[index:]):
+        for _, entry in later.later_entries(log.SEGMENT_HEADER_SIZE_BYTES if number else offset):
+            if entry.durable_lsn >= missing:
+                return later.path
+    return None
+
+
 class LogReader(object):
     """The entries behind `base_lsn` that count, of these segments.
 
@@ -136,7 +189,7 @@ class LogReader(object):
     def entries(self):
         """Yield each Entry.  Raises CorruptFileError for damage, FormatVersionError, DiskError."""
         for index, segment in enumerate(self._segments):
-            limit = self._limit(index)
+            limit = limit_of(self._segments, index)
             if limit <= self.end_lsn + 1 and index + 1 < len(self._segments):
                 continue  # all that counts of it is in the checkpoint
             if segment.header is None:
@@ -151,11 +204,6 @@ class LogReader(object):
                 yield entry
             if self.torn is not None:
                 return
-
-    def _limit(self, index):
-        """The position from which on a segment does not count: where the first of the later ones begins."""
-        starts = [later.header.first_lsn for later in self._segments[index + 1:] if later.header is not None]
-        return min(starts) if starts else log.LSN_MAX + 1
 
     def _of_segment(self, index, segment, limit):
         offset, expected = log.SEGMENT_HEADER_SIZE_BYTES, segment.header.first_lsn
@@ -186,13 +234,9 @@ class LogReader(object):
         for later in self._segments[index + 1:]:
             if isinstance(later.error, FormatVersionError):
                 raise later.error
-            if later.header is not None and later.header.durable_lsn >= missing:
-                raise _damage(segment, offset, what, missing, later.path)
-        for later in self._segments[index:]:
-            start = offset if later is segment else log.SEGMENT_HEADER_SIZE_BYTES
-            for _, entry in later.later_entries(start):
-                if entry.durable_lsn >= missing:
-                    raise _damage(segment, offset, what, missing, later.path)
+        later_path = witness(self._segments, index, offset, missing)
+        if later_path is not None:
+            raise _damage(segment, offset, what, missing, later_path)
         self.torn = Torn(segment.path, offset, dropped, what)
 
 

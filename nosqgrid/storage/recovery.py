@@ -86,8 +86,7 @@ def load(files, directory, target, wall_offset_ms, progress=None):
 
 
 def _first(report):
-    header = report.segments[0].header
-    return header.first_lsn if header is not None else 0
+    return min([segment.header.first_lsn for segment in report.segments if segment.header is not None] or [0])
 
 
 def _newest_valid(files, found, report):
@@ -154,6 +153,7 @@ def begin_anew(files, directory, report, level, lineage, wall_offset_ms, wall_ms
     Also removes what nobody needs any more: the old segments, older checkpoints, and what was left unfinished.
     """
     sequence = max([segment.sequence for segment in report.segments] or [0]) + 1
+    _sync_names(files, directory)
     copied = _copy_tail(files, directory, report, lineage, sequence, wall_ms) if report.entries else None
     wal = None
     if level != NONE:

@@ -87,10 +87,17 @@ class Wal(object):
         self._sync_lock = threading.Lock()
         self._names_made = self._names_synced = 0  # segments made, and those whose names are on the disk
         self._retired = []  # segments that are full and not yet synced
+        self._closed_unsynced = False
         self.older = []  # segments before the current one that are still there
-        self._current = self._make_segment(sequence, first_lsn)
+        self._last_number = sequence - 1  # no number is used twice: a file that could not be made may be there
+        self._unsure_lsn = 0  # up to here a broken segment may lack something: see start_over()
+        self._current = None
+        self._current = self._make_segment(first_lsn)
+        self._file = self._current.file
 
-    def _make_segment(self, sequence, first_lsn):
+    def _make_segment(self, first_lsn):
+        self._last_number += 1
+        sequence = self._last_number
         file = AppendFile(self._files, os.path.join(self.directory, segment_name(sequence)))
         try:
             file.append(pack_segment_header(SegmentHeader(self._lineage, sequence, first_lsn, self.durable_lsn,
@@ -99,9 +106,12 @@ class Wal(object):
             if self._always:
                 file.sync()
                 self._sync_names()
-        except DiskError:
+        except DiskError as error:
             file.close()
             self._remove(file.path)
+            if self._current is not None and (file.good_bytes or not error.full):
+                # It may be found after a power cut, and then what the present one gets from here on does not count.
+                self._current.file.broken = error
             raise
         return Segment(file, sequence, first_lsn)
 
@@ -125,21 +135,26 @@ class Wal(object):
 
         Raises DiskError, and they are not.  Cost: some 1.5 us and what write(2) takes; at `always` an fdatasync.
         """
-        if first_lsn != self.appended_lsn + 1:
-            raise InvariantError("an entry at %d behind %d" % (first_lsn, self.appended_lsn))
-        if len(payload) > LOG_ENTRY_BYTES_MAX:
-            raise DiskError("a batch whose effects take %d bytes; the log takes %d at a time: split it"
-                            % (len(payload), LOG_ENTRY_BYTES_MAX))
-        file = self._current.file
+        if first_lsn != self.appended_lsn + 1 or len(payload) > LOG_ENTRY_BYTES_MAX:
+            raise self._impossible(first_lsn, payload)
+        file = self._file
         file.append(pack_entry(first_lsn, self.durable_lsn, self.wall_offset_ms, count, payload))
         if self._always:
             file.sync()
-            self.appended_lsn = self.durable_lsn = first_lsn + count - 1
+            self.appended_lsn = first_lsn + count - 1
+            if self.durable_lsn >= self._unsure_lsn:
+                self.durable_lsn = self.appended_lsn
         else:
             self.appended_lsn = first_lsn + count - 1
         self.entries += 1
         if file.good_bytes >= self._rotate_at:
             self._rotate_if_possible()
+
+    def _impossible(self, first_lsn, payload):
+        if len(payload) > LOG_ENTRY_BYTES_MAX:
+            return DiskError("a batch whose effects take %d bytes; the log takes %d at a time: split it"
+                             % (len(payload), LOG_ENTRY_BYTES_MAX))
+        return InvariantError("an entry at %d behind %d" % (first_lsn, self.appended_lsn))
 
     def _rotate_if_possible(self):
         try:
@@ -148,42 +163,48 @@ class Wal(object):
             self._rotate_at = self._current.size_bytes + _ROTATE_LATER_BYTES  # this one goes on until then
 
     def rotate(self):
-        """Go on in a new segment, unless this one is empty.  Raises DiskError; the present one goes on then."""
+        """Go on in a new segment, unless this one is empty.
+
+        Raises DiskError; the present one goes on then, or is broken where the new one may be there all the same.
+        """
         segment = self._current
         if self.broken is not None:
             raise self.broken
         if segment.size_bytes <= SEGMENT_HEADER_SIZE_BYTES:
             return
-        following = self._make_segment(segment.sequence + 1, self.appended_lsn + 1)
+        following = self._make_segment(self.appended_lsn + 1)
         self.older.append(segment)
         if self.level == EVERYSEC:
             self._retired.append(segment)  # before it stops being the current one: sync() looks there afterwards
-        else:
+        self._current, self._file, self._rotate_at = following, following.file, self._segment_bytes
+        if self.level != EVERYSEC:
+            self._closed_unsynced = not self._always
             segment.file.close()
-        self._current, self._rotate_at = following, self._segment_bytes
 
     def start_over(self, first_lsn):
         """Leave a broken segment behind and begin another at `first_lsn`.
 
         What the broken one holds from there on does not count any more; what it holds before may be lost in a power cut
-        until a checkpoint stands, so nothing is promised before that.
+        until a checkpoint stands: durable_lsn stays until the owner raises it then.
         """
         with self._sync_lock:
             segment = self._current
-            following = self._make_segment(segment.sequence + 1, first_lsn)
+            following = self._make_segment(first_lsn)
             segment.file.close()
             for retired in self._retired:
                 retired.file.close()
             self._retired = []
             self.older.append(segment)
-            self._current, self._rotate_at = following, self._segment_bytes
-            self.appended_lsn = first_lsn - 1
+            self._current, self._file, self._rotate_at = following, following.file, self._segment_bytes
+            self.appended_lsn = self._unsure_lsn = first_lsn - 1
             self.durable_lsn = min(self.durable_lsn, first_lsn - 1)
 
     # -- syncing ------------------------------------------------------------------------------------------------------
 
     def sync(self):
         """Bring everything appended so far to the disk.  Raises DiskError, and the segment is broken then."""
+        if self._closed_unsynced:
+            raise InvariantError("segments were closed without a sync, as the level %s has it" % self.level)
         with self._sync_lock:
             # In this order: what was appended up to `target` lies in `current` or in one retired before it was read.
             target = self.appended_lsn
@@ -200,7 +221,8 @@ class Wal(object):
             except DiskError as error:
                 current.file.broken = error
                 raise
-            self.durable_lsn = max(self.durable_lsn, target)
+            if self.durable_lsn >= self._unsure_lsn:
+                self.durable_lsn = max(self.durable_lsn, target)
             for segment in retired:
                 self._retired.remove(segment)
                 segment.file.close()
