@@ -73,7 +73,11 @@ class Starter(object):
     def start(self):
         """Start a coordinator unless somebody serves by now.  Raises StartError with what it said."""
         place = self._place()
-        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError("cannot use %s as a directory for the data: %s" % (os.path.dirname(place), error.strerror)
+                             ) from error
         try:
             self._take_turn(fd, place)
             if not _served(self.address()):
@@ -121,6 +125,7 @@ class Starter(object):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    env=environment, cwd="/", start_new_session=True)
         said = process.communicate()[1].decode("utf-8", "replace").strip()
+        said = said[len("nosqgrid: "):] if said.startswith("nosqgrid: ") else said
         if process.returncode and not _served(self.address()):
             raise StartError(said or "the coordinator ended at once with status %d" % process.returncode)
 

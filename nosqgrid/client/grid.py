@@ -210,6 +210,8 @@ def open(directory=None, *, memory="256m", policy=None, durability=None, timeout
         timeout, near_cache: as in attach().
     The coordinator outlives the process that started it as long as somebody is attached.  The last one to close(),
     or to end, has it make a checkpoint and end.  When it is killed the next write of anybody starts another.
+    (A set or delete in whose middle it dies is made again; any other call raises CoordinatorLostError then, because
+    nobody knows whether it took effect.)
     Raises StartError with what is in the way; UsageError where the directory is served with another durability.
     """
     grid = _open_again(directory, memory, policy, durability, timeout, near_cache)

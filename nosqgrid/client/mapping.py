@@ -13,7 +13,7 @@ import time
 from collections.abc import ItemsView, MutableMapping, ValuesView
 
 from ..engine.glob import Glob
-from ..errors import UsageError, ValueTooLargeError
+from ..errors import CoordinatorLostError, UsageError, ValueTooLargeError
 from ..formats import lane as layout
 from ..formats import values
 from ..formats.records import BODY, COPIES_BITS, DEADLINE, EXPIRES
@@ -151,9 +151,14 @@ class GridMapping(MutableMapping):
         if ttl is None and not if_absent and not if_present and if_version is None:
             attachment = self._store.attachment
             frame_size = BODY.size + len(raw_key) + len(payload)
-            if attachment.ready and frame_size <= LANE_FRAME_BYTES_MAX and not self._store.reconnect_s:
+            if attachment.ready and frame_size <= LANE_FRAME_BYTES_MAX:
                 # The common case without the layers between; what goes wrong is said by the same exceptions.
-                return attachment.set_frame(BODY.pack(len(payload), len(raw_key), value_type, 0) + raw_key + payload)
+                try:
+                    return attachment.set_frame(BODY.pack(len(payload), len(raw_key), value_type, 0) + raw_key
+                                                + payload)
+                except CoordinatorLostError:
+                    if not self._store.tries_again:
+                        raise
             return self._set_raw(raw_key, value_type, payload, 0)
         deadline_ms = deadline_ms_of(ttl)
         if if_absent or if_present or if_version is not None:

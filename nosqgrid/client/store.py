@@ -33,6 +33,7 @@ class Store(object):
     def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner, starter=None):
         self.address = address if starter is None else starter.address()
         self.starter = starter
+        self.tries_again = reconnect_s > 0 or starter is not None
         self.timeout_s = timeout_s
         self.reconnect_s = reconnect_s
         self.near_cache_bytes = near_cache_bytes
@@ -107,7 +108,7 @@ class Store(object):
             attachment.end()
         except CoordinatorLostError:
             attachment.end()
-            if not again or not self.reconnect_s:
+            if not again or not self.tries_again:
                 raise
         return getattr(self.live(), name)(*arguments)
 

@@ -118,6 +118,8 @@ class Checkpoints(object):
 
     def _start(self, final, waiters):
         durability, server = self.durability, self.server
+        if final is None:
+            durability.check_ours()
         if durability.journal is not None and durability.journal.needs_checkpoint and not self._caught_up():
             raise DiskError("no checkpoint can be made now: %s" % durability.journal.error)
         run = _Run(checkpoint.Plan(durability.directory, final, durability.lineage, server.keyspace.version), waiters)
@@ -167,7 +169,8 @@ class Checkpoints(object):
         try:
             files.make_directory(run.tail_directory)
         except FileExistsError:
-            _empty(files, run.tail_directory)
+            checkpoint.remove_directory(files, run.tail_directory)
+            files.make_directory(run.tail_directory)
         except OSError as error:
             raise checkpoint.disk_error("make the directory", run.tail_directory, error) from error
         run.tail = Wal(files, run.tail_directory, plan.lineage, NONE, 1, plan.start_lsn + 1,
@@ -180,11 +183,8 @@ class Checkpoints(object):
             return
         self.server.keyspace.set_log(None)
         run.tail.close(sync=False)
-        _empty(self.durability.files, run.tail_directory)
-        try:
-            self.durability.files.remove_directory(run.tail_directory)
-        except OSError as error:
-            self.server.log("cannot remove %s: %s" % (run.tail_directory, error.strerror))
+        if not checkpoint.remove_directory(self.durability.files, run.tail_directory):
+            self.server.log("cannot remove %s; it is of no use any more" % run.tail_directory)
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 
@@ -279,9 +279,7 @@ class Checkpoints(object):
         durability = self.durability
         self._last, self._last_bytes, self._last_wall_s = made, made.bytes, int(time.time())
         self._plan_next(time.monotonic())
-        for lsn, path in checkpoint.find_checkpoints(durability.files, durability.directory):
-            if lsn < made.lsn:
-                checkpoint.remove_if_there(durability.files, path)
+        checkpoint.remove_older(durability.files, durability.directory, made.lsn)
         durability.checkpoint_made(made.lsn)
 
     def _note_failure(self, error):
@@ -310,6 +308,7 @@ class Checkpoints(object):
             return
         durability, server = self.durability, self.server
         version = server.keyspace.version
+        durability.check_ours()
         plan = checkpoint.Plan(durability.directory, None, durability.lineage, version)
         server.keyspace.set_log(None)
         walker = Walker(server.arena.words, server.arena.map, server.arena.header)
@@ -337,9 +336,3 @@ class Checkpoints(object):
                      ("checkpoint_ms", int(last.seconds * 1000)), ("checkpoint_lsn", last.lsn),
                      ("checkpoint_time", self._last_wall_s)]
         return rows
-
-
-def _empty(files, directory):
-    """Remove the files of a directory of ours."""
-    for name in files.names(directory):
-        checkpoint.remove_if_there(files, os.path.join(directory, name))

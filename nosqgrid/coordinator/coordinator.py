@@ -34,7 +34,7 @@ from ..network import credentials
 from ..storage.wal import ALWAYS
 from . import durability, lane_service, report, sockets
 from .clock import Clock
-from .ordering import fence_for
+from .ordering import cpu_count, fence_for
 from .session import Session
 
 SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
@@ -63,13 +63,8 @@ class Coordinator(object):
         self.random_bits = random.SystemRandom().getrandbits
         self._file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
-        flags, fence = fence_for()
-        header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
-                                     self.random_bits(62) + 1, os.getpid(), flags)
-        self.arena = Arena.create(header, **self._file_options)
-        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
-                                 fence)
-        self.keyspace.now_ms = self.started_ms
+        self.arena = None
+        self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
         self.commands_ended = 0
         self.accepted = 0
@@ -93,7 +88,20 @@ class Coordinator(object):
         self.selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
         self.durability = durability.Durability(self, storage or durability.options())
         self._group_commits = self.durability.options.level == ALWAYS
-        self._spin_s = 0.0 if _cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
+        self._spin_s = 0.0 if cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
+
+    def make_arena(self, memory_bytes):
+        """An arena with so much memory and an empty keyspace in it, in the place of what is there."""
+        if self.arena is not None:
+            self.arena.file.close()
+        flags, fence = fence_for()
+        header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
+                                     self.random_bits(62) + 1, os.getpid(), flags)
+        self.memory_bytes = memory_bytes
+        self.arena = Arena.create(header, **self._file_options)
+        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
+                                 fence)
+        self.keyspace.now_ms = self.clock.monotonic_ms()
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
 
@@ -488,9 +496,3 @@ class Coordinator(object):
         os.close(self._wake_read)
         os.close(self._wake_write)
         self.arena.file.close()
-
-
-def _cpu_count():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

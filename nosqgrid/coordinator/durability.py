@@ -15,7 +15,7 @@ from collections import namedtuple
 from ..engine.loading import Loader
 from ..errors import AlreadyServedError, DiskError, GridFullError, StartError, StorageError
 from ..limits import CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT
-from ..limits import DISK_RETRY_S
+from ..limits import DISK_RETRY_S, MEMORY_BYTES_MAX
 from ..storage import recovery
 from ..storage.checkpoint import now_ms, remove_if_there
 from ..storage.files import DirectoryLock, Files, check_directory
@@ -72,16 +72,7 @@ class Durability(object):
         self._make_directory()
         check_directory(self.directory)
         self._take_lock(begun + max(self.options.wait_s, LOCK_WAIT_S))
-        keyspace, server = self.server.keyspace, self.server
-        try:
-            self.report = recovery.load(self.files, self.directory, Loader(keyspace), server.wall_offset_ms())
-        except GridFullError as error:
-            raise StartError("what %s holds does not fit into the memory given: start with more --memory (%s)"
-                             % (self.directory, error)) from error
-        except OSError as error:
-            if isinstance(error, DiskError):
-                raise
-            raise StartError("cannot read %s: %s" % (self.directory, error)) from error
+        self._load()
         self.lineage = self.report.lineage or self.lineage
         self._begin_anew()
         self.recovery_s = time.monotonic() - begun
@@ -106,6 +97,60 @@ class Durability(object):
                                          "attach there" % (self.directory, pid, path))
             time.sleep(LOCK_RETRY_S)
         self.lock.write(os.getpid(), self.server.listener.path)
+
+    def _load(self):
+        """Bring back the data, in more memory than was given where they do not fit packed anew: a grid that was nearly
+        full had its records in another order.
+        """
+        server, given = self.server, self.server.memory_bytes
+        for quarters in (4, 5, 6, 8):
+            if quarters > 4:
+                server.make_arena(min(given * quarters // 4, MEMORY_BYTES_MAX))
+            try:
+                self.report = recovery.load(self.files, self.directory, Loader(server.keyspace),
+                                            server.wall_offset_ms())
+            except GridFullError as error:
+                full = error
+                continue
+            if quarters > 4:
+                server.log("what %s holds did not fit into %d bytes, packed anew; there are %d now: give so many with "
+                           "--memory" % (self.directory, given, server.memory_bytes))
+            return
+        raise StartError("what %s holds does not fit into twice the memory given: start with more --memory (%s)"
+                         % (self.directory, full)) from full
+
+    def check_ours(self):
+        """Make sure that the directory at its path is the one we have locked, before new files are made there.
+
+        Where it was removed and made again, empty, it becomes ours.  Raises DiskError where it is not there, holds data,
+        or is served by somebody else: then nothing of ours has a place in it.
+        """
+        if self.lock.is_in_place():
+            return
+        if not os.path.isdir(self.directory):
+            raise self.journal.error if self.journal is not None and self.journal.error is not None else DiskError(
+                "the directory %s is gone" % self.directory)
+        try:
+            check_directory(self.directory)
+            lock = DirectoryLock(self.directory)
+        except StorageError as error:
+            raise DiskError("the directory %s was removed under the coordinator (%s)"
+                            % (self.directory, error)) from error
+        except StartError as error:
+            raise DiskError(str(error)) from error
+        try:
+            if not lock.take():
+                raise DiskError("the directory %s was replaced, and is served by another coordinator now (pid %d)"
+                                % (self.directory, lock.holder()[0]))
+            if not recovery.is_empty(self.files, self.directory):
+                raise DiskError("the directory %s was replaced by one with data of its own: restart the coordinator to "
+                                "serve those, or move them away" % self.directory)
+        except DiskError:
+            lock.close()
+            raise
+        lock.write(os.getpid(), self.server.listener.path)
+        self.lock.close()
+        self.lock = lock
 
     def _begin_anew(self):
         level, server = self.options.level, self.server
@@ -157,6 +202,7 @@ class Durability(object):
             return
         self._retry_at = now + DISK_RETRY_S
         try:
+            self.check_ours()
             self.journal.start_over(self.server.keyspace.version)
         except DiskError as error:
             self.journal.trouble_again(error)
@@ -181,8 +227,7 @@ class Durability(object):
             self.wal.remove_through(lsn)
         elif self.report is not None:
             self.report.left = [path for path in self.report.left if not remove_if_there(self.files, path)]
-        if self.journal is not None and self.journal.needs_checkpoint:
-            self.journal.recovered()
+        if self.journal is not None and self.journal.needs_checkpoint and self.journal.recovered():
             self.server.log("a checkpoint stands, and the log goes on: writes are safe again")
 
     def checkpoint_failed(self, error):

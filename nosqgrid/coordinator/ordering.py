@@ -5,6 +5,7 @@ slot word that publishes it stands the strongest fence that Python has: releasin
 platform of CPython are a release and an acquire barrier.
 """
 
+import os
 import platform
 import threading
 
@@ -24,3 +25,10 @@ def fence_for(machine=None):
             return
 
     return WEAK_ORDERING, fence
+
+
+def cpu_count():
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -93,7 +93,8 @@ def make_apply_sets(keyspace, log=None):
         region.cursor = cursor
         if position < logged and append is not None:
             return finish_run(keyspace, data, position, logged)
-        keyspace.behind = False
+        if append is not None:
+            keyspace.behind = False
         return position
 
     return apply_sets

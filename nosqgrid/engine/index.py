@@ -293,12 +293,23 @@ class Index(object):
         while self.new is not None:
             self.step(4096)
 
-    def clear(self):
-        """Drop every key, at once for every reader who starts afterwards; costs some 30 ns a slot in one go."""
+    def prepare_clear(self):
+        """Do everything of clear() that can fail; forget_clear() takes it back.  Raises GridFullError."""
         self.finish_growth()
         self._announce(INDEX_SLOTS_INITIAL)
         while not self.migrating:
             self._clear_some()
+
+    def forget_clear(self):
+        """The index is not cleared after prepare_clear(): the table that was made for it is given up."""
+        self.new, self.migrating = None, False
+        self._update_geometry()
+
+    def clear(self):
+        """Drop every key, at once for every reader who starts afterwards; costs some 30 ns a slot in one go.
+
+        prepare_clear() has to come first.
+        """
         words = self.words
         for slot in range(self.table.base, self.table.end):
             words[slot] = MOVED

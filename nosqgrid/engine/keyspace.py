@@ -235,8 +235,13 @@ class Keyspace(object):
         """
         if self._staged is not None:
             raise CommandError("removing every key cannot be part of a batch")
+        self.index.prepare_clear()
         if self.log is not None:
-            self.log.append(self.version + 1, 1, pack_clear())
+            try:
+                self.log.append(self.version + 1, 1, pack_clear())
+            except BaseException:
+                self.index.forget_clear()
+                raise
         self.behind = True
         self.version += 1
         dropped = self.index.clear()
@@ -266,7 +271,7 @@ class Keyspace(object):
         """
         staged, effects = self._staged, self._effects
         try:
-            if not self.index.make_room(len(staged)):
+            if not self.index.make_room(len(staged)) and not self.index.make_room(self._new_keys(staged)):
                 raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
                                     % len(staged))
             if effects and self.log is not None:
@@ -278,12 +283,19 @@ class Keyspace(object):
         self._staged = None
         self.staging = False
         self.cleaner.excluded.clear()
-        for key, offset in staged.items():
-            if offset:
-                self._publish(key, offset, self.size_at(offset))
-            else:
-                self.remove(key)
+        try:
+            for key, offset in staged.items():
+                if offset:
+                    self._publish(key, offset, self.size_at(offset))
+                else:
+                    self.remove(key)
+        except GridFullError as error:  # make_room() said otherwise; it must not pass for a write that was refused
+            raise RuntimeError("a key that was logged found no slot") from error
         self.behind = False
+
+    def _new_keys(self, staged):
+        """How many of the staged keys will need a slot that they have not."""
+        return sum(1 for key, offset in staged.items() if offset and self._find(key, self.hash_of(key))[1] < FIRST_REAL)
 
     def rollback(self):
         """Forget what was staged."""

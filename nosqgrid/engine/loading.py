@@ -71,7 +71,7 @@ class Loader(object):
         if self._version_of(key) >= version:
             return
         if len(value) > keyspace.value_size_bytes_max:
-            raise GridFullError("there is a value of %d bytes, and with so little memory the grid takes up to %d: start "
+            raise GridFullError("there is a value of %d bytes, and a grid with so much memory takes up to %d: start "
                                 "the coordinator with more --memory" % (len(value), keyspace.value_size_bytes_max))
         latest = keyspace.version
         keyspace.version = version - 1

@@ -2,7 +2,7 @@
 
     header     64   magic, format version, crc32 of what follows, lineage, start_lsn, wall_ms, 24 bytes of zeros
     blocks     32   magic, crc32 of what follows with the payload, kind, count, wall_offset_ms, length of the payload
-      RECORDS       records as they lie in the arena (formats/records), stamp and padding included; `count` of them
+      RECORDS       records as they lie in the arena (formats/records), stamp included, without padding; `count` of them
       LOG           entries of the log (formats/log), `count` of them, with every effect behind start_lsn
       END           lsn, keys, bytes (three 8-byte words): the last block; without it the file is not whole
 

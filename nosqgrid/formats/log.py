@@ -6,7 +6,8 @@
                          length of the payload; then the payload, `count` effects (formats/effects)
 
 An entry is what became visible together: the effects of one batch, or of several writes of one client in a row.  Its
-crc32 covers everything behind itself, so a torn entry, and a page of zeros, is never taken for one.
+crc32 covers everything behind itself and begins with the seed of the segment (entry_seed): neither a torn entry nor a
+page of zeros, nor an entry of another file, is taken for one.
 
 `durable_lsn` is how far the log was known to be on the disk when this was written.  That is how a torn end and a damage
 are told apart: if a later entry says that the bad place was on the disk, something destroyed it.
@@ -58,7 +59,9 @@ def unpack_header(data, magic, version, rest_struct, what):
     found_magic, found_version, crc = _PREFIX.unpack_from(data)
     if found_magic != magic:
         raise CorruptFileError("this is no %s of nosqgrid: it begins with %r" % (what, found_magic), offset=0)
-    if found_version != version and found_version:
+    if not found_version:
+        raise CorruptFileError("the header of the %s is damaged: format 0 was never one" % what, offset=0)
+    if found_version != version:
         raise FormatVersionError("the %s has format %d, and this nosqgrid reads format %d; use the nosqgrid that wrote "
                                  "it, or a newer one" % (what, found_version, version))
     if zlib.crc32(data[_PREFIX.size:size]) != crc:
@@ -78,11 +81,18 @@ def unpack_segment_header(data):
 _pack_rest, _pack_start, _crc32 = _ENTRY_REST.pack, _ENTRY_START.pack, zlib.crc32
 
 
-def pack_entry(first_lsn, durable_lsn, wall_offset_ms, count, payload):
-    """An entry whole."""
+def entry_seed(lineage, sequence):
+    """What the checksums of a segment's entries begin with, so that no entry of another file is taken for its own:
+    neither one that lies in a value, nor what the disk held before.
+    """
+    return zlib.crc32(struct.pack("<QQ", lineage, sequence))
+
+
+def pack_entry(first_lsn, durable_lsn, wall_offset_ms, count, payload, seed=0):
+    """An entry whole; `seed` is the segment's, and 0 in a checkpoint."""
     # Every write that is logged passes here: one checksum over one piece, no more.
     checked = _pack_rest(first_lsn, durable_lsn, wall_offset_ms, count, len(payload)) + payload
-    return _pack_start(ENTRY_MAGIC, _crc32(checked)) + checked
+    return _pack_start(ENTRY_MAGIC, _crc32(checked, seed)) + checked
 
 
 def entry_length(data, position, end):
@@ -97,13 +107,13 @@ def entry_length(data, position, end):
     return ENTRY_HEADER_SIZE_BYTES + length
 
 
-def unpack_entry(data, position, end):
+def unpack_entry(data, position, end, seed=0):
     """The Entry at `position` of bytes, or None where there is no whole one by `end`; its `end` is where it ends."""
     size = entry_length(data, position, end)
     if not size or position + size > end:
         return None
     _, crc = _ENTRY_START.unpack_from(data, position)
-    if zlib.crc32(data[position + _ENTRY_START.size:position + size]) != crc:
+    if zlib.crc32(data[position + _ENTRY_START.size:position + size], seed) != crc:
         return None
     first_lsn, durable_lsn, wall_offset_ms, count, _ = _ENTRY_REST.unpack_from(data, position + _ENTRY_START.size)
     return Entry(first_lsn, durable_lsn, wall_offset_ms, count,

@@ -25,7 +25,7 @@ from ..limits import INDEX_OVERFLOW_SLOTS, KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_
 SLOTS_AT_ONCE = 2048  # loaded into a list, which costs a quarter of loading each by itself
 STEP_BYTES = 1 << 20  # of records, after which a step ends at the next cluster
 STEP_TRIES = 1000
-RECORD_TRIES = 1000
+RECORD_TRIES = 100
 END_OF_HASHES = 1 << HASH_BITS
 
 _AGAIN = object()
@@ -124,7 +124,7 @@ class Walker(object):
         return found, limit
 
     def _copy(self, slot, word):
-        """The record that this slot names, None when it names none any more, _AGAIN when the record has another slot."""
+        """The record that this slot names, None when it names none any more, _AGAIN when its key has another slot."""
         words, arena = self.words, self.arena
         heap, end = self.layout.heap_offset_bytes, self.layout.arena_size_bytes
         for _ in range(RECORD_TRIES):

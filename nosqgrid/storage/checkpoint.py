@@ -26,6 +26,7 @@ from .wal import segment_number
 SYNC_BYTES = 32 * MIB  # written between two syncs, so that the last one is short and the disk is not kept from others
 _NAME = re.compile(r"^checkpoint-([0-9a-f]{14})$").match
 _TEMPORARY = re.compile(r"^checkpoint-[0-9]+\.tmp$").match
+_TEMPORARY_LOG = re.compile(r"^checkpoint-log-[0-9]+\.tmp$").match
 
 
 def checkpoint_name(lsn):
@@ -53,20 +54,46 @@ def temporary_path(path, pid):
 
 def is_temporary(name):
     """Whether a file name is that of a checkpoint under way, or of one that did not end."""
-    return _TEMPORARY(name) is not None
+    return bool(_TEMPORARY(name) or _TEMPORARY_LOG(name))
 
 
 def remove_temporaries(files, directory):
     """Remove what checkpoints that did not end have left."""
     for name in files.names(directory):
-        if is_temporary(name):
+        if _TEMPORARY_LOG(name):
+            remove_directory(files, os.path.join(directory, name))
+        elif is_temporary(name):
             remove_if_there(files, os.path.join(directory, name))
+
+
+def remove_directory(files, path):
+    """Remove a directory of ours with the files in it; whether it is gone."""
+    try:
+        for name in files.names(path):
+            remove_if_there(files, os.path.join(path, name))
+        files.remove_directory(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # the next start tries again
+    return True
 
 
 def find_checkpoints(files, directory):
     """[(lsn, path)] of a directory, the newest first."""
     found = [(checkpoint_lsn(name), name) for name in files.names(directory)]
     return sorted(((lsn, os.path.join(directory, name)) for lsn, name in found if lsn is not None), reverse=True)
+
+
+def remove_older(files, directory, lsn):
+    """Remove the checkpoints before this one, as far as that is possible."""
+    try:
+        found = find_checkpoints(files, directory)
+    except OSError:
+        return  # the directory is gone, which the log notices too
+    for older, path in found:
+        if older < lsn:
+            remove_if_there(files, path)
 
 
 # Where a checkpoint goes: into a directory under the name of its position, or to `final`.

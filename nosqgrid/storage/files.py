@@ -126,6 +126,7 @@ class AppendFile(object):
         self.path = path
         self.good_bytes = 0
         self.broken = None  # the DiskError
+        self.seed = 0  # for whoever keeps one with the file
         self._files = files
         try:
             self._fd = files.create(path)
@@ -227,6 +228,14 @@ class DirectoryLock(object):
             self._fd = os.open(self.path, flags, FILE_MODE)
         except OSError as error:
             raise StorageError("cannot open the lock file %s: %s" % (self.path, error.strerror)) from error
+
+    def is_in_place(self):
+        """Whether the file that we have open is still the one that others would find."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return os.path.samestat(found, os.fstat(self._fd))
 
     def take(self):
         """Whether the lock is ours now; never waits."""

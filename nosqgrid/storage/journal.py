@@ -25,6 +25,7 @@ class Journal(object):
         self._serve = policy == SERVE
         self._held = False  # nothing is logged until a checkpoint has begun, or stands
         self._catching_up = False  # serve: logged again, and not yet worth a promise
+        self._whole = True  # nothing went wrong since the last start_over()
         self._append = wal.append
 
     def append(self, first_lsn, count, payload):
@@ -37,6 +38,7 @@ class Journal(object):
         except DiskError as error:
             self.errors_count += 1
             self.error = error
+            self._whole = False
             # Behind a gap, or a file of which nobody knows what it holds, only a checkpoint helps.
             self._held = self._serve or self.wal.broken is not None
             self._refuse(error, count, self.wal.broken is not None)
@@ -60,6 +62,8 @@ class Journal(object):
     def look(self):
         """Notice what went wrong behind the appends: a sync in another thread, files that were removed."""
         self.wal.look()
+        if self.wal.broken is not None:
+            self._whole = False
         if self.wal.broken is not None and not self.needs_checkpoint:
             self.errors_count += 1
             self.error, self._held = self.wal.broken, True
@@ -72,6 +76,7 @@ class Journal(object):
     def start_over(self, version):
         """A checkpoint begins: what happens from here on goes into a new segment.  Raises DiskError."""
         self.wal.start_over(version + 1)
+        self._whole = True
         if self._serve:
             self._held, self._catching_up = False, True
 
@@ -80,5 +85,9 @@ class Journal(object):
         self.error, self._held, self._catching_up = error, True, False
 
     def recovered(self):
-        """The checkpoint stands."""
+        """The checkpoint stands.  Whether that is enough: not if something went wrong while it was made."""
+        if not self._whole or self.wal.broken is not None:
+            self._held, self._catching_up = True, False
+            return False
         self.error, self._held, self._catching_up = None, False, False
+        return True

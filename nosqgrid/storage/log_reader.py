@@ -35,13 +35,15 @@ class Torn(object):
 class SegmentFile(object):
     """A segment to read: `path`, `sequence`, and its `header`, or why it has none (`error`).
 
-    `sequence` is what its name says, or None for a file of any name.
+    `sequence` is what its name says, or None for a file of any name.  `lineage` is the header's; where there is none,
+    whoever knows it from elsewhere sets it.
     """
 
     def __init__(self, files, path, sequence):
         self.path = path
         self.sequence = sequence
-        self.header = self.error = None
+        self.header = self.error = self.lineage = None
+        self._written_sequence = sequence
         self._files = files
         try:
             fd = files.open(path)
@@ -51,6 +53,7 @@ class SegmentFile(object):
             self.size_bytes = files.size(fd)
             try:
                 self.header = log.unpack_segment_header(read_exactly(files, fd, log.SEGMENT_HEADER_SIZE_BYTES, 0))
+                self.lineage, self._written_sequence = self.header.lineage, self.header.sequence
                 if sequence not in (None, self.header.sequence):
                     self.error = CorruptFileError("%s says that it is number %d" % (path, self.header.sequence),
                                                   path, 0)
@@ -62,13 +65,17 @@ class SegmentFile(object):
         finally:
             files.close(fd)
 
+    def _seed(self):
+        return log.entry_seed(self.lineage or 0, self._written_sequence or 0)
+
     def entries(self, start=log.SEGMENT_HEADER_SIZE_BYTES, end=None):
         """(offset, offset of the next, Entry) one after the other, up to the first place where there is none."""
         end = self.size_bytes if end is None else end
+        seed = self._seed()
         with _opened(self._files, self.path) as fd:
             data, offset, position = b"", start, 0  # `position` of `data`, which lies in the file at `offset`
             while offset + position < end:
-                entry = log.unpack_entry(data, position, len(data))
+                entry = log.unpack_entry(data, position, len(data), seed)
                 if entry is None:
                     wanted = log.entry_length(data, position, len(data)) or log.ENTRY_HEADER_SIZE_BYTES
                     at = offset + position
@@ -116,11 +123,11 @@ class SegmentFile(object):
         """The Entry at `position` of `data`, which lies in the file at `offset`, or None."""
         wanted = log.entry_length(data, position, len(data))
         if position + wanted <= len(data):
-            return log.unpack_entry(data, position, len(data))
+            return log.unpack_entry(data, position, len(data), self._seed())
         if offset + position + wanted > self.size_bytes:
             return None
         whole = _read(self._files, fd, self.path, wanted, offset + position)
-        return log.unpack_entry(whole, 0, len(whole))
+        return log.unpack_entry(whole, 0, len(whole), self._seed())
 
 
 class _opened(object):
@@ -185,6 +192,8 @@ class LogReader(object):
         self.torn = None
         self._segments = segments
         self._lineage = lineage
+        for segment in segments:
+            segment.lineage = segment.lineage or lineage
 
     def entries(self):
         """Yield each Entry.  Raises CorruptFileError for damage, FormatVersionError, DiskError."""
@@ -193,6 +202,9 @@ class LogReader(object):
             if limit <= self.end_lsn + 1 and index + 1 < len(self._segments):
                 continue  # all that counts of it is in the checkpoint
             if segment.header is None:
+                if segment.lineage is None and segment.size_bytes > log.SEGMENT_HEADER_SIZE_BYTES:
+                    # The header of a directory's first segment was on the disk before anything was written behind it.
+                    raise _damage(segment, 0, str(segment.error), self.end_lsn + 1, segment.path)
                 return self._stop(index, 0, str(segment.error), segment.error)
             if self._lineage is not None and segment.header.lineage != self._lineage:
                 raise CorruptFileError("%s belongs to another grid than the checkpoint beside it; move it away if it "

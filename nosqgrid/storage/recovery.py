@@ -20,12 +20,12 @@ from ..errors import CorruptFileError, DiskError, FormatVersionError
 from ..formats import checkpoint as checkpoint_format
 from ..formats import effects, records
 from ..formats.lane import SET
-from ..formats.log import LSN_MAX, SegmentHeader, pack_entry, pack_segment_header, unpack_entry
+from ..formats.log import LSN_MAX, SegmentHeader, entry_seed, pack_entry, pack_segment_header, unpack_entry
 from ..limits import MIB
 from . import checkpoint
 from .files import AppendFile, disk_error
 from .log_reader import LogReader, find_segments
-from .wal import NONE, Segment, Wal, segment_name
+from .wal import NONE, Segment, Wal, segment_name, segment_number
 
 COPY_NAME = "wal.tmp"
 COPY_BYTES = 4 * MIB  # of the log held in memory while it is copied
@@ -68,11 +68,14 @@ def load(files, directory, target, wall_offset_ms, progress=None):
     log = LogReader(report.segments, report.checkpoint_lsn, report.lineage)
     if errors and not report.segments:
         raise errors[0]
-    for entry in log.entries():
-        target.apply(entry.first_lsn, entry.count, entry.payload, entry.wall_offset_ms - wall_offset_ms, False)
-        report.entries += 1
-        if progress is not None:
-            progress(entry.first_lsn, 0)
+    try:
+        for entry in log.entries():
+            target.apply(entry.first_lsn, entry.count, entry.payload, entry.wall_offset_ms - wall_offset_ms, False)
+            report.entries += 1
+    except CorruptFileError:
+        if errors:
+            raise errors[0] from None  # what the log lacks is what the damaged checkpoint had
+        raise
     report.lsn, report.torn = log.end_lsn, log.torn
     if errors and report.lsn < found[0][0]:
         raise errors[0]  # an older state would go for the newest
@@ -166,9 +169,8 @@ def begin_anew(files, directory, report, level, lineage, wall_offset_ms, wall_ms
     _sync_names(files, directory)  # the checkpoint may have got its name in the very moment of the crash
     for segment in report.segments:
         checkpoint.remove_if_there(files, segment.path)
-    for lsn, path in checkpoint.find_checkpoints(files, directory):
-        if report.checkpoint is not None and lsn < report.checkpoint_lsn:
-            checkpoint.remove_if_there(files, path)
+    if report.checkpoint is not None:
+        checkpoint.remove_older(files, directory, report.checkpoint_lsn)
     checkpoint.remove_temporaries(files, directory)
     checkpoint.remove_if_there(files, os.path.join(directory, COPY_NAME))
     return wal
@@ -184,7 +186,7 @@ def _copy_tail(files, directory, report, lineage, sequence, wall_ms):
         pieces, size = [pack_segment_header(header)], 0
         for entry in LogReader(report.segments, report.checkpoint_lsn, report.lineage).entries():
             pieces.append(pack_entry(entry.first_lsn, report.checkpoint_lsn, entry.wall_offset_ms, entry.count,
-                                     entry.payload))
+                                     entry.payload, entry_seed(lineage, sequence)))
             size += len(pieces[-1])
             if size >= COPY_BYTES:
                 file.append(b"".join(pieces))
@@ -200,6 +202,15 @@ def _copy_tail(files, directory, report, lineage, sequence, wall_ms):
     _sync_names(files, directory)
     file.path = final
     return Segment(file, sequence, report.checkpoint_lsn + 1)
+
+
+def is_empty(files, directory):
+    """Whether there is no checkpoint and no log in a directory.  Raises DiskError where it cannot be read."""
+    try:
+        names = files.names(directory)
+    except OSError as error:
+        raise disk_error("read the directory", directory, error) from error
+    return not any(checkpoint.checkpoint_lsn(name) is not None or segment_number(name) is not None for name in names)
 
 
 def _sync_names(files, directory):
@@ -259,7 +270,7 @@ class PlainState(object):
     def _put(self, effect, version, shift_ms):
         known = self.entries.get(effect.key)
         if known is None or known[3] < version:
-            deadline_ms = max(effect.deadline_ms + shift_ms, 1) if effect.deadline_ms else 0
+            deadline_ms = effect.deadline_ms and min(max(effect.deadline_ms + shift_ms, 1), (1 << 63) - 1)
             self.entries[effect.key] = (effect.type, effect.value, deadline_ms, version)
 
     def finish(self, lsn):

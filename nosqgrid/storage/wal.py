@@ -22,7 +22,7 @@ import re
 import threading
 
 from ..errors import DiskError, InvariantError, UsageError
-from ..formats.log import SEGMENT_HEADER_SIZE_BYTES, SegmentHeader, pack_entry, pack_segment_header
+from ..formats.log import SEGMENT_HEADER_SIZE_BYTES, SegmentHeader, entry_seed, pack_entry, pack_segment_header
 from ..limits import LOG_ENTRY_BYTES_MAX, LOG_SEGMENT_BYTES, MIB
 from .files import AppendFile, disk_error
 
@@ -113,6 +113,7 @@ class Wal(object):
                 # It may be found after a power cut, and then what the present one gets from here on does not count.
                 self._current.file.broken = error
             raise
+        file.seed = entry_seed(self._lineage, sequence)
         return Segment(file, sequence, first_lsn)
 
     def _sync_names(self):
@@ -138,7 +139,7 @@ class Wal(object):
         if first_lsn != self.appended_lsn + 1 or len(payload) > LOG_ENTRY_BYTES_MAX:
             raise self._impossible(first_lsn, payload)
         file = self._file
-        file.append(pack_entry(first_lsn, self.durable_lsn, self.wall_offset_ms, count, payload))
+        file.append(pack_entry(first_lsn, self.durable_lsn, self.wall_offset_ms, count, payload, file.seed))
         if self._always:
             file.sync()
             self.appended_lsn = first_lsn + count - 1

@@ -20,6 +20,7 @@ from nosqgrid.formats import records
 from nosqgrid.formats.arena import Header, Layout, pack_header
 from nosqgrid.formats.hashing import HASH_BITS, hash_key, new_secret
 from nosqgrid.formats.slots import TAG_MASK
+from nosqgrid.memory import walker as walker_module
 from nosqgrid.memory.reader import Reader
 from tests.explorer.stand_ins import HALVES, Memory
 from tests.support.history import with_versions, without_versions
@@ -42,6 +43,7 @@ def small_limits():
     with contextlib.ExitStack() as patches:
         for module in (arena_module, index_module):
             patches.enter_context(mock.patch.object(module, "INDEX_SLOTS_INITIAL", 1 << SLOTS_LOG2))
+        for module in (arena_module, index_module, walker_module):
             patches.enter_context(mock.patch.object(module, "INDEX_OVERFLOW_SLOTS", OVERFLOW_SLOTS))
         patches.enter_context(mock.patch.object(arena_module, "segment_size_bytes", lambda memory: SEGMENT_SIZE_BYTES))
         yield

@@ -3,6 +3,7 @@
 A Memory is one bytearray with the faces that the package gives to an mmap:
 
     words[i], words[i] = value     one aligned 8-byte word: one step, never torn
+    words[a:b].tolist()            so many words, from the front: one step each
     arena[a:b], arena[a:b] = data  a memcpy: torn into pieces, one step each
     unpack(arena, offset)          what struct.unpack_from does: one step an aligned word
 
@@ -110,6 +111,8 @@ class Words:
         return len(self._view)
 
     def __getitem__(self, index):
+        if isinstance(index, slice):
+            return WordList([self[place] for place in range(*index.indices(len(self._view)))])
         memory = self._memory
         if self._loads and memory.step is not None:
             memory.step()
@@ -126,6 +129,16 @@ class Words:
             if memory.trace is not None:
                 memory.note("store word %d <- %#x" % (index, value))
         self._view[index] = value
+
+
+class WordList:
+    """What a slice of words is asked for."""
+
+    def __init__(self, loaded):
+        self._loaded = loaded
+
+    def tolist(self):
+        return self._loaded
 
 
 class Arena:

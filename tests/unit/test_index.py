@@ -349,6 +349,12 @@ class GrowthTest(IndexTestCase):
                 self.index.start_growth()
                 self.index.step(16)
                 self.index.step(16)
+            self.index.prepare_clear()
+            if seed == 3:
+                self.index.forget_clear()
+                self.assertEqual(len(self.scan_all()), 3000)
+                self.index.check()
+                self.index.prepare_clear()
             self.assertEqual(self.index.clear(), 3000)
             self.assertEqual((self.index.live, self.scan_all(), self.index.table.used), (0, [], 0))
             self.assertEqual(self.words[ROOT], self.words[NEWEST])

@@ -20,7 +20,7 @@ from ...formats import hashing, resp, scalars, values
 from . import deadlines
 from .command import INT64_MAX, PLAIN, READ, READ_FAST, WRITE_FAST, Command, integer
 
-_TYPE_MAX = 255  # a record has eight bits for it
+_TYPE_MAX = len(values.NAMES) - 1  # what nobody can decode is not stored either: no log could be read that has it
 _KEEP = -1
 _NUMERIC_TYPES = (values.INT, values.BYTES, values.STR)
 

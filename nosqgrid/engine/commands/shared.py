@@ -10,6 +10,7 @@
 """
 
 from ... import errors, limits
+from ...formats import values
 from ...formats.arena import FORMAT_VERSION
 from ..claims import FILLED
 from ..frames import apply_batch
@@ -47,7 +48,9 @@ def fill(context, args):
     """Store the value of a claimed key and wake those who wait for it."""
     key, value, type_word, deadline_word = args
     value_type, deadline_ms = integer(type_word), integer(deadline_word)
-    if not 0 <= value_type <= 255 or not 0 <= deadline_ms <= limits.TTL_MS_MAX:
+    if context.keyspace.staging:
+        raise errors.CommandError("a claim is not filled inside a batch: whoever waits for it would be told too early")
+    if not 0 <= value_type < len(values.NAMES) or not 0 <= deadline_ms <= limits.TTL_MS_MAX:
         raise errors.CommandError("type %d, deadline %d" % (value_type, deadline_ms))
     if not context.claims.holds(context.session, key):
         raise errors.CommandError("this session holds no claim on that key")
@@ -85,6 +88,6 @@ COMMANDS = (
     Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),
     Command(b"NOSQGRID.BATCH", batch, 2, WRITE_ALONE),
     Command(b"NOSQGRID.CLAIM", claim, 2, WRITE, 1, 1, 1),
-    Command(b"NOSQGRID.FILL", fill, 5, WRITE, 1, 1, 1),
+    Command(b"NOSQGRID.FILL", fill, 5, WRITE_ALONE, 1, 1, 1),
     Command(b"NOSQGRID.ABANDON", abandon, 2, WRITE, 1, 1, 1),
 )
