@@ -122,8 +122,8 @@ class Durability(object):
     def check_ours(self):
         """Make sure that the directory at its path is the one we have locked, before new files are made there.
 
-        Where it was removed and made again, empty, it becomes ours.  Raises DiskError where it is not there, holds data,
-        or is served by somebody else: then nothing of ours has a place in it.
+        Where it was removed and made again, empty, it becomes ours.  Raises DiskError where it is not there, holds
+        data, or is served by somebody else: then nothing of ours has a place in it.
         """
         if self.lock.is_in_place():
             return

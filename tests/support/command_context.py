@@ -48,6 +48,12 @@ class PlainServer:
     def stats(self):
         return [("keys", 3), ("pid", 17)]
 
+    def checkpoint(self, session, final):
+        raise errors.CommandError("there is no disk here to write %r to" % (final,))
+
+    def leave(self, session):
+        return False
+
 
 class PlainContext:
     """A context over a PlainKeyspace, or the keyspace given."""

@@ -16,7 +16,8 @@ def all_classes(root=errors.NosqgridError):
 
 class TreeTest(unittest.TestCase):
     def test_every_class_is_of_one_of_the_five_kinds_and_says_what_it_means(self):
-        kinds = (errors.CallerError, errors.CoordinatorError, errors.StorageError, errors.PeerError, errors.InvariantError)
+        kinds = (errors.CallerError, errors.CoordinatorError, errors.StorageError, errors.PeerError,
+                 errors.InvariantError)
         for cls in all_classes():
             self.assertTrue(cls.__doc__, cls)
             if cls is not errors.NosqgridError:
