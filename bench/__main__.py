@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 
-from . import contest, machine, readers, report, rivals, timing, workloads
+from . import (contest, durability, durability_report, machine, picture, readers, report, rivals, timing,
+               workloads)
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 LOOP_S = 0.5  # of one repeat of a single workload
@@ -21,11 +22,13 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description="How fast nosqgrid is on this machine.",
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
-                        help="nothing for the canonical mix, rivals, compare, or the name of a workload")
+                        help="nothing for the canonical mix, rivals, durability, compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
-    parser.add_argument("--quick", action="store_true", help="rivals: shorter loops, under 90 s in all")
+    parser.add_argument("--quick", action="store_true", help="rivals, durability: shorter loops, under 90 s in all")
     parser.add_argument("--out", metavar="FILE",
-                        help="rivals: where the report goes instead of bench/results/DATE-PYTHON.txt; - for none")
+                        help="rivals, durability: where the report goes instead of bench/results/DATE-PYTHON.txt; - "
+                        "for none")
+    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a checkpoint")
     parser.add_argument("--keys", type=int, default=workloads.SMALL.key_count, help="workloads: how many keys")
     parser.add_argument("--value-size", type=int, default=workloads.SMALL.value_size_bytes,
                         help="workloads: bytes of a value")
@@ -38,7 +41,7 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "compare"] + list(workloads.WORKLOADS)
+    known = ["mix", "rivals", "durability", "compare"] + list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
     if len(arguments.files) != (2 if arguments.what == "compare" else 0):
@@ -50,6 +53,8 @@ def main(argv=None, out=None, err=None):
             return run_compare(arguments.files, out, err)
         if arguments.what == "rivals":
             return run_rivals(arguments, out, err)
+        if arguments.what == "durability":
+            return run_durability(arguments, out, err)
         return run_workload(arguments, out)
     except rivals.Absent as absent:
         err.write("bench: nosqgrid cannot be measured: %s\n" % absent)
@@ -77,17 +82,33 @@ def run_compare(paths, out, err):
 def run_rivals(arguments, out, err):
     """`rivals`: measure, print, and keep the report."""
     result = contest.run(contest.QUICK if arguments.quick else contest.FULL, _progress(err))
-    text = report.write(result)
+    _keep(report.write(result), arguments, "", out, err)
+    return EXIT_OK
+
+
+def run_durability(arguments, out, err):
+    """`durability`: measure, print, keep the report, and draw."""
+    result = durability.run(durability.QUICK if arguments.quick else durability.FULL, _progress(err))
+    _keep(durability_report.write(result), arguments, "-durability", out, err)
+    if arguments.picture:
+        dataset = next(iter(result.busy))
+        with open(arguments.picture, "w", encoding="utf-8") as file:
+            file.write(picture.draw(result.still[dataset], result.busy[dataset], durability.name_of(dataset)))
+        err.write("drawn in %s\n" % arguments.picture)
+    return EXIT_OK
+
+
+def _keep(text, arguments, kind, out, err):
+    """Print a report and write it to its file."""
     out.write(text)
-    path = arguments.out or os.path.join(RESULTS, "%s-%s%s.txt" % (
-        time.strftime("%Y-%m-%d", time.gmtime()), machine.python_name(), "-quick" if arguments.quick else ""))
+    path = arguments.out or os.path.join(RESULTS, "%s-%s%s%s.txt" % (
+        time.strftime("%Y-%m-%d", time.gmtime()), machine.python_name(), kind, "-quick" if arguments.quick else ""))
     if path != "-":
         if path.startswith(RESULTS) and not os.path.isdir(RESULTS):
             os.mkdir(RESULTS)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         err.write("written to %s\n" % path)
-    return EXIT_OK
 
 
 def _progress(err):

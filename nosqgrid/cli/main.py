@@ -1,8 +1,8 @@
 """The command line: python3 -m nosqgrid COMMAND, or nosqgrid COMMAND where it is installed.
 
 Exit status: 0 done; 1 the answer is no (a key that is not there, a condition that refused); 2 the command line is
-wrong; 3 nobody serves the socket, or the coordinator is gone; 4 the grid refused (full, too large, wrong type, no
-permission).
+wrong; 3 nobody serves the socket, the coordinator is gone, or one could not start; 4 refused (the grid or the disk is
+full, too large, wrong type, no permission, a file of a newer nosqgrid); 5 durable files are damaged.  130 interrupted.
 """
 
 import argparse
@@ -10,13 +10,15 @@ import os
 import sys
 
 from .. import __version__
-from ..errors import CallerError, CoordinatorError, GridFullError, NosqgridError, StartError, UsageError
-from . import bench, demo, keys, serve, status
+from ..errors import (CallerError, CoordinatorError, CorruptFileError, GridFullError, NosqgridError, StartError,
+                      UsageError)
+from . import bench, demo, keys, serve, status, storage
 
 EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_REFUSED = 4
+EXIT_DAMAGED = 5
 
 EPILOG = """A first look, in two terminals:
 
@@ -26,7 +28,7 @@ EPILOG = """A first look, in two terminals:
   python3 -m nosqgrid demo                       or: everything at once, in half a minute
 
 --socket PATH, or $NOSQGRID_SOCKET, chooses the grid.  Exit status: 0 done, 1 no such key, 2 wrong usage,
-3 no coordinator, 4 refused."""
+3 no coordinator, 4 refused, 5 damaged files."""
 
 
 def build_parser():
@@ -35,7 +37,7 @@ def build_parser():
     parser.add_argument("--version", action="version", version="nosqgrid " + __version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     modules = [("serve", serve.HELP, serve.DESCRIPTION, serve.add_arguments, serve.run)]
-    modules += list(keys.COMMANDS) + list(status.COMMANDS)
+    modules += list(keys.COMMANDS) + list(status.COMMANDS) + list(storage.COMMANDS)
     modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))
     modules.append(("bench", bench.HELP, bench.DESCRIPTION, bench.add_arguments, bench.run))
     for name, help_text, description, add_arguments, run in modules:
@@ -72,6 +74,8 @@ def main(argv=None, out=None):
 
 
 def _status_of(error):
+    if isinstance(error, CorruptFileError):
+        return EXIT_DAMAGED
     if isinstance(error, (UsageError, StartError)):
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNREACHABLE
     if isinstance(error, GridFullError) or isinstance(error, CallerError):

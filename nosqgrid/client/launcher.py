@@ -4,6 +4,7 @@ The coordinator is a child with its own session, so that an interrupt typed at t
 clients; it ends when told, or when the program that started it does (it notices the end of its standard input).
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -84,12 +85,9 @@ def _wait_until_served(launched, deadline):
             said = launched.process.stderr.read().decode("utf-8", "replace").strip()
             raise StartError(said or "the coordinator ended at once with status %d" % launched.process.returncode)
         if os.path.exists(launched.address):
-            try:
-                link = Link(launched.address, 1.0)
-            except ConnectionError:
-                link = None
-            if link is not None:
-                link.close()
+            with contextlib.suppress(ConnectionError):  # not yet, or not any more: its end is looked for above
+                with contextlib.closing(Link(launched.address, 1.0)) as link:
+                    link.command(b"PING", timeout_s=max(deadline - time.monotonic(), 0.01))  # answered once all is back
                 return
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.05)

@@ -21,7 +21,7 @@ from ..formats.resp import Map
 from ..memory.walker import Walker
 from ..storage import checkpoint
 from ..storage.checkpointer import Conversation
-from ..storage.journal import SERVE, Journal
+from ..storage.journal import REFUSE, SERVE, Journal
 from ..storage.wal import NONE, Wal
 
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,7 +38,7 @@ class _Run(object):
         self.process = self.conversation = self.sock = None
         self.tail = None  # the log made for it, where the grid has none
         self.tail_directory = self.tail_journal = None
-        self.positioned = False
+        self.positioned = self.quiet = False
         self.keys = self.bytes = 0
 
 
@@ -120,15 +120,17 @@ class Checkpoints(object):
         durability, server = self.durability, self.server
         if final is None:
             durability.check_ours()
-        if durability.journal is not None and durability.journal.needs_checkpoint and not self._caught_up():
-            raise DiskError("no checkpoint can be made now: %s" % durability.journal.error)
         run = _Run(checkpoint.Plan(durability.directory, final, durability.lineage, server.keyspace.version), waiters)
+        trouble = durability.journal is not None and durability.journal.needs_checkpoint and not self._caught_up()
+        if trouble and not (final is not None and durability.options.policy == REFUSE):
+            raise DiskError("no checkpoint can be made now: %s" % durability.journal.error)
+        run.quiet = trouble  # writes are refused: there will be nothing to add, and a backup is wanted all the more
         if durability.wal is None:
             self._open_tail(run)
-        else:
+        elif not run.quiet:
             durability.wal.rotate()
-        log = run.tail or durability.wal
-        run.since = log.position()
+        if not run.quiet:
+            run.since = (run.tail or durability.wal).position()
         try:
             self._spawn(run)
         except OSError as error:
@@ -214,14 +216,17 @@ class Checkpoints(object):
 
     def _answer_position(self, run):
         run.positioned = True
-        log = run.tail or self.durability.wal
-        lsn, pieces = log.appended_lsn, log.pieces(run.since)
-        if run.tail is not None and run.tail_journal.missed or lsn != self.server.keyspace.version:
+        log, version = run.tail or self.durability.wal, self.server.keyspace.version
+        if run.quiet:
+            lsn, pieces = (version, []) if version == run.plan.start_lsn else (-1, [])
+        else:
+            lsn, pieces = log.appended_lsn, log.pieces(run.since)
+        if run.tail is not None and run.tail_journal.missed or lsn != version:
             run.process.kill()
             error = run.tail_journal.error if run.tail is not None else self.durability.journal.error
             self._end(run, StorageError("what was written meanwhile could not be logged: %s" % error))
             return
-        run.conversation.send({"lsn": lsn, "pieces": pieces})
+        run.conversation.send({"lsn": lsn, "pieces": pieces, "keys": self.server.keyspace.key_count})
 
     def look(self):
         """By the clock: see to processes that have ended, and begin what waited for the last one."""
@@ -312,7 +317,7 @@ class Checkpoints(object):
         plan = checkpoint.Plan(durability.directory, None, durability.lineage, version)
         server.keyspace.set_log(None)
         walker = Walker(server.arena.words, server.arena.map, server.arena.header)
-        made = checkpoint.make(durability.files, walker, plan, lambda: (version, []))
+        made = checkpoint.make(durability.files, walker, plan, lambda: (version, [], server.keyspace.key_count))
         self._note(_Run(plan, []), made)
 
     # -- what it tells ------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ class Loader(object):
     def __init__(self, keyspace):
         self.keyspace = keyspace
         self.lsn = 0
-        self._load_plain = _make_load_plain(keyspace) if not keyspace.checked else lambda data, position: (position, 0)
+        self.lsn_max = LSN_MAX  # no record stands at a later position
+        self._load_plain = _make_load_plain(keyspace) if not keyspace.checked else _load_nothing
 
     def expect_keys(self, count):
         """Make the index large enough for so many keys beforehand; it would grow by itself, again and again."""
@@ -36,7 +37,7 @@ class Loader(object):
         """
         position, loaded = 0, 0
         while position < len(data):
-            position, plain = self._load_plain(data, position)
+            position, plain = self._load_plain(data, position, self.lsn_max)
             loaded += plain
             if position < len(data):
                 position = self._load_record(data, position, shift_ms)
@@ -53,7 +54,7 @@ class Loader(object):
         stop = position + 8 + records.body_size_bytes(key_length, value_length, flags)
         version = stamp >> records.COPIES_BITS
         if (flags & ~records.FLAGS_KNOWN or key_length > KEY_SIZE_BYTES_MAX or value_length > VALUE_SIZE_BYTES_MAX
-                or value_type > _TYPE_MAX or not version or stop > end):
+                or value_type > _TYPE_MAX or not 0 < version <= self.lsn_max or stop > end):
             raise CorruptFileError("a record with flags %d, a key of %d bytes, a value of %d and type %d where %d are "
                                    "left" % (flags, key_length, value_length, value_type, end - position))
         start = position + records.HEADER_SIZE_BYTES
@@ -94,6 +95,9 @@ class Loader(object):
         if first_lsn + count - 1 > LSN_MAX:
             raise CorruptFileError("an entry at position %d with %d effects" % (first_lsn, count))
         keyspace, position, lsn, end = self.keyspace, 0, first_lsn, len(payload)
+        index = keyspace.index
+        if index.table.used + count >= index.table.grow_at:
+            index.make_room(count + index.live)  # to twice the size in one go: nobody waits here for a slice
         while position < end:
             if not fuzzy:
                 keyspace.version = lsn - 1
@@ -142,8 +146,12 @@ def _shifted(deadline_ms, shift_ms):
     return deadline_ms and min(max(deadline_ms + shift_ms, 1), (1 << 63) - 1)
 
 
+def _load_nothing(data, position, lsn_max):
+    return position, 0
+
+
 def _make_load_plain(keyspace):
-    """load(data, position) -> (position, count): the hot path of load_records.
+    """load(data, position, lsn_max) -> (position, count): the hot path of load_records.
 
     Loads records from `position` on as long as they are plain: without flags, of a key that is not there yet, with room
     in segment and index; stops in front of the first that is not.  A million records pass here in a start.
@@ -152,20 +160,20 @@ def _make_load_plain(keyspace):
     a, b, p = keyspace.secret
     unpack, from_bytes, region = records.HEADER.unpack_from, int.from_bytes, keyspace.heap.writer
 
-    def load(data, position):
+    def load(data, position, lsn_max):
         end, count, cursor, limit = len(data), 0, region.cursor, region.limit
         if not index.steady:
             return position, 0
         base, shift, table, generation = index.base, index.shift, index.table, region.generation_bits
         room = table.grow_at - table.used
-        size_max = heap.record_size_bytes_max
+        size_max, stamp_max = heap.record_size_bytes_max, (lsn_max << 8) + 255
         while position + 16 <= end and count < room:
             stamp, value_length, key_length, value_type, flags = unpack(data, position)
             key_end = position + 16 + key_length
             stop = key_end + value_length
             following = cursor + ((stop - position + 7) & ~7)
             if (flags or stop > end or following > limit or following - cursor > size_max or stamp < 256
-                    or key_length > KEY_SIZE_BYTES_MAX or value_type > _TYPE_MAX):
+                    or stamp > stamp_max or key_length > KEY_SIZE_BYTES_MAX or value_type > _TYPE_MAX):
                 break
             key_hash = (from_bytes(data[position + 16:key_end], "little") + key_length * b) * a % p
             tag = key_hash & TAG_MASK

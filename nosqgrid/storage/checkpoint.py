@@ -201,7 +201,8 @@ def make(files, walker, plan, position, progress=None):
     """Make a checkpoint from an arena that others go on writing; a Made.
 
     `plan` is a Plan.  `position()` is called when every record has been read and gives (lsn, pieces of the log behind
-    plan.start_lsn): the checkpoint is consistent there.  `progress(keys, bytes)` is called about once a megabyte.
+    plan.start_lsn, number of keys there): the checkpoint is consistent there.  `progress(keys, bytes)` is called about
+    once a megabyte.
     Raises DiskError, CorruptFileError, PeerError; what stood before stands.
     """
     begun = time.monotonic()
@@ -217,7 +218,7 @@ def make(files, walker, plan, position, progress=None):
                 progress(writer.keys, writer.bytes)
             if not cursor:
                 break
-        lsn, pieces = position()
+        lsn, pieces, keys = position()
         reached = write_log_pieces(files, writer, pieces, plan.start_lsn)
         if reached != lsn:
             raise CorruptFileError("the log ends at position %d and not at %d" % (reached, lsn), temporary, 0)
@@ -227,7 +228,7 @@ def make(files, walker, plan, position, progress=None):
     except BaseException:
         writer.abandon()
         raise
-    return Made(final, lsn, end.keys, writer.bytes, time.monotonic() - begun)
+    return Made(final, lsn, keys, writer.bytes, time.monotonic() - begun)
 
 
 def write_log_pieces(files, writer, pieces, start_lsn):

@@ -6,7 +6,7 @@ both sides send lines of JSON:
     coordinator  {"directory", "final", "lineage", "start_lsn"}     what to make
     this         {"keys", "bytes"}                                  so far, about once a megabyte
     this         {"walked": true}                                   every record has been read
-    coordinator  {"lsn", "pieces"}                                  where the log stands, and where it lies
+    coordinator  {"lsn", "pieces", "keys"}                          where the log stands, where it lies, how many keys
     this         {"path", "lsn", "keys", "bytes", "seconds"}        done, or
                  {"error", "code"}                                  not done, and nothing changed
     coordinator  the end of the stream                              what the checkpoint replaces has been removed
@@ -73,7 +73,7 @@ def run(arena, conversation):
         answer = conversation.receive()
         pieces = [tuple(piece) for piece in answer["pieces"]]
         replaced.extend(path for path, _, _ in pieces)
-        return answer["lsn"], pieces
+        return answer["lsn"], pieces, answer["keys"]
 
     def progress(keys, size_bytes):
         conversation.send({"keys": keys, "bytes": size_bytes})

@@ -120,10 +120,14 @@ def _load_checkpoint(reader, target, wall_offset_ms, progress, report):
     """Load a checkpoint whose blocks have been verified."""
     end = reader.end
     target.expect_keys(end.keys)
+    target.lsn_max, target.lsn = end.lsn, reader.header.start_lsn
     reader.end = None
     done = 0
     for header, payload in reader.blocks():
-        load_block(target, header, payload, wall_offset_ms)
+        try:
+            load_block(target, header, payload, wall_offset_ms, True)
+        except CorruptFileError as error:
+            raise _with_advice(reader.damaged(reader.offset, str(error)), os.path.dirname(reader.path)) from error
         done += len(payload)
         if progress is not None:
             progress(done, reader.size_bytes)
@@ -133,8 +137,11 @@ def _load_checkpoint(reader, target, wall_offset_ms, progress, report):
     report.lineage = reader.header.lineage
 
 
-def load_block(target, header, payload, wall_offset_ms):
-    """Load one block of a checkpoint; CorruptFileError where it does not make sense."""
+def load_block(target, header, payload, wall_offset_ms, in_order=False):
+    """Load one block of a checkpoint; CorruptFileError where it does not make sense.
+
+    `in_order`: what came before has been loaded, so that positions have to follow each other.
+    """
     if header.kind == checkpoint_format.RECORDS:
         target.load_records(payload, header.count, header.wall_offset_ms - wall_offset_ms)
         return
@@ -143,6 +150,9 @@ def load_block(target, header, payload, wall_offset_ms):
         entry = unpack_entry(payload, position, len(payload))
         if entry is None:
             raise CorruptFileError("a LOG block that holds no whole entry at %d" % position)
+        if in_order and (entry.first_lsn != target.lsn + 1 or entry.first_lsn + entry.count - 1 > target.lsn_max):
+            raise CorruptFileError("a LOG block with position %d behind %d, of %d"
+                                   % (entry.first_lsn, target.lsn, target.lsn_max))
         target.apply(entry.first_lsn, entry.count, entry.payload, entry.wall_offset_ms - wall_offset_ms, True)
         position = entry.end
     if position != len(payload):
@@ -229,6 +239,7 @@ class PlainState(object):
     def __init__(self):
         self.entries = {}
         self.lsn = 0
+        self.lsn_max = LSN_MAX
 
     def expect_keys(self, count):
         return
@@ -239,7 +250,7 @@ class PlainState(object):
             if len(data) - position < records.HEADER_SIZE_BYTES:
                 raise CorruptFileError("%d bytes are left where a record should begin" % (len(data) - position))
             stamp, value_length, key_length, _, flags = records.HEADER.unpack_from(data, position)
-            if flags & ~records.FLAGS_KNOWN or not stamp >> records.COPIES_BITS:
+            if flags & ~records.FLAGS_KNOWN or not 0 < stamp >> records.COPIES_BITS <= self.lsn_max:
                 raise CorruptFileError("a record with flags %d and stamp %d" % (flags, stamp))
             plain_flags = flags & ~records.CHECKED
             start, following = position + 8, position + 8 + records.body_size_bytes(key_length, value_length, flags)

@@ -121,8 +121,9 @@ import os, sys, time, nosqgrid
 os.setpgid(0, 0)
 grid = nosqgrid.open(sys.argv[1])
 grid["a"] = 1
-print(grid.stats()["pid"], flush=True)
+pid = grid.stats()["pid"]
 try:
+    print(pid, flush=True)  # whoever reads it may interrupt at once
     time.sleep(30)
 except KeyboardInterrupt:
     print(grid.stats()["pid"], grid.incr("a"), flush=True)

@@ -149,7 +149,7 @@ class Run(object):
         since = self.wal.position()
 
         def position():
-            found = self.accepted, self.wal.pieces(since)
+            found = self.accepted, self.wal.pieces(since), 0
             if meanwhile:
                 self.meanwhile(APPEND)
                 self.meanwhile(self.random.choice((APPEND, ROTATE)))
