@@ -13,13 +13,14 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 import unittest
 
 import nosqgrid
 from nosqgrid.formats import log
 from tests.support.durable import FULL, DurableTestCase, child_pids, files_of, thread_ids, trace
-from tests.support.processes import wait_until
+from tests.support.processes import REPOSITORY, wait_until
 
 DISK_KIB = 384
 FUTURE_VERSION = 99
@@ -331,6 +332,20 @@ class FailedSyncTest(DurableTestCase):
 
 
 class DirectoryTakenAwayTest(DurableTestCase):
+    def test_a_backup_can_be_made_meanwhile(self):
+        self.serve(level="os")
+        grid = self.attach()
+        grid.set_many({"k%d" % number: number for number in range(20)})
+        self.remove(grid)
+        before = snapshot(grid)
+        made = grid.checkpoint(os.path.join(self.place, "backup"))
+        self.assertEqual((made.keys, made.path), (len(before), os.path.join(self.place, "backup")))
+        new = os.path.join(self.place, "new")
+        subprocess.check_call([sys.executable, "-m", "nosqgrid", "restore", made.path, "--dir", new], cwd=REPOSITORY,
+                              stdout=subprocess.DEVNULL)
+        self.serve(level="os", directory=new, socket=self.socket + "2")
+        self.assertEqual(self.content(self.socket + "2"), before)
+
     def remove(self, grid):
         shutil.rmtree(self.data)
 

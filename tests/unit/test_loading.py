@@ -25,7 +25,7 @@ from tests.support.command_context import PlainContext
 from tests.support.walks import ListLog, make_space, make_walker, restore, state_of, tiny_limits, walk
 
 HEAP_BYTES = 128 * 64  # of tiny_limits' segments
-SMALL_RUNS = 3000 if os.environ.get("NOSQGRID_TEST_FULL") == "1" else 700
+SMALL_RUNS = 3000 if os.environ.get("NOSQGRID_TEST_FULL") == "1" else 400
 
 
 class Commands(object):
