@@ -62,7 +62,8 @@ CHECKPOINT_LOG_SIZE_BYTES_DEFAULT = 64 * MIB  # of log, or the size of the last 
 CHECKPOINT_EVERY_S_DEFAULT = 3600.0  # with a log; without one it is all there is:
 CHECKPOINT_EVERY_S_WITHOUT_LOG = 300.0
 SYNC_EVERY_S = 1.0  # durability everysec
-DISK_RETRY_S = 1.0  # between attempts to get over a failed sync
+DISK_RETRY_S = 1.0  # between the first attempts to get over a failed sync; each time twice as long, up to:
+DISK_RETRY_S_MAX = 8.0
 
 # -- clients -------------------------------------------------------------------------------------------------------
 NEAR_CACHE_BYTES_DEFAULT = 16 * MIB

@@ -9,6 +9,7 @@ Where there is no log one is written while a checkpoint is made, beside it, and 
 consistent at one position only with what happened while it was read.
 """
 
+import contextlib
 import os
 import selectors
 import socket
@@ -153,14 +154,15 @@ class Checkpoints(object):
                 [sys.executable, "-m", "nosqgrid.storage.checkpointer", str(arena_fd), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(arena_fd, theirs.fileno()),
                 env=environment, cwd="/")
+            run.sock, run.conversation = ours, Conversation(ours)
+            run.conversation.send({"directory": run.plan.directory, "final": run.plan.final,
+                                   "lineage": run.plan.lineage, "start_lsn": run.plan.start_lsn})
         except OSError:
             ours.close()
+            self._ended += [run.process] if run.process is not None else []
             raise
         finally:
             theirs.close()
-        run.sock, run.conversation = ours, Conversation(ours)
-        run.conversation.send({"directory": run.plan.directory, "final": run.plan.final, "lineage": run.plan.lineage,
-                               "start_lsn": run.plan.start_lsn})
         self.server.selector.register(ours, selectors.EVENT_READ, self._hear)
 
     def _open_tail(self, run):
@@ -168,10 +170,8 @@ class Checkpoints(object):
         plan, files = run.plan, self.durability.files
         run.tail_directory = checkpoint.temporary_path(
             plan.final or os.path.join(plan.directory, "checkpoint-log"), os.getpid())
+        checkpoint.remove_directory(files, run.tail_directory)
         try:
-            files.make_directory(run.tail_directory)
-        except FileExistsError:
-            checkpoint.remove_directory(files, run.tail_directory)
             files.make_directory(run.tail_directory)
         except OSError as error:
             raise checkpoint.disk_error("make the directory", run.tail_directory, error) from error
@@ -184,7 +184,8 @@ class Checkpoints(object):
         if run.tail is None:
             return
         self.server.keyspace.set_log(None)
-        run.tail.close(sync=False)
+        with contextlib.suppress(DiskError):  # nobody needs it any more
+            run.tail.close(sync=False)
         if not checkpoint.remove_directory(self.durability.files, run.tail_directory):
             self.server.log("cannot remove %s; it is of no use any more" % run.tail_directory)
 
@@ -193,16 +194,16 @@ class Checkpoints(object):
     def _hear(self, _):
         """The process said something, or is gone."""
         run = self.run
-        try:
-            message = run.conversation.receive()
-            while True:
-                self._take(run, message)
-                if self.run is not run or not run.conversation.pending():
-                    return
+        while self.run is run:
+            try:
                 message = run.conversation.receive()
-        except (EOFError, OSError, ValueError):
-            self._end(run, StorageError("the process that makes the checkpoint has ended before it was done; what it "
-                                        "said stands among the coordinator's messages"))
+            except (EOFError, OSError, ValueError):
+                self._end(run, StorageError("the process that makes the checkpoint has ended before it was done; what "
+                                            "it said stands among the coordinator's messages"))
+                return
+            self._take(run, message)
+            if not run.conversation.pending():
+                return
 
     def _take(self, run, message):
         if "error" in message:
@@ -226,7 +227,8 @@ class Checkpoints(object):
             error = run.tail_journal.error if run.tail is not None else self.durability.journal.error
             self._end(run, StorageError("what was written meanwhile could not be logged: %s" % error))
             return
-        run.conversation.send({"lsn": lsn, "pieces": pieces, "keys": self.server.keyspace.key_count})
+        with contextlib.suppress(OSError):  # a process that is gone: the end of its socket says so
+            run.conversation.send({"lsn": lsn, "pieces": pieces, "keys": self.server.keyspace.key_count})
 
     def look(self):
         """By the clock: see to processes that have ended, and begin what waited for the last one."""
@@ -289,8 +291,9 @@ class Checkpoints(object):
 
     def _note_failure(self, error):
         self.failed += 1
+        if self.last_error != str(error):  # what fails again and again is said once
+            self.server.log("no checkpoint: %s" % error)
         self.last_error = str(error)
-        self.server.log("no checkpoint: %s" % error)
         self._due_at = max(self._due_at, time.monotonic() + RETRY_AFTER_FAILURE_S)
         self._last_bytes = max(self._last_bytes, self.durability.log_bytes())  # do not try again at once for its size
 

@@ -15,7 +15,7 @@ from collections import namedtuple
 from ..engine.loading import Loader
 from ..errors import AlreadyServedError, DiskError, GridFullError, StartError, StorageError
 from ..limits import CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT
-from ..limits import DISK_RETRY_S, MEMORY_BYTES_MAX
+from ..limits import DISK_RETRY_S, DISK_RETRY_S_MAX, MEMORY_BYTES_MAX
 from ..storage import recovery
 from ..storage.checkpoint import now_ms, remove_if_there
 from ..storage.files import DirectoryLock, Files, check_directory
@@ -57,6 +57,7 @@ class Durability(object):
         self.recovery_s = 0.0
         self.checkpoint_wanted = False
         self._next_tick = self._retry_at = 0.0
+        self._retry_s = DISK_RETRY_S
         self.checkpoints = Checkpoints(self)
 
     # -- the start ----------------------------------------------------------------------------------------------------
@@ -196,11 +197,14 @@ class Durability(object):
             self.checkpoint_wanted = False
             if self.directory is not None:
                 self.checkpoints.start_unasked()
+            else:
+                self.server.log("no checkpoint: there is no directory to keep it in; start with --dir")
 
     def _get_over_trouble(self, now):
         if self.checkpoints.running or now < self._retry_at:
             return
-        self._retry_at = now + DISK_RETRY_S
+        self._retry_at = now + self._retry_s
+        self._retry_s = min(self._retry_s * 2, DISK_RETRY_S_MAX)
         try:
             self.check_ours()
             self.journal.start_over(self.server.keyspace.version)
@@ -228,6 +232,7 @@ class Durability(object):
         elif self.report is not None:
             self.report.left = [path for path in self.report.left if not remove_if_there(self.files, path)]
         if self.journal is not None and self.journal.needs_checkpoint and self.journal.recovered():
+            self._retry_s = DISK_RETRY_S
             self.server.log("a checkpoint stands, and the log goes on: writes are safe again")
 
     def checkpoint_failed(self, error):

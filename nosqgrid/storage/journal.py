@@ -54,7 +54,7 @@ class Journal(object):
         if unknown:
             text += "; whether it is there after a restart is not known"
         if self._held:
-            text += "; writes go on when a checkpoint in new files has succeeded, which is tried every second"
+            text += "; writes go on when a checkpoint in new files has succeeded, which is tried every few seconds"
         refused = DiskError(text + "; reads go on")
         refused.errno, refused.full = error.errno, error.full
         raise refused

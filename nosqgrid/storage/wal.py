@@ -190,6 +190,9 @@ class Wal(object):
         """
         with self._sync_lock:
             segment = self._current
+            if (self.broken is None and segment.size_bytes == SEGMENT_HEADER_SIZE_BYTES
+                    and segment.first_lsn == first_lsn == self.appended_lsn + 1):
+                return  # that has been done, and nothing was written since
             following = self._make_segment(first_lsn)
             segment.file.close()
             for retired in self._retired:
