@@ -253,17 +253,28 @@ class Served(object):
 
 
 def child_pids(pid):
-    """The direct children of a process that have not ended."""
-    found = []
+    """The direct children of a process that have not ended, and are past the moment between fork and exec.
+
+    In that moment the parent stands still (vfork): whoever stops the child there stops both.
+    """
+    found, own = [], _command_line(pid)
     for name in os.listdir("/proc"):
         try:
             with open("/proc/%s/stat" % name, "rb") as file:
                 state, parent = file.read().rpartition(b")")[2].split()[:2]
         except (OSError, ValueError):
             continue  # no process, or gone by now
-        if parent == b"%d" % pid and state not in b"ZX":
+        if parent == b"%d" % pid and state not in b"ZX" and _command_line(name) != own:
             found.append(int(name))
     return found
+
+
+def _command_line(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 @contextlib.contextmanager
