@@ -13,6 +13,7 @@ import unittest
 from tests.explorer.scheduler import HALVES, WORDS, explore
 from tests.explorer.small_grid import (
     FILL, GridCheck, doing, getting, keys_at, scenario, small_limits, small_memory, twin_keys)
+from tests.support.tiers import slow
 
 # Three neighbours with one home, so that they stand in one chain, and one key elsewhere.
 A, B, C = keys_at(1, 3)
@@ -215,6 +216,7 @@ class GrowthTest(InterleavingCase):
         self.grow([getting(A), doing(*inserts + [("set", A, b"new")])], [("set", A, b"old"), ("set", B, b"b")],
                   [b"old", b"new"], verify=verify)
 
+    @slow
     def test_get_while_the_index_grows_twice_and_its_area_is_used_again(self):
         # The area in which the reader begins is cleared and filled for the generation after the next.  With three
         # interruptions a reader can be sent on by MOVED in one generation and go on in the next but one.

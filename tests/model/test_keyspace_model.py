@@ -7,6 +7,7 @@ from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import pack_body
 from tests.support.keyspaces import make_keyspace
+from tests.support.tiers import slow
 
 
 class Model(object):
@@ -98,6 +99,7 @@ class KeyspaceAgainstModel(unittest.TestCase):
         self.assertEqual(refused, 0)
         self.assertGreater(space.cleaner.segments_cleaned, 5)
 
+    @slow
     def test_a_grid_too_small_refuses_and_stays_consistent(self):
         space, refused = self.run_commands(20, 8000, 1 << 20, 30000, 300, check_every=500)
         self.assertGreater(refused, 10)

@@ -19,8 +19,9 @@ import unittest
 
 import nosqgrid
 from nosqgrid.formats import log
-from tests.support.durable import FULL, DurableTestCase, child_pids, files_of, thread_ids, trace
+from tests.support.durable import FULL, DurableTestCase, child_pids, dict_of, files_of, thread_ids, trace
 from tests.support.processes import REPOSITORY, wait_until
+from tests.support.tiers import slow
 
 DISK_KIB = 384
 FUTURE_VERSION = 99
@@ -33,10 +34,6 @@ def namespaces_work():
     if not shutil.which("unshare") or not shutil.which("nsenter"):
         return False
     return not subprocess.call(["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/tmp"], stderr=subprocess.DEVNULL)
-
-
-def snapshot(grid):
-    return dict(grid.items())
 
 
 class SmallDiskTestCase(DurableTestCase):
@@ -84,7 +81,7 @@ class SmallDiskTestCase(DurableTestCase):
     def write_until_refused(self, grid):
         """Write until the log takes no more; what stood before the refused write, and the error."""
         for number in range(10000):
-            before = snapshot(grid) if number % 10 == 0 else dict(before, **{"last": number - 1})
+            before = dict_of(grid) if number % 10 == 0 else dict(before, **{"last": number - 1})
             try:
                 grid["last"] = number
             except nosqgrid.DiskError as error:
@@ -101,7 +98,7 @@ class FullDiskTest(SmallDiskTestCase):
         before, error = self.write_until_refused(grid)
         for words in ("refused", self.data + "/wal-", "No space left", "reads go on"):
             self.assertIn(words, str(error))
-        self.assertEqual(snapshot(grid), before)
+        self.assertEqual(dict_of(grid), before)
         with self.assertRaises(nosqgrid.DiskError):
             with grid.pipeline() as batch:
                 batch.incr("n")
@@ -111,7 +108,7 @@ class FullDiskTest(SmallDiskTestCase):
             grid.set_many({"k%d" % number: "x" * 1000 for number in range(50)})
         with self.assertRaises(nosqgrid.DiskError):
             grid.clear()
-        self.assertEqual(snapshot(grid), before)
+        self.assertEqual(dict_of(grid), before)
         stats = grid.stats()
         self.assertIn("No space left", stats["disk_error"])
         self.assertEqual((stats["writes_not_logged"], stats["log_lsn"]), (0, stats["writes"]))
@@ -135,7 +132,7 @@ class FullDiskTest(SmallDiskTestCase):
         made = grid.checkpoint()
         wait_until(lambda: not child_pids(served.pid))  # until then it keeps open what was replaced
         grid["after"] = 1
-        before, old = snapshot(grid), files_of(self.seen)[os.path.basename(made.path)]
+        before, old = dict_of(grid), files_of(self.seen)[os.path.basename(made.path)]
         self.fill()
         with self.assertRaises(nosqgrid.DiskError) as caught:
             grid.checkpoint()
@@ -159,7 +156,7 @@ class FullDiskTest(SmallDiskTestCase):
         stats = wait_until(lambda: grid.stats() if grid.stats()["disk_error"] else None)
         self.assertIn("No space left", stats["disk_error"])
         self.assertGreater(stats["writes_not_logged"], 0)
-        return snapshot(grid)
+        return dict_of(grid)
 
     def test_policy_serve_goes_on_and_catches_up(self):
         served = self.serve("--on-disk-error", "serve", level="everysec")
@@ -171,11 +168,12 @@ class FullDiskTest(SmallDiskTestCase):
         wait_until(lambda: grid.stats()["disk_error"] == "", what="the log to catch up")
         self.assertGreater(grid.stats()["checkpoints"], 0)
         self.assertEqual(grid.incr("n"), 2)
-        before = snapshot(grid)
+        before = dict_of(grid)
         served.kill()
         self.serve(level="everysec")
         self.assertEqual(self.content(), before)
 
+    @slow
     def test_policy_serve_killed_while_it_catches_up_still_starts(self):
         served = self.serve("--on-disk-error", "serve", level="always")
         grid = self.attach()
@@ -193,6 +191,7 @@ class FullDiskTest(SmallDiskTestCase):
         self.assertNotIn("late", self.content())
 
     @unittest.skipUnless(shutil.which("strace"), "strace is not here")
+    @slow
     def test_policy_serve_that_fails_again_while_it_catches_up_catches_up_again(self):
         served = self.serve("--on-disk-error", "serve", level="os")
         grid = self.attach()
@@ -211,7 +210,7 @@ class FullDiskTest(SmallDiskTestCase):
             self.free()
         wait_until(lambda: grid.stats()["disk_error"] == "" and not grid.stats()["checkpoint_running"])
         self.assertEqual(grid.incr("n"), 1)
-        before = snapshot(grid)
+        before = dict_of(grid)
         served.kill()
         self.serve(level="os")
         self.assertEqual(self.content(), before)
@@ -245,7 +244,7 @@ class FileSizeLimitTest(DurableTestCase):
             for number in range(10000):
                 grid["k%d" % (number % 10)] = number
         self.assertIn("File too large; raise the limit on file sizes", str(caught.exception))
-        before = snapshot(grid)
+        before = dict_of(grid)
         self.assertLessEqual(os.path.getsize(os.path.join(self.data, "wal-00000001")), LIMIT_BYTES)
         self.assertEqual(grid.checkpoint().keys, 10)  # which begins another segment
         grid["k1"] = "after"
@@ -280,14 +279,14 @@ class FailedSyncTest(DurableTestCase):
         served = self.serve(level="always")
         grid = self.attach()
         grid.set_many({"k%d" % number: number for number in range(20)})
-        before = snapshot(grid)
+        before = dict_of(grid)
         with self.traced(served.pid, "1"):
             with self.assertRaises(nosqgrid.DiskError) as caught:
                 grid["k1"] = "refused"
             for words in ("cannot sync " + self.data + "/wal-00000001", "Input/output error", "is not known",
                           "reads go on"):
                 self.assertIn(words, str(caught.exception))
-            self.assertEqual(snapshot(grid), before)
+            self.assertEqual(dict_of(grid), before)
             wait_until(lambda: grid.stats()["disk_error"] == "", what="a checkpoint")
             grid["k2"] = "after"
             served.kill()
@@ -320,7 +319,7 @@ class FailedSyncTest(DurableTestCase):
             for call in (lambda: grid.set("b", 3), lambda: grid.incr("b"), lambda: grid.delete("a")):
                 with self.assertRaises(nosqgrid.DiskError):
                     call()
-            self.assertEqual(snapshot(grid), {"a": 1, "b": 2})
+            self.assertEqual(dict_of(grid), {"a": 1, "b": 2})
             served.kill()
         self.check_no_second_sync(2)
         self.serve(level="always")
@@ -337,7 +336,7 @@ class DirectoryTakenAwayTest(DurableTestCase):
         grid = self.attach()
         grid.set_many({"k%d" % number: number for number in range(20)})
         self.remove(grid)
-        before = snapshot(grid)
+        before = dict_of(grid)
         made = grid.checkpoint(os.path.join(self.place, "backup"))
         self.assertEqual((made.keys, made.path), (len(before), os.path.join(self.place, "backup")))
         new = os.path.join(self.place, "new")
@@ -363,11 +362,11 @@ class DirectoryTakenAwayTest(DurableTestCase):
         grid.set_many({"k%d" % number: number for number in range(20)})
         error = self.remove(grid)
         self.assertIn(self.data + "/wal-", str(error))
-        before = snapshot(grid)
+        before = dict_of(grid)
         self.assertEqual(before["k7"], 7)
         with self.assertRaises(nosqgrid.DiskError):
             grid["k7"] = 8
-        self.assertEqual(snapshot(grid), before)
+        self.assertEqual(dict_of(grid), before)
         os.mkdir(self.data, 0o700)
         wait_until(lambda: grid.stats()["disk_error"] == "", what="a checkpoint in the new directory")
         grid["k7"] = 9
@@ -378,6 +377,7 @@ class DirectoryTakenAwayTest(DurableTestCase):
         self.serve(level="os")
         self.assertEqual(self.content(), dict(before, k7=9))
 
+    @slow
     def test_a_directory_made_again_and_served_by_another_is_left_to_it(self):
         self.serve(level="os")
         grid = self.attach()
@@ -435,7 +435,7 @@ class StartTest(DurableTestCase):
             grid.checkpoint()
             for number in range(10):
                 grid["b"] = number
-            found = snapshot(grid)
+            found = dict_of(grid)
         served.kill()
         return found
 

@@ -19,6 +19,7 @@ import unittest
 import nosqgrid
 from tests.support.durable import (FULL, SEED, DurableTestCase, Ledger, go, operation, perform, trace,
                                    writer_program)
+from tests.support.tiers import slow
 
 CYCLES = 150 if FULL else 2  # of each level
 WRITERS = 3
@@ -93,6 +94,7 @@ class LoadTest(DurableTestCase):
     def test_level_os(self):
         self.run_cycles("os")
 
+    @slow
     def test_level_everysec(self):
         self.run_cycles("everysec")
 
@@ -256,6 +258,7 @@ class CheckpointerTest(DurableTestCase):
         self.check_restart(KEYS)
 
     @unittest.skipUnless(shutil.which("strace"), "strace is not here")
+    @slow
     def test_what_is_written_while_it_reads_is_in_the_checkpoint_too(self):
         thread, outcome, pid = self.ask_for_checkpoint()
         turn = 0

@@ -14,6 +14,7 @@ import unittest
 
 import nosqgrid
 from tests.support.durable import FULL, DurableTestCase, gone, stored, wait_until_gone
+from tests.support.tiers import slow
 
 AT_ONCE = 20
 CHURN = 30 if FULL else 3
@@ -237,6 +238,7 @@ class LifeTest(EmbeddedTestCase):
         child.finish()
         self.assertEqual(self.left(), {"a": 2, "n": 8})
 
+    @slow
     def test_who_comes_while_the_last_one_leaves_gets_a_whole_grid(self):
         children = [self.spawn(CHURNING, self.data, CHURN) for _ in range(3)]
         for child in children:

@@ -252,6 +252,11 @@ class Served(object):
         return wait_until(lambda: next(iter(child_pids(self.pid)), None), what="a process that makes a checkpoint")
 
 
+def dict_of(grid):
+    """Everything that a grid holds."""
+    return dict(grid.items())
+
+
 def child_pids(pid):
     """The direct children of a process that have not ended, and are past the moment between fork and exec.
 

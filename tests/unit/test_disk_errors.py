@@ -17,6 +17,7 @@ from nosqgrid.storage.journal import SERVE, Journal
 from tests.support.faultfs import LOOKING, MUTATING, MemoryFiles
 from tests.support.logged_runs import (
     ALWAYS, APPEND, CHECKPOINT, DIRECTORY, EVERYSEC, LEVELS, OS, ROTATE, SYNC, Run, random_script, recover)
+from tests.support.tiers import slow
 
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
 OPERATIONS_MAX = 2000
@@ -118,6 +119,7 @@ class ErrorTest(unittest.TestCase):
 
 
 class EveryOperationTest(ErrorTest):
+    @slow
     def test_once(self):
         for level in LEVELS:
             self.assertGreater(self.every_operation(level, errno.EIO, False), 30)
@@ -141,6 +143,7 @@ class EveryOperationTest(ErrorTest):
 
 
 class SeveralFaultsTest(ErrorTest):
+    @slow
     def test_random_faults(self):
         for seed in range(5000 if FULL else 90):
             name = ("faults", seed)

@@ -7,6 +7,7 @@ import zlib
 from nosqgrid.formats import hashing
 from nosqgrid.limits import INDEX_LOAD_MAX
 from tests.support.keyspaces import make_keyspace
+from tests.support.tiers import slow
 
 COUNT = 20000
 
@@ -85,6 +86,7 @@ class FloodTest(unittest.TestCase):
             counts.append(slot - table.base - (key_hash >> table.shift) + 1)
         return sum(counts), max(counts)
 
+    @slow
     def test_no_family_of_keys_is_looked_for_much_longer_than_random_ones(self):
         rng = random.Random(4)
         colliding = crc32_colliding(COUNT)

@@ -23,6 +23,7 @@ from nosqgrid.memory.reader import Reader
 from nosqgrid.storage.recovery import PlainState
 from tests.support.command_context import PlainContext
 from tests.support.walks import ListLog, make_space, make_walker, restore, state_of, tiny_limits, walk
+from tests.support.tiers import slow
 
 HEAP_BYTES = 128 * 64  # of tiny_limits' segments
 SMALL_RUNS = 3000 if os.environ.get("NOSQGRID_TEST_FULL") == "1" else 400
@@ -145,6 +146,7 @@ class FuzzyTest(unittest.TestCase):
         self.assertEqual(state, expected, seed)
         return space, commands, loaded
 
+    @slow
     def test_small_grids_at_every_chance(self):
         growths = cleaned = 0
         with tiny_limits():

@@ -13,6 +13,7 @@ from nosqgrid.storage import log_reader
 from nosqgrid.storage.wal import segment_name
 from tests.support.log_bytes import (
     DIRECTORY, LINEAGE, BytesFiles, directory, effect, entries_for, pack, read_log, segment, starts_of)
+from tests.support.tiers import slow
 
 
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
@@ -109,6 +110,7 @@ class OneSegmentTest(ReaderTestCase):
                 self.expect(directory(data[:size], following), entries[:left] if size >= starts[0] else [],
                             "damage" if known >= missing else "torn", starts[left] if size >= starts[0] else 0)
 
+    @slow
     def test_every_flipped_bit_of_four_kilobytes(self):
         for durable, step in zip(LEVELS, (1, 1, 1) if FULL else (23, 3, 23)):
             entries = entries_for(1, counts(27), durable)
