@@ -132,7 +132,9 @@ def _end(coordinator):
     try:
         coordinator.close()
     except Hurry:
-        coordinator.log("ended in a hurry, without a last checkpoint; the next start reads the log instead")
+        coordinator.log("ended in a hurry, without a last checkpoint; " + (
+            "what was written since the one before is gone" if coordinator.durability.journal is None else
+            "the next start reads the log instead"))
     finally:
         signal.set_wakeup_fd(-1)
 
@@ -194,7 +196,6 @@ def _stop_on_signals(coordinator):
         coordinator.wake()
 
     signal.signal(signal.SIGUSR2, checkpoint)
-
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.set_wakeup_fd(coordinator.wake_fd)

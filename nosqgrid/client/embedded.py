@@ -21,6 +21,7 @@ from ..limits import SOCKET_PATH_BYTES_MAX
 from ..network import addresses
 from ..network.listener import check_directory
 from ..storage.files import DirectoryLock, Files
+from ..storage.wal import LEVELS
 from .launcher import PACKAGE_PARENT
 from .link import Link
 
@@ -37,6 +38,8 @@ class Starter(object):
         self.memory, self.policy, self.durability = memory, policy, durability
         if policy not in (None, "refuse"):
             raise UsageError("policy=%r: a grid that is full refuses writes; leave it out" % (policy,))
+        if durability is not None and durability not in LEVELS:
+            raise UsageError("no durability is called %r; there are: %s" % (durability, " ".join(LEVELS)))
         if directory is None and durability not in (None, "none"):
             raise UsageError("durability=%r needs a directory to keep the log in" % (durability,))
         if self.directory is not None and b"\0" in os.fsencode(self.directory):

@@ -327,6 +327,14 @@ class OpenersTest(EmbeddedTestCase):
 class PlaceTest(EmbeddedTestCase):
     """The directory, and how it is asked for."""
 
+    def test_arguments_that_can_never_work_start_nothing(self):
+        for options, words in (({"durability": "sometimes"}, "none os everysec always"), ({"policy": "lfu"}, "refuse"),
+                               ({"memory": "lots"}, "is no size")):
+            with self.assertRaises(nosqgrid.UsageError) as caught:
+                nosqgrid.open(self.data, **options)
+            self.assertIn(words, str(caught.exception))
+        self.assertFalse(os.path.exists(self.data))
+
     def test_a_path_too_long_for_a_socket(self):
         directory = os.path.join(self.place, "long" * 30)
         for expected in ("1", "2"):
