@@ -34,6 +34,7 @@ INDEX_LOAD_MAX = 0.6  # used slots (live and tombstone) over slots, at which the
 # -- lanes and sockets ---------------------------------------------------------------------------------------------
 LANE_REQUEST_BYTES = 256 * KIB
 LANE_REPLY_BYTES = 64 * KIB
+LANE_PINS_MAX = 4096  # views, large values and references that one process keeps in use at a time
 LANE_FRAME_BYTES_MAX = 80 * KIB  # a larger command travels over the socket; the coordinator takes 96 KiB at a time
 SPIN_US_COORDINATOR = 60  # of polling after the last work, before sleeping
 CALL_TIMEOUT_S = 30.0  # how long a call waits for a coordinator that lives but does not answer

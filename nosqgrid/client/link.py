@@ -15,7 +15,7 @@ from ..errors import (CoordinatorLostError, CoordinatorTimeoutError, NotServedEr
                       ProtocolError)
 from ..formats.lane import BELL
 from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
-from ..network.descriptors import receive_with_fds
+from ..memory.descriptors import receive_with_fds
 
 RECEIVE_BYTES = 256 * 1024
 PEEK_BYTES = 256

@@ -9,7 +9,7 @@ import socket
 from ..errors import NosqgridError, ProtocolError
 from ..formats.resp import encode_error, encode_reply
 from ..limits import OUTPUT_BUFFER_BYTES_MAX
-from ..network.descriptors import send_with_fds
+from ..memory.descriptors import send_with_fds
 from .session import DEFERRED
 
 RECEIVE_BYTES = 64 * 1024

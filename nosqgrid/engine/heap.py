@@ -4,13 +4,19 @@ A segment is FREE, OPEN (being filled), SEALED (full) or LARGE (one of a run tha
 is ever freed inside a segment: a record that is replaced or deleted only counts as dead bytes of its segment, and a
 SEALED segment whose bytes are all dead is FREE again.  The cleaner (engine/cleaner) makes the others so.
 
+Readers may pin a segment, to use a record in place (formats/lane).  A pin is a word stored by the reader, who then
+looks at the slot word again; the other way round, a segment in which nothing lives is RESTING until REST_MS later, then
+looks at the pins, and is FREE where there is none.  By then each side has seen what the other stored before, whatever
+the machine delays: either the reader finds the slot word changed and lets go, or its pin is seen here.
+
 Invariants
  1. A segment's bytes change only while it is OPEN or LARGE and being written, behind `cursor`: what was published
     stays.
  2. When a segment becomes FREE no slot word points into it, and its generation counts up, so that slot words for what
     is written there next differ from all that pointed there before (modulo 65536, where the stamps still differ).
  3. For each segment: bytes filled = bytes of live records + dead bytes.
- 4. Writers leave the last FREE segment to the cleaner, which needs it to make others free.
+ 4. A pinned segment is not FREE, and not written.
+ 5. Writers leave the last FREE segment to the cleaner, which needs it to make others free.
 
 Source: log-structured memory, Rumble, Kejriwal and Ousterhout, FAST 2014 (RAMCloud).
 """
@@ -21,7 +27,9 @@ from ..errors import GridFullError, InvariantError
 from ..formats.slots import GENERATION_MASK, GENERATION_SHIFT
 from ..limits import RESERVE_STEP_BYTES
 
-FREE, OPEN, SEALED, LARGE = range(4)
+FREE, OPEN, SEALED, LARGE, RESTING = range(5)
+REST_MS = 3
+HELD_LOOK_MS = 50  # between two looks at segments that somebody keeps pinned
 CLEANER_SEGMENTS = 1  # FREE segments that only the cleaner may take
 
 
@@ -60,6 +68,12 @@ class Heap(object):
         self.writer = Region()
         self.survivors = Region()
         self.opened = 0  # how many times a writer got a fresh segment
+        self.pins = None  # function() -> set of pinned segments, while there is anybody who pins
+        self.rest = None  # function() that waits REST_MS, for when a writer needs a resting segment at once
+        self._resting = []  # runs (since_ms, first, count) in which nothing lives, by time
+        self._held = []  # runs that were found pinned
+        self._look_at_held_ms = 0
+        self.now_ms = 0  # of the turn, for resting alone
 
     # -- allocation ---------------------------------------------------------------------------------------------------
 
@@ -78,6 +92,8 @@ class Heap(object):
         offset = region.cursor
         if offset + size > region.limit:
             keep = CLEANER_SEGMENTS if region is self.writer else 0
+            if len(self.free) <= keep:
+                self.settle_now()
             if len(self.free) <= keep or not self._open(region):
                 return None
             offset = region.cursor
@@ -193,26 +209,73 @@ class Heap(object):
             raise InvariantError("segment %d holds %d bytes, of which %d are dead"
                                  % (segment, self.filled[segment], self.dead[segment]))
         if self.state[segment] == LARGE:
-            for member in range(segment, segment + self.run[segment]):
-                self._release(member)
-            self.run[segment] = 0
+            self._vacate(segment, self.run[segment])
         elif self.state[segment] == SEALED:
-            self._release(segment)
+            self._vacate(segment, 1)
+
+    def _vacate(self, first, count):
+        """Nothing lives in these segments any more."""
+        for segment in range(first, first + count):
+            self.filled[segment] = self.dead[segment] = self.run[segment] = 0
+            if self.pins is None:
+                self._release(segment)
+            else:
+                self.state[segment] = RESTING
+        if self.pins is not None:
+            self._resting.append((self.now_ms, first, count))
 
     def _release(self, segment):
         self.state[segment] = FREE
-        self.filled[segment] = self.dead[segment] = 0
         self.generation[segment] += 1
         heapq.heappush(self.free, segment)
+
+    # -- pins ---------------------------------------------------------------------------------------------------------
+
+    def settle(self, now_ms):
+        """Free what has rested and is not pinned; called once a turn, with the time."""
+        self.now_ms = now_ms
+        if self._held and now_ms >= self._look_at_held_ms:
+            self._look_at_held_ms = now_ms + HELD_LOOK_MS
+            self._resting, self._held = self._held + self._resting, []
+        if self._resting and now_ms > self._resting[0][0] + REST_MS:
+            rested = [run for run in self._resting if now_ms > run[0] + REST_MS]
+            self._resting = self._resting[len(rested):]
+            self._free_unpinned(rested)
+
+    def settle_now(self):
+        """Free what is resting and not pinned, waiting for as long as that takes: a writer has no other segment."""
+        if self._resting and self.pins is not None and self.rest is not None:
+            self.rest()
+        runs = self._held + self._resting
+        if runs:
+            self._resting, self._held = [], []
+            self._free_unpinned(runs)
+
+    def _free_unpinned(self, runs):
+        pinned = self.pins() if self.pins is not None else ()
+        for run in runs:
+            _, first, count = run
+            if any(segment in pinned for segment in range(first, first + count)):
+                self._held.append(run)
+                continue
+            for segment in range(first, first + count):
+                self._release(segment)
+
+    def resting(self):
+        """How many segments rest, or are kept by somebody's pins."""
+        return sum(count for _, _, count in self._resting) + self.held()
+
+    def held(self):
+        """How many segments in which nothing lives are kept by somebody's pins."""
+        return sum(count for _, _, count in self._held)
 
     def discard_all(self):
         """Every record is dead."""
         for region in (self.writer, self.survivors):
             self.close(region)
         for segment in range(self.count):
-            if self.state[segment] != FREE:
-                self._release(segment)
-                self.run[segment] = 0
+            if self.state[segment] not in (FREE, RESTING):
+                self._vacate(segment, self.run[segment] or 1)
 
     # -- knowledge ----------------------------------------------------------------------------------------------------
 
@@ -224,7 +287,7 @@ class Heap(object):
         return self.filled[segment]
 
     def live_bytes(self):
-        return sum(self.filled_bytes(s) - self.dead[s] for s in range(self.count) if self.state[s] != FREE)
+        return sum(self.filled_bytes(s) - self.dead[s] for s in range(self.count) if self.state[s] not in (FREE, RESTING))
 
     def reserved_bytes(self):
         return sum(min(self._step_segments, self.count - step * self._step_segments)
@@ -247,7 +310,8 @@ class Heap(object):
             if self.filled_bytes(segment) - self.dead[segment] != live:
                 raise InvariantError("heap: segment %d has %d bytes filled and %d dead, but %d live"
                                      % (segment, self.filled_bytes(segment), self.dead[segment], live))
-            if self.state[segment] == FREE and (live or segment not in self.free):
+            if self.state[segment] in (FREE, RESTING) and (live or (self.state[segment] == FREE) !=
+                                                           (segment in self.free)):
                 raise InvariantError("heap: segment %d is free and is not" % segment)
         if len(set(self.free)) != len(self.free):
             raise InvariantError("heap: a segment is free twice")

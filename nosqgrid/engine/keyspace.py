@@ -434,6 +434,7 @@ class Keyspace(object):
 
     def work(self):
         """One slice, about half a millisecond, of what can be done beside the commands; false when there is none."""
+        self.heap.settle(self.now_ms)
         if self.index.growing:
             try:
                 self.index.step(MOVE_SLICE_SLOTS)

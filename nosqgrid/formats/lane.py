@@ -4,11 +4,12 @@
              client        0 TAIL         bytes posted to the request ring, ever
                            1 REPLY_HEAD   bytes taken out of the reply ring, ever
                            2 WAITING      1 while the client blocks on its socket for the coordinator
+                           3 PINS_USED    how many pins of the table below the client has ever used
              coordinator  16 HEAD         bytes of the request ring whose effects are visible, ever
                           17 REPLY_TAIL   bytes put into the reply ring, ever
                           18 RESULT       of the last frame with a fixed result: a version, a count
                           19 FAILED_AT    the HEAD behind the last frame that failed; its error is in the reply ring
-    then     the request ring, LANE_REQUEST_BYTES, then the reply ring, LANE_REPLY_BYTES
+    then     the request ring, LANE_REQUEST_BYTES, the reply ring, LANE_REPLY_BYTES, and the pins, LANE_PINS_MAX of them
 
 A request frame is a record body (formats/records) whose flags say the operation in their upper bits:
 
@@ -20,20 +21,34 @@ A request frame is a record body (formats/records) whose flags say the operation
 A frame is at most LANE_FRAME_BYTES_MAX long; what is longer goes over the socket.  A reply frame is the HEAD behind the
 request it answers (8 bytes), a length (4 bytes) and so many bytes of RESP; the length ON_SOCKET says that the reply did
 not fit and comes over the socket.  Frames in a ring wrap around byte by byte.
+
+A pin is two words that the client writes: what it keeps in use, and since when (ms of the monotonic clock).  The first
+word is 0 for none, or in its two upper bits:
+
+    PIN_HEAP      a record in the heap, by its slot word without the tag: its segment is not used again
+    PIN_LARGE     a large value, by its number: its memory counts as used, and a shared one is kept
+    PIN_LEAVING   the same up to the moment that the second word says, for a reference that is on its way to somebody
+
+A pin is made and ended by one store, without a message, and ends with its client.
 """
 
 import struct
 
-from ..limits import LANE_REPLY_BYTES, LANE_REQUEST_BYTES
+from ..limits import LANE_PINS_MAX, LANE_REPLY_BYTES, LANE_REQUEST_BYTES
+from .slots import TAG_SHIFT
 
 CONTROL_SIZE_BYTES = 4096
 REQUEST_OFFSET_BYTES = CONTROL_SIZE_BYTES
 REPLY_OFFSET_BYTES = REQUEST_OFFSET_BYTES + LANE_REQUEST_BYTES
-LANE_SIZE_BYTES = REPLY_OFFSET_BYTES + LANE_REPLY_BYTES
+PINS_OFFSET_BYTES = REPLY_OFFSET_BYTES + LANE_REPLY_BYTES
+PIN_WORDS = 2
+PINS_WORD = PINS_OFFSET_BYTES // 8  # the first pin
+LANE_SIZE_BYTES = PINS_OFFSET_BYTES + LANE_PINS_MAX * PIN_WORDS * 8
 
 TAIL = 0
 REPLY_HEAD = 1
 WAITING = 2
+PINS_USED = 3
 HEAD = 16
 REPLY_TAIL = 17
 RESULT = 18
@@ -44,6 +59,13 @@ DELETE = 4
 COMMAND = 8
 BATCH = 12
 OPERATION_MASK = 0xFC
+
+PIN_KIND_SHIFT = 62
+PIN_HEAP = 1 << PIN_KIND_SHIFT
+PIN_LARGE = 2 << PIN_KIND_SHIFT
+PIN_LEAVING = 3 << PIN_KIND_SHIFT
+PIN_KIND_MASK = 3 << PIN_KIND_SHIFT
+PIN_VALUE_MASK = (1 << TAG_SHIFT) - 1
 
 REPLY_HEADER = struct.Struct("<QI")
 ON_SOCKET = 0xFFFFFFFF

@@ -17,7 +17,7 @@ from nosqgrid.formats import arena as arena_format
 from nosqgrid.formats.lane import LANE_SIZE_BYTES
 from nosqgrid.formats.resp import Map, encode_command, encode_reply
 from nosqgrid.memory import shared_file
-from nosqgrid.network.descriptors import send_with_fds
+from nosqgrid.memory.descriptors import send_with_fds
 from tests.support.keyspaces import make_header, make_keyspace
 from tests.support.processes import ProcessTestCase
 

@@ -13,8 +13,8 @@ from unittest import mock
 
 from nosqgrid import errors
 from nosqgrid.network import credentials
-from nosqgrid.network import descriptors as network_descriptors
-from nosqgrid.network.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
+from nosqgrid.memory import descriptors as network_descriptors
+from nosqgrid.memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
 from tests.support.processes import ProcessTestCase, descriptors
 
 
