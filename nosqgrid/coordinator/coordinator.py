@@ -22,17 +22,16 @@ import traceback
 
 from ..engine.claims import Claims
 from ..engine.keyspace import Keyspace
-from ..errors import CommandError, InvariantError, LaneError, NosqgridError, PermissionRefusedError
+from ..errors import InvariantError, LaneError, NosqgridError, PermissionRefusedError
 from ..formats import arena as arena_format
 from ..formats import hashing
 from ..formats import lane as lane_format
-from ..formats.resp import Map, encode_error, encode_reply
+from ..formats.resp import encode_error, encode_reply
 from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..memory.arena import Arena
-from ..memory.lane import CoordinatorLane
 from ..network import credentials
 from ..storage.wal import ALWAYS
-from . import durability, lane_service, report, sockets
+from . import attaching, durability, lane_service, report, sockets
 from .clock import Clock
 from .ordering import cpu_count, fence_for
 from .session import Session
@@ -61,7 +60,7 @@ class Coordinator(object):
         self.log = log
         self.clock = clock
         self.random_bits = random.SystemRandom().getrandbits
-        self._file_options = shared_file_options or {}
+        self.file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
         self.arena = None
         self.make_arena(memory_bytes)
@@ -98,7 +97,7 @@ class Coordinator(object):
         header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
                                      self.random_bits(62) + 1, os.getpid(), flags)
         self.memory_bytes = memory_bytes
-        self.arena = Arena.create(header, **self._file_options)
+        self.arena = Arena.create(header, **self.file_options)
         self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
                                  fence)
         self.keyspace.now_ms = self.clock.monotonic_ms()
@@ -157,27 +156,12 @@ class Coordinator(object):
         return self._wake_write
 
     def attach(self, session):
-        """Give a session the arena and, if it may write, a lane; the reply map.  The descriptors go with the reply."""
-        fds = [self.arena.file.reader_fd()]
-        session.protocol = 3
-        if session.lane is None and session.may_write:
-            try:
-                lane = CoordinatorLane(**self._file_options)
-            except OSError as error:
-                raise CommandError("the coordinator cannot make a lane (%s); raise its limit of open files with "
-                                   "ulimit -n" % error.strerror) from error
-            if session.uid != os.getuid() and not lane.file.size_sealed:
-                lane.close()  # somebody else could shrink it under our map: he has the socket
-            else:
-                session.lane = lane
-                self._lanes.append(session)
-        if session.lane is not None:
-            fds.append(session.lane.file.fd)
-        session.descriptors = fds
-        return Map([("epoch", self.arena.header.epoch), ("pid", os.getpid()), ("session", session.id),
-                    ("descriptors", len(fds)), ("writable", int(session.may_write)),
-                    ("monotonic_ms", self.clock.monotonic_ms()),
-                    ("value_size_bytes_max", self.keyspace.value_size_bytes_max)])
+        return attaching.attach(self, session)
+
+    def add_lane(self, session, lane):
+        """From now on this session's lane is looked at."""
+        session.lane = lane
+        self._lanes.append(session)
 
     def look_at(self, session):
         """Something about a session changed without anything arriving from it."""
