@@ -12,7 +12,9 @@ GIB = 1024 * MIB
 
 # -- keys, values, records -----------------------------------------------------------------------------------------
 KEY_SIZE_BYTES_MAX = 32 * KIB - 1  # a record header has 16 bits for it; 0xFFFF must stay impossible (formats/arena)
-VALUE_SIZE_BYTES_MAX = 64 * MIB  # of an encoded value, whatever the memory; a quarter of the heap where that is less
+VALUE_SIZE_BYTES_MAX = 64 * MIB  # of an encoded value in heap, log or socket; a quarter of the heap where that is less
+LARGE_VALUE_BYTES_MIN = 128 * KIB  # from here on, or from a quarter segment, a value has a file of its own in memory
+LARGE_SIZE_BYTES_MAX = 1 << 40
 INT_DIGITS_MAX = 4096  # of a stored int: CPython 3.10.7+ refuses to parse more than 4300 digits (CVE-2020-10735)
 FLOAT_TEXT_BYTES_MAX = 512  # of a stored float: 309 digits before the point, whatever Redis clients write behind it
 HASH_COLLISIONS_MAX = 1000  # elements of one hash() in a stored set or dict: building one takes their square
@@ -70,6 +72,8 @@ DISK_RETRY_S_MAX = 8.0
 NEAR_CACHE_BYTES_DEFAULT = 16 * MIB
 NEAR_CACHE_ENTRY_OVERHEAD_BYTES = 350  # measured: tuple, ints, dict slot and key beside the value
 NEAR_CACHE_VALUE_BYTES_MAX = 64 * KIB  # larger values are copied out of the arena each time
+VIEW_BYTES_MIN = 16 * KIB  # a smaller value is copied when it is viewed: a map costs more
+SHARE_GRACE_S = 30.0  # for which a reference that was pickled keeps what it stands for
 SCAN_COUNT_DEFAULT = 512
 
 
@@ -79,6 +83,11 @@ def segment_size_bytes(memory_bytes):
     while size < SEGMENT_SIZE_BYTES_MAX and size * 2 * SEGMENT_COUNT_MIN <= memory_bytes:
         size *= 2
     return size
+
+
+def large_value_bytes(segment_bytes):
+    """From which size on a value does not lie in the heap."""
+    return max(LARGE_VALUE_BYTES_MIN, segment_bytes // 4)
 
 
 def value_size_bytes_max(memory_bytes):
@@ -93,6 +102,7 @@ def _require(condition, what):
 
 _require(KEY_SIZE_BYTES_MAX < 0xFFFF, "a key length must never read as the guard pattern")
 _require(VALUE_SIZE_BYTES_MAX < 1 << 31, "a value length has 32 bits")
+_require(LARGE_VALUE_BYTES_MIN > LANE_FRAME_BYTES_MAX, "what fits into a lane is not large")
 _require(MEMORY_BYTES_MIN >= SEGMENT_SIZE_BYTES_MIN * SEGMENT_COUNT_MIN, "the least memory holds the least segments")
 _require(LANE_FRAME_BYTES_MAX * 2 <= LANE_REQUEST_BYTES, "two frames fit into a lane")
 _require(KEY_SIZE_BYTES_MAX < LANE_FRAME_BYTES_MAX // 2, "a key fits into a frame")

@@ -18,7 +18,7 @@ import threading
 import time
 import weakref
 
-from ..errors import CoordinatorLostError, LaneError, UsageError
+from ..errors import CoordinatorLostError, LaneError, PeerError, UsageError
 from ..formats import lane as layout
 from ..formats.arena import FORMAT_VERSION, SLEEPING
 from ..formats.resp import NEED_MORE, ReplyReader, encode_command
@@ -27,7 +27,9 @@ from ..limits import LANE_FRAME_BYTES_MAX, LANE_REQUEST_BYTES
 from ..memory.arena import Arena
 from ..memory.lane import ClientLane
 from ..memory.reader import Reader
+from ..memory.shared_file import map_readonly
 from .link import Link, named_values
+from .pins import Maps
 
 SPIN_LOADS = 150  # of HEAD before giving way: 5-10 us, what a warm coordinator takes on another processor
 YIELDS = 25  # of this processor, to the coordinator if it waits for this one, before ringing and blocking: 25-50 us
@@ -57,6 +59,7 @@ class Attachment(object):
             fds = self._handshake()
             self.arena = Arena.attach(fds[0])
             self.lane = ClientLane(fds[1]) if len(fds) > 1 else None
+            self.maps = Maps(self, self.link.take_fd(0))
             self.link.close_fds()
         except BaseException:
             self.link.close()
@@ -290,12 +293,41 @@ class Attachment(object):
             self.end()
             raise
 
-    def _over_socket(self, encoded):
+    def with_descriptor(self, fd, *command):
+        """Run a command that a descriptor goes with; its reply, an error raised."""
+        with self._turn():
+            reply = self._over_socket(encode_command(*command), [fd])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def open_large(self, number, size_bytes, kind):
+        """Ask for a large value and map it, as a `kind` of mmap; None where it is gone.
+
+        Raises CoordinatorLostError; PeerError where what came is not what was said.
+        """
+        with self._turn():
+            if self.lost:
+                raise self.link.lost(None)
+            reply = self._over_socket(encode_command(b"NOSQGRID.LARGE", number))
+            if isinstance(reply, Exception):
+                raise reply
+            if reply is None:
+                return None
+            try:
+                if reply != size_bytes or len(self.link.fds) != 1:
+                    raise PeerError("a large value of %d bytes was to come; %r and %d descriptors came"
+                                    % (size_bytes, reply, len(self.link.fds)))
+                return map_readonly(self.link.fds[0], size_bytes, kind)
+            finally:
+                self.link.close_fds()
+
+    def _over_socket(self, encoded, fds=()):
         self._check_in_step()
         self._settle()
         self._midway = True
         try:
-            self.link.send(encoded)
+            self.link.send(encoded, fds=fds)
             reply = self.link.receive()
         except BaseException:
             self.end()
@@ -332,6 +364,7 @@ class Attachment(object):
         """Close the socket; the maps live as long as somebody reads them."""
         self._lose()
         self.link.close()
+        self.maps.close()
 
     def leave(self, wait_s):
         """Say good-bye; where the coordinator ends with this client, wait until it has, up to `wait_s` seconds."""
@@ -354,12 +387,13 @@ class Attachment(object):
         self._lose()
         self.lock = threading.RLock()
         self.link.close()
+        self.maps.close()
 
 
 # The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.
 _CALLS = frozenset(function.__code__ for function in (
     Attachment.set_frame, Attachment.frames, Attachment._for_reply, Attachment._over_socket, Attachment.alive,
-    Attachment.leave, Attachment.release))
+    Attachment.leave, Attachment.release, Attachment.with_descriptor, Attachment.open_large))
 
 
 def _decoded(data):

@@ -41,10 +41,11 @@ class _RetiredWords(object):
         raise Retired()
 
 
-def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None):
+def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None, open_large=None):
     """(get, retire) for one attachment.
 
-    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  It is made a method of
+    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)` gives
+    a memoryview of a large value, or None where the key has to be looked up again.  It is made a method of
     `owner`, the grid, so that it pickles as one: pool.map(grid.get, keys) sends the grid's address.
     """
     words, arena = reader.words, reader.arena
@@ -134,6 +135,9 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             until = found.deadline_ms / 1000.0
             if monotonic() >= until:
                 return default
+        if found.large:
+            payload = open_large(found)
+            return read_plainly(key, default) if payload is None else decoders[found.type](payload)
         value = decoders[found.type](found.value)
         if next(admit):
             remember(key, found.slot, found.word, found.word & OFFSET_MASK, found.stamp, until, found.value,

@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..formats.values import encode_key
 from ..limits import CALL_TIMEOUT_S, GIB, KIB, MIB, NEAR_CACHE_BYTES_DEFAULT
 from ..network import addresses
-from . import attachment, compute
+from . import attachment, compute, views
 from .embedded import Starter
 from .link import named_values
 from .mapping import GridMapping
@@ -38,6 +38,20 @@ def size_bytes(text):
 
 class Ops(GridMapping):
     """What Grid and Namespace share beyond the mapping."""
+
+    def view(self, key):
+        """The bytes of a value in place, without a copy: a View, for a `with` that gives a read-only memoryview.
+
+            with grid.view("model") as buffer:
+                socket.sendall(buffer)
+
+        They stay as they are, whatever becomes of the key, until the view and everything made from it (slices, arrays)
+        is gone; that keeps the memory from being used again, and `stats()` says who keeps how much (`retainers`).
+        A view belongs to the process that made it: a forked child has to make its own.
+        Raises KeyError; CoordinatorLostError for a large value that this process had not mapped before its coordinator
+        ended.  Cost: some 10 us; the first one of a large value a round trip more.  Small values are copied.
+        """
+        return views.view(self._store, self._raw(key), key)
 
     def pipeline(self):
         """A Pipeline: commands applied as one atomic batch."""

@@ -15,7 +15,7 @@ from ..errors import (CoordinatorLostError, CoordinatorTimeoutError, NotServedEr
                       ProtocolError)
 from ..formats.lane import BELL
 from ..formats.resp import NEED_MORE, Map, ReplyReader, encode_command
-from ..memory.descriptors import receive_with_fds
+from ..memory.descriptors import receive_with_fds, send_with_fds
 
 RECEIVE_BYTES = 256 * 1024
 PEEK_BYTES = 256
@@ -58,11 +58,12 @@ class Link(object):
             return error
         return reply if isinstance(reply, Exception) else error
 
-    def send(self, data, timeout_s=None):
-        """Send all of it."""
+    def send(self, data, timeout_s=None, fds=()):
+        """Send all of it, and descriptors with its first byte."""
         try:
             self.sock.settimeout(self.timeout_s if timeout_s is None else timeout_s or None)
-            self.sock.sendall(data)
+            sent = send_with_fds(self.sock, data, list(fds)) if fds else 0
+            self.sock.sendall(data[sent:] if sent else data)
         except socket.timeout:
             raise self.silent() from None
         except OSError as error:
@@ -143,6 +144,10 @@ class Link(object):
         """Close the socket and descriptors that nobody took."""
         self._close_at_end()
         self.close_fds()
+
+    def take_fd(self, index):
+        """One of the descriptors that came; the caller's to close."""
+        return self.fds.pop(index)
 
     def close_fds(self):
         """Close the descriptors that came; an interrupt may leave one of them open, but none is closed twice."""

@@ -13,6 +13,7 @@ import threading
 import time
 
 from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError
+from ..formats.records import LARGE_VALUE
 from ..formats.resp import encode_command
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
@@ -48,7 +49,8 @@ class Store(object):
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
-        get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner)
+        get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
+                               open_large=lambda found: self.large(attachment, found))
         previous, retire_previous = self.attachment, self._retire
         self.attachment, self._retire = attachment, retire
         self._publish_get(get)
@@ -117,17 +119,40 @@ class Store(object):
         return self.call("command", *words, again=again)
 
     def read(self, raw_key):
-        """The record of a key as memory/reader gives it, live or None, without the coordinator."""
-        found = self._found(raw_key)
-        if found is not None and found.deadline_ms and time.monotonic() * 1000 >= found.deadline_ms:
-            return None
-        return found
+        """The record of a key as memory/reader gives it, live or None; a large value is put in, as a memoryview."""
+        while True:
+            attachment, found = self.locate(raw_key)
+            if found is None or not found.large:
+                return found
+            payload = self.large(attachment, found)
+            if payload is not None:
+                return found._replace(value=payload)
 
-    def _found(self, raw_key):
+    def large(self, attachment, found):
+        """A memoryview of the large value that was found through an attachment; None where it is to be looked up again.
+
+        Raises CoordinatorLostError where the coordinator is gone before this process had the value mapped.
+        """
+        try:
+            return attachment.maps.large(*LARGE_VALUE.unpack(found.value))
+        except CoordinatorLostError:
+            if attachment is self.attachment and attachment.pid == os.getpid() and not self.tries_again:
+                raise
+            self.live()
+            return None
+
+    def locate(self, raw_key, with_value=True):
+        """(attachment, live record or None), without the coordinator; as Reader.read gives it."""
+        attachment, found = self._found(raw_key, with_value)
+        if found is not None and found.deadline_ms and time.monotonic() * 1000 >= found.deadline_ms:
+            found = None
+        return attachment, found
+
+    def _found(self, raw_key, with_value):
         while True:
             attachment = self.attachment
             try:
-                return attachment.reader.read(raw_key)
+                return attachment, attachment.reader.read(raw_key, with_value)
             except (Retired, TypeError):
                 # Another thread has closed the grid, or attached anew, in the middle of this read.
                 self.check_open()

@@ -19,7 +19,9 @@ def attach(server, session):
     return Map([("epoch", server.arena.header.epoch), ("pid", os.getpid()), ("session", session.id),
                 ("descriptors", len(fds)), ("writable", int(session.may_write)),
                 ("monotonic_ms", server.clock.monotonic_ms()),
-                ("value_size_bytes_max", server.keyspace.value_size_bytes_max)])
+                ("value_size_bytes_max", server.keyspace.value_size_bytes_max),
+                ("large_value_bytes", server.keyspace.large_value_bytes),
+                ("large_size_bytes_max", server.large_values.size_bytes_max())])
 
 
 def _give_lane(server, session):

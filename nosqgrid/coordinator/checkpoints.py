@@ -210,6 +210,10 @@ class Checkpoints(object):
             self._end(run, from_resp("%s %s" % (message["code"], message["error"])))
         elif "walked" in message:
             self._answer_position(run)
+        elif "large" in message:
+            fd, size_bytes = self.server.keyspace.larges.fd_of(message["large"]) or (-1, 0)
+            with contextlib.suppress(OSError):  # a process that is gone: the end of its socket says so
+                run.conversation.send({"size": size_bytes}, [fd] if size_bytes else ())
         elif "path" in message:
             self._end(run, None, checkpoint.Made(*(message[name] for name in checkpoint.Made._fields)))
         else:
@@ -319,7 +323,8 @@ class Checkpoints(object):
         durability.check_ours()
         plan = checkpoint.Plan(durability.directory, None, durability.lineage, version)
         server.keyspace.set_log(None)
-        walker = Walker(server.arena.words, server.arena.map, server.arena.header)
+        walker = Walker(server.arena.words, server.arena.map, server.arena.header,
+                        read_large=server.keyspace.larges.read)
         made = checkpoint.make(durability.files, walker, plan, lambda: (version, [], server.keyspace.key_count))
         self._note(_Run(plan, []), made)
 

@@ -33,7 +33,9 @@ from ..network import credentials
 from ..storage.wal import ALWAYS
 from . import attaching, durability, lane_service, report, sockets
 from .clock import Clock
+from .large_values import LargeValues
 from .ordering import cpu_count, fence_for
+from .pins import Pins
 from .session import Session
 
 SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
@@ -62,6 +64,8 @@ class Coordinator(object):
         self.random_bits = random.SystemRandom().getrandbits
         self.file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
+        self.pins = Pins(self)
+        self.large_values = LargeValues(self)
         self.arena = None
         self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
@@ -101,6 +105,7 @@ class Coordinator(object):
         self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
                                  fence)
         self.keyspace.now_ms = self.clock.monotonic_ms()
+        self.keyspace.larges = self.large_values.new_account(lambda size: None, lambda size: None)
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
 
@@ -274,7 +279,7 @@ class Coordinator(object):
         now = time.monotonic()
         if self._linger_s is not None and not self._sessions:
             wait_s = min(wait_s, max(self._alone_since + self._linger_s - now, 0.001))
-        return min(wait_s, self.durability.sleep_s(now))
+        return min(wait_s, self.durability.sleep_s(now), self.pins.sleep_s(), self.large_values.sleep_s())
 
     def _serve_sockets(self, timeout, words=None):
         """Whatever the selector has, waiting up to `timeout` seconds; whether there was anything."""
@@ -301,6 +306,8 @@ class Coordinator(object):
     def _by_the_clock(self, now):
         self._wall_offset_ms = self.clock.wall_ms() - self.clock.monotonic_ms()
         self.durability.tick(now)
+        self.pins.look(now)
+        self.large_values.look(now)
         if self._linger_s is not None and not self._sessions and now > self._alone_since + self._linger_s:
             self._stopping = True
         if not self._accepting and now > self._accept_again:
@@ -346,6 +353,7 @@ class Coordinator(object):
             self._pending.add(session)
         if not session.parser.partial:
             session.partial_since = 0.0
+            self.large_values.close_received(session)
         elif session.commands != done or not session.partial_since:
             session.partial_since = time.monotonic()
         self._after_output(session)
@@ -430,7 +438,8 @@ class Coordinator(object):
         session.sock.close()
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
-            session.lane.close()
+            self.pins.session_ended(session)
+        self.large_values.session_ended(session)
         self.claims.session_ended(session)
 
     def _sweep(self, now):
@@ -476,6 +485,8 @@ class Coordinator(object):
         for session in self.sessions():
             sockets.flush(session)
             self._end(session)
+        self.pins.close()
+        self.keyspace.larges.close()
         self.selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

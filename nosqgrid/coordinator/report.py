@@ -47,7 +47,7 @@ def stats(server):
         ("claims", len(server.claims)),
         ("shared_memory", server.arena.file.backend),
         ("value_size_bytes_max", keyspace.value_size_bytes_max),
-    ] + server.durability.stats()
+    ] + keyspace.larges.stats() + server.pins.stats() + server.durability.stats()
 
 
 def info(server, section):

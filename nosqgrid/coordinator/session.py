@@ -5,6 +5,8 @@ tells even where a forked child keeps the socket open), when its lane makes no s
 then its lane, its claims and its replies are gone, and nobody else notices.
 """
 
+import os
+
 from ..engine.commands import dispatch
 from ..formats.resp import Parser
 
@@ -53,12 +55,21 @@ class Session(object):
         self.output = []  # pieces of bytes that the socket did not take yet
         self.output_bytes = 0
         self.descriptors = []  # to be sent with the next piece
+        self.lent = []  # those of them that are closed here when they are on their way
+        self.received = []  # that came and no command has taken yet
+        self.filling = set()  # numbers of large values that were allocated and not handed over yet
+        self.pins = False  # whether it said that it pins segments
         self.watching_output = False
         self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
         self.leaving = False  # the last one, who waits for the end: its connection ends when all is on the disk
         self.closed = False
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)
+
+    def close_lent(self):
+        """Descriptors that were lent are on their way, or will not be sent any more."""
+        while self.lent:
+            os.close(self.lent.pop())
 
     @property
     def closing(self):

@@ -9,7 +9,7 @@ import socket
 from ..errors import NosqgridError, ProtocolError
 from ..formats.resp import encode_error, encode_reply
 from ..limits import OUTPUT_BUFFER_BYTES_MAX
-from ..memory.descriptors import send_with_fds
+from ..memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
 from .session import DEFERRED
 
 RECEIVE_BYTES = 64 * 1024
@@ -20,7 +20,11 @@ WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it
 def receive(session):
     """Read what came; false when the connection has ended, or has to: too much was sent behind a deferred command."""
     try:
-        data = session.sock.recv(RECEIVE_BYTES)
+        if session.filling:
+            data, fds = receive_with_fds(session.sock, RECEIVE_BYTES, drop=True)
+            session.received += fds
+        else:
+            data = session.sock.recv(RECEIVE_BYTES)  # descriptors that nobody waits for are dropped by the kernel
     except (BlockingIOError, InterruptedError):
         return True
     except OSError:
@@ -28,6 +32,8 @@ def receive(session):
     if not data:
         return False
     session.parser.feed(data)
+    if len(session.received) > DESCRIPTORS_MAX:
+        return False
     return not session.waiting or session.parser.pending_size_bytes <= WAITING_BYTES_MAX
 
 
@@ -93,4 +99,5 @@ def _send(session, data):
         return session.sock.send(data, getattr(socket, "MSG_NOSIGNAL", 0))
     sent = send_with_fds(session.sock, data, fds)
     session.descriptors = []
+    session.close_lent()
     return sent

@@ -36,7 +36,7 @@ class Cleaner(object):
     def low(self):
         """Whether free segments have become so few that cleaning should go on beside the clients' work."""
         heap = self.heap
-        return len(heap.free) + heap.resting() < max(3, heap.count >> 4) + heap.held()
+        return len(heap.free) + heap.rests() < max(3, heap.count >> 4)
 
     def worthwhile(self):
         """Whether there is a victim whose cleaning would win at least a sixteenth of a segment."""

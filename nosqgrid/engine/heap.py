@@ -92,8 +92,7 @@ class Heap(object):
         offset = region.cursor
         if offset + size > region.limit:
             keep = CLEANER_SEGMENTS if region is self.writer else 0
-            if len(self.free) <= keep:
-                self.settle_now()
+            self.settle_now(keep + 1)
             if len(self.free) <= keep or not self._open(region):
                 return None
             offset = region.cursor
@@ -242,8 +241,10 @@ class Heap(object):
             self._resting = self._resting[len(rested):]
             self._free_unpinned(rested)
 
-    def settle_now(self):
-        """Free what is resting and not pinned, waiting for as long as that takes: a writer has no other segment."""
+    def settle_now(self, free_wanted):
+        """Free what is resting and not pinned, waiting for as long as that takes, where fewer are free than wanted."""
+        if len(self.free) >= free_wanted:
+            return
         if self._resting and self.pins is not None and self.rest is not None:
             self.rest()
         runs = self._held + self._resting
@@ -261,9 +262,9 @@ class Heap(object):
             for segment in range(first, first + count):
                 self._release(segment)
 
-    def resting(self):
-        """How many segments rest, or are kept by somebody's pins."""
-        return sum(count for _, _, count in self._resting) + self.held()
+    def rests(self):
+        """How many segments rest, and will be free soon unless somebody has them pinned."""
+        return sum(count for _, _, count in self._resting)
 
     def held(self):
         """How many segments in which nothing lives are kept by somebody's pins."""
@@ -287,7 +288,8 @@ class Heap(object):
         return self.filled[segment]
 
     def live_bytes(self):
-        return sum(self.filled_bytes(s) - self.dead[s] for s in range(self.count) if self.state[s] not in (FREE, RESTING))
+        return sum(self.filled_bytes(s) - self.dead[s] for s in range(self.count)
+                   if self.state[s] not in (FREE, RESTING))
 
     def reserved_bytes(self):
         return sum(min(self._step_segments, self.count - step * self._step_segments)

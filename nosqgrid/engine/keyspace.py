@@ -21,30 +21,27 @@ Invariants
 A kill at any line: readers keep the old record or have the new one, whole in both cases.
 """
 
-from collections import namedtuple
-
 from ..errors import CommandError, GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
 from ..formats.arena import WEAK_ORDERING
 from ..formats.effects import pack_clear, pack_delete
-from ..formats.hashing import hash_key
-from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, body_size_bytes,
-                               pack_body, record_size_bytes, with_checksum)
+from ..formats.records import (COPIES_BITS, EXPIRES, HEADER, HEADER_SIZE_BYTES, LARGE, pack_body, pack_large_body,
+                               with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
-from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
+from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
 from .heap import CLEANER_SEGMENTS, SEALED, Heap
 from .index import Index
-
-Entry = namedtuple("Entry", "type value deadline_ms version")
+from .proof import check
+from .stored import LargeEntry, StoredRecords
 
 RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 SMALL_HEAP_SEGMENTS = 64
 
 
-class Keyspace(object):
+class Keyspace(StoredRecords):
     """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
 
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
@@ -73,6 +70,8 @@ class Keyspace(object):
         self.staging = False  # whether a batch is under way
         self._effects = []  # of the batch under way, for the log
         self._version_before = 0  # of the batch under way
+        self.larges = None  # engine/large.Larges, of a grid that has large values
+        self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
         self.log = None
         self.behind = False  # the log has what is not applied yet
         # The hot path neither checksums nor fences, and it does not stage.
@@ -91,32 +90,7 @@ class Keyspace(object):
         self.log = log
         self.apply_sets = self.apply_sets_plain if log is None else self._make_apply_sets(self, log)
 
-    # -- records ------------------------------------------------------------------------------------------------------
-
-    def hash_of(self, key):
-        return hash_key(key, self.secret)
-
-    def key_at(self, offset):
-        _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
-        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0)
-        return self.arena[start:start + key_length]
-
-    def hash_at(self, offset):
-        return hash_key(self.key_at(offset), self.secret)
-
-    def deadline_at(self, offset):
-        """The deadline in ms of a record that has EXPIRES."""
-        return DEADLINE.unpack_from(self.source, offset + HEADER_SIZE_BYTES)[0]
-
-    def _entry_at(self, offset):
-        stamp, value_length, key_length, value_type, flags = HEADER.unpack_from(self.source, offset)
-        deadline_ms = self.deadline_at(offset) if flags & EXPIRES else 0
-        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
-        return Entry(value_type, self.arena[start:start + value_length], deadline_ms, stamp >> COPIES_BITS)
-
-    def size_at(self, offset):
-        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
-        return record_size_bytes(key_length, value_length, flags)
+    # -- lookup -------------------------------------------------------------------------------------------------------
 
     def _find(self, key, key_hash):
         return self.index.find(key_hash, lambda offset: self.key_at(offset) == key)
@@ -144,12 +118,54 @@ class Keyspace(object):
     def lookup(self, key):
         """The live Entry at a key (bytes), or None."""
         offset = self._offset_of(key)
-        return self._entry_at(offset) if self._is_live(offset) else None
+        return self.entry_at(offset) if self._is_live(offset) else None
 
     def store(self, key, value_type, value, deadline_ms=0):
         """Set a key; returns the version.  Raises KeyTooLargeError, ValueTooLargeError, GridFullError or DiskError."""
         self.check_sizes(len(key), len(value))
+        number = self._file_of(value)
+        if number is not None:
+            return self.store_large(key, value_type, number, deadline_ms)
         return self.store_frame(key, pack_body(key, value, value_type, deadline_ms))
+
+    def _file_of(self, value):
+        """The number of a file with a large value, or None for one that lies in the heap."""
+        if self.larges is None or len(value) < self.large_value_bytes:
+            return None
+        return self.larges.make(value)
+
+    def store_large(self, key, value_type, number, deadline_ms=0):
+        """Set a key to the large value with this number, which is dropped where that fails; returns the version."""
+        larges = self.larges
+        larges.hold(number)
+        try:
+            if self.log is not None and self._staged is None:
+                return self._logged(self._store_large, key, value_type, number, deadline_ms)
+            return self._store_large(key, value_type, number, deadline_ms)
+        finally:
+            larges.release(number)
+
+    def _store_large(self, key, value_type, number, deadline_ms):
+        if self.log is not None:
+            self._effects.append(pack_body(key, self.larges.read(number), value_type, deadline_ms))
+        return self._place_large(key, value_type, number, deadline_ms)
+
+    def _place_large(self, key, value_type, number, deadline_ms):
+        self.larges.hold(number)
+        try:
+            return self.store_body(key, pack_large_body(key, number, self.larges.size_of(number), value_type,
+                                                        deadline_ms, self.checked))
+        except BaseException:
+            self.larges.release(number)
+            raise
+
+    def place(self, key, value_type, value, deadline_ms=0):
+        """Set a key past the log and without a look at sizes, for what was written down before."""
+        number = self._file_of(value)
+        if number is None:
+            self.store_body(key, pack_body(key, value, value_type, deadline_ms, self.checked))
+        else:
+            self._place_large(key, value_type, number, deadline_ms)
 
     def check_sizes(self, key_length, value_length):
         if key_length > KEY_SIZE_BYTES_MAX:
@@ -215,12 +231,19 @@ class Keyspace(object):
         self._discard(offset)
         return live
 
+    def staged_offsets(self):
+        """Where the records lie that are written and not yet published."""
+        return [offset for offset in (self._staged or {}).values() if offset]
+
     def set_deadline(self, key, deadline_ms):
         """Let a key expire at `deadline_ms`, or never (0); whether it was there.  Costs a copy of the record."""
         entry = self.lookup(key)
         if entry is None:
             return False
-        self.store(key, entry.type, entry.value, deadline_ms)
+        if type(entry) is LargeEntry:
+            self.store_large(key, entry.type, entry.number, deadline_ms)
+        else:
+            self.store(key, entry.type, entry.value, deadline_ms)
         return True
 
     def scan(self, cursor, count):
@@ -246,6 +269,8 @@ class Keyspace(object):
         self.version += 1
         dropped = self.index.clear()
         self.heap.discard_all()
+        if self.larges is not None:
+            self.larges.release_all()
         self.cleaner.forget()
         self.expiry.clear()
         self.expiring = 0
@@ -305,7 +330,7 @@ class Keyspace(object):
         self.cleaner.excluded.clear()
         for offset in staged.values():
             if offset:
-                self.heap.discard(offset, self.size_at(offset))
+                self._dead(offset)
 
     def _logged(self, function, *arguments):
         """One primitive as a batch of its own."""
@@ -321,7 +346,7 @@ class Keyspace(object):
     def _stage(self, key, offset):
         earlier = self._staged.get(key, 0)
         if earlier:
-            self.heap.discard(earlier, self.size_at(earlier))
+            self._dead(earlier)
         self._staged[key] = offset
 
     # -- publication --------------------------------------------------------------------------------------------------
@@ -340,7 +365,7 @@ class Keyspace(object):
             try:
                 self.index.insert(key_hash, slot, word)
             except GridFullError:
-                self.heap.discard(offset, size)
+                self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         self._note_deadline(offset)
 
@@ -351,10 +376,15 @@ class Keyspace(object):
 
     def _discard(self, offset):
         """A published record is dead."""
-        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
-        if flags & EXPIRES:
+        if self.source[offset + HEADER_SIZE_BYTES - 1] & EXPIRES:
             self.expiring -= 1
-        self.heap.discard(offset, record_size_bytes(key_length, value_length, flags))
+        self._dead(offset)
+
+    def _dead(self, offset):
+        """A record, published or staged, is dead: no slot word names it."""
+        if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
+            self.larges.release(self.large_at(offset)[0])
+        self.heap.discard(offset, self.size_at(offset))
 
     def publish_copy(self, slot, key_hash, offset, stamp, generation_bits):
         """The cleaner wrote a copy of the record at `slot` to `offset`: complete it and let the slot name it."""
@@ -367,8 +397,7 @@ class Keyspace(object):
 
     def remove_expired(self, slot, offset, size):
         self.index.remove(slot)
-        self.heap.discard(offset, size)
-        self.expiring -= 1
+        self._discard(offset)
         self.expired_count += 1
 
     # -- room ---------------------------------------------------------------------------------------------------------
@@ -416,6 +445,7 @@ class Keyspace(object):
         heap, cleaner = self.heap, self.cleaner
         while self.reclaim_expired():
             continue
+        heap.settle_now(free_wanted)
         if heap.usable() >= free_wanted:
             return True
         dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
@@ -425,9 +455,10 @@ class Keyspace(object):
         if dead < enough:
             return False
         cleaned_last = cleaner.segments_cleaned + heap.count
-        while heap.usable() < free_wanted and cleaner.segments_cleaned < cleaned_last:
+        while heap.usable() + heap.rests() < free_wanted and cleaner.segments_cleaned < cleaned_last:
             if not cleaner.step(1 << 20):
                 break
+        heap.settle_now(free_wanted)
         return heap.usable() >= free_wanted
 
     # -- work beside the commands -------------------------------------------------------------------------------------
@@ -469,28 +500,6 @@ class Keyspace(object):
     def _expires_between(self, units, first_ms, end_ms):
         return bool(self._slot_of_expiring(units)) and first_ms <= self.deadline_at(units << 3) < end_ms
 
-    # -- proof --------------------------------------------------------------------------------------------------------
-
     def check(self):
-        """Verify index, heap and records against each other; raises InvariantError.  Costs a walk of everything."""
-        self.index.check()
-        live_by_segment, expiring, cursor = {}, 0, 0
-        while True:
-            cursor, offsets = self.index.scan(cursor, 1024)
-            for offset in offsets:
-                stamp, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
-                size = 8 + body_size_bytes(key_length, value_length, flags)
-                if stamp >> COPIES_BITS > self.version or bool(flags & CHECKED) != self.checked:
-                    raise InvariantError("the record at %d has stamp %x and flags %d" % (offset, stamp, flags))
-                segment = self.heap.segment_of(offset)
-                live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)
-                expiring += flags & EXPIRES
-            if cursor == 0:
-                break
-        for offset in (self._staged or {}).values():
-            if offset:
-                segment = self.heap.segment_of(offset)
-                live_by_segment[segment] = live_by_segment.get(segment, 0) + self.size_at(offset)
-        self.heap.check(live_by_segment)
-        if expiring != self.expiring:
-            raise InvariantError("%d records expire, %d counted" % (expiring, self.expiring))
+        """Verify everything against everything (engine/proof); raises InvariantError."""
+        check(self)

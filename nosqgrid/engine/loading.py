@@ -76,7 +76,7 @@ class Loader(object):
                                 "the coordinator with more --memory" % (len(value), keyspace.value_size_bytes_max))
         latest = keyspace.version
         keyspace.version = version - 1
-        keyspace.store_body(key, records.pack_body(key, value, value_type, deadline_ms, keyspace.checked))
+        keyspace.place(key, value_type, value, deadline_ms)
         keyspace.version = max(latest, version)
 
     def _version_of(self, key):

@@ -5,13 +5,16 @@
          8     4   value length in bytes
         12     2   key length in bytes
         14     1   type of the value (formats/values)
-        15     1   flags: 1 EXPIRES, 2 CHECKED
+        15     1   flags: 1 EXPIRES, 2 CHECKED, 128 LARGE
         16     8   deadline in ms of the monotonic clock, only with EXPIRES
          -     -   key, then value
          -     4   crc32 of everything from offset 8 to here, only with CHECKED
 
 Little-endian, records begin at multiples of 8.  From offset 8 on it is the `body`: byte for byte what a client's SET
 frame carries, so that the coordinator copies it once and only adds the stamp.
+
+The value of a LARGE record is 16 bytes that say where it is: the number of a file of its own (engine/large), and how
+long it is.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put in.
 
 Invariants
  1. A published record does not change until its segment is reused.
@@ -38,7 +41,10 @@ ALIGNMENT_BYTES = 8
 
 EXPIRES = 1
 CHECKED = 2
+LARGE = 128  # of the bits that say the operation in a lane frame, the one that no operation has
 FLAGS_KNOWN = EXPIRES | CHECKED
+FLAGS_IN_ARENA = FLAGS_KNOWN | LARGE
+LARGE_VALUE = struct.Struct("<QQ")  # number, size in bytes
 
 COPIES_BITS = 8
 COPIES_MASK = (1 << COPIES_BITS) - 1
@@ -69,6 +75,21 @@ def pack_body(key, value, value_type, deadline_ms=0, checked=False):
     if checked:
         body += CHECKSUM.pack(zlib.crc32(body))
     return body
+
+
+def pack_large_body(key, number, size_bytes, value_type, deadline_ms=0, checked=False):
+    """The body of a record whose value lies in a file of its own."""
+    body = pack_body(key, LARGE_VALUE.pack(number, size_bytes), value_type, deadline_ms)
+    flagged = body[:7] + bytes((body[7] | LARGE,)) + body[8:]
+    return with_checksum(flagged) if checked else flagged
+
+
+def with_value(record, value):
+    """A LARGE record, stamp included, as one that holds its value; without checksum."""
+    stamp, _, key_length, value_type, flags = HEADER.unpack_from(record)
+    flags &= EXPIRES
+    key_end = HEADER_SIZE_BYTES + (8 if flags else 0) + key_length
+    return HEADER.pack(stamp, len(value), key_length, value_type, flags) + record[HEADER_SIZE_BYTES:key_end] + value
 
 
 def with_checksum(body):

@@ -32,11 +32,12 @@ def send_with_fds(sock, data, fds):
     return sock.sendmsg([data], ancillary, _SEND_FLAGS)
 
 
-def receive_with_fds(sock, size_bytes, fds_max=DESCRIPTORS_MAX):
+def receive_with_fds(sock, size_bytes, fds_max=DESCRIPTORS_MAX, drop=False):
     """(bytes, [descriptor]) of one receive; the descriptors are the caller's to close, and are not inherited.
 
     Raises:
         PeerError: more than fds_max came, or this process has no descriptors left for them.  All that came are closed.
+            With `drop` the bytes are given all the same, without descriptors.
         OSError: of recvmsg; nothing was received.
     """
     data, ancillary, flags, _ = sock.recvmsg(size_bytes, socket.CMSG_SPACE(fds_max * _WIDTH) if fds_max else 0,
@@ -46,7 +47,10 @@ def receive_with_fds(sock, size_bytes, fds_max=DESCRIPTORS_MAX):
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds.frombytes(payload[:len(payload) - len(payload) % _WIDTH])
-        if flags & socket.MSG_CTRUNC or len(fds) > fds_max:
+        if drop and (flags & socket.MSG_CTRUNC or len(fds) > fds_max):
+            while fds:
+                os.close(fds.pop())
+        if flags & socket.MSG_CTRUNC and not drop or len(fds) > fds_max:
             raise PeerError("more than %d descriptors came with one message, or this process may not open so many more"
                             " (ulimit -n)" % fds_max)
         if not _CLOEXEC_FLAG:

@@ -7,7 +7,7 @@ which was never said; the coordinator forgets the lane with the connection.
 
 from ..errors import LaneError
 from ..formats import lane as layout
-from ..limits import LANE_REPLY_BYTES, LANE_REQUEST_BYTES
+from ..limits import LANE_PINS_MAX, LANE_REPLY_BYTES, LANE_REQUEST_BYTES
 from . import ring, shared_file
 
 TAKE_BYTES_MAX = 96 * 1024  # at a time: some 700 small sets, about a millisecond
@@ -63,6 +63,14 @@ class CoordinatorLane(object):
         ring.copy_in(self.map, layout.REPLY_OFFSET_BYTES, LANE_REPLY_BYTES, self._reply_tail, data)
         self._reply_tail += len(data)
         self.words[layout.REPLY_TAIL] = self._reply_tail
+
+    def pins(self):
+        """[(what, since_ms)] of what the client keeps in use."""
+        used = min(self.words[layout.PINS_USED], LANE_PINS_MAX)
+        if not used:
+            return []
+        table = self.words[layout.PINS_WORD:layout.PINS_WORD + layout.PIN_WORDS * used].tolist()
+        return [pin for pin in zip(table[::2], table[1::2]) if pin[0]]
 
     def close(self):
         self.words.release()

@@ -32,7 +32,7 @@ RESTARTS_MAX = 100000
 IDLE_RESTARTS_MAX = 100
 CHECKSUM_TRIES = 100  # a machine that reorders stores shows a whole record after a few loads, or never
 
-Found = namedtuple("Found", "type value deadline_ms stamp slot word")
+Found = namedtuple("Found", "type value deadline_ms stamp slot word large")
 
 _CHANGED = object()
 _OTHER_KEY = object()
@@ -62,11 +62,12 @@ class Reader(object):
         base, shift = arena_format.unpack_generation(root, self.layout)
         self.geometry = (base, shift, newest)  # one object: the hot path reads it while another thread replaces it
 
-    def read(self, key):
-        """The Found record of a key (bytes), expired or not, or None.
+    def read(self, key, with_value=True):
+        """The Found record of a key (bytes), expired or not, or None; without value: `value` is (offset, length) of it.
 
-        `slot` and `word` are where it was found; while `words[slot] == word` and the word at its offset is `stamp`, the
-        value is current.  Raises PeerError or CorruptValueError where the arena makes no sense.
+        Of a `large` one `value` says where the value lies (formats/records.LARGE_VALUE).  `slot` and `word` are where
+        it was found; while `words[slot] == word` and the word at its offset is `stamp`, the value is current.
+        Raises PeerError or CorruptValueError where the arena makes no sense.
         """
         key_hash = hash_key(key, self.secret)
         moved = False
@@ -75,7 +76,7 @@ class Reader(object):
             base, shift, newest = self.geometry
             if moved:
                 base, shift = arena_format.unpack_generation(newest, self.layout)
-            found = self._probe(key, key_hash, base + (key_hash >> shift))
+            found = self._probe(key, key_hash, base + (key_hash >> shift), with_value)
             if found is _CHANGED:
                 moved = False
             elif found is MOVED:
@@ -95,7 +96,7 @@ class Reader(object):
                     break
         raise PeerError("the arena changes faster than it can be read, or is damaged")
 
-    def _probe(self, key, key_hash, slot):
+    def _probe(self, key, key_hash, slot, with_value):
         words, tag = self.words, key_hash & TAG_MASK
         for slot in range(slot, slot + self.layout.area_size_bytes // 8):
             while True:
@@ -106,14 +107,14 @@ class Reader(object):
                     return MOVED
                 if word < FIRST_REAL or word >> TAG_SHIFT != tag:
                     break
-                found = self._copy(slot, word, key)
+                found = self._copy(slot, word, key, with_value)
                 if found is _OTHER_KEY:
                     break
                 if found is not _CHANGED:
                     return found
         return _CHANGED
 
-    def _copy(self, slot, word, key):
+    def _copy(self, slot, word, key, with_value):
         """Found, _OTHER_KEY, or _CHANGED when the slot or its record changed meanwhile."""
         words, arena = self.words, self.arena
         offset = (word & OFFSET_MASK) << 3
@@ -123,7 +124,7 @@ class Reader(object):
             stamp, value_length, key_length, value_type, flags = self._unpack(arena, offset)
             start = offset + records.HEADER_SIZE_BYTES
             deadline_ms = 0
-            plausible = not flags & ~records.FLAGS_KNOWN and value_length <= VALUE_SIZE_BYTES_MAX
+            plausible = not flags & ~records.FLAGS_IN_ARENA and value_length <= VALUE_SIZE_BYTES_MAX
             if plausible and flags & records.EXPIRES:
                 plausible = start + 8 <= self.layout.arena_size_bytes
                 if plausible:
@@ -133,7 +134,11 @@ class Reader(object):
             if key_length != len(key) or arena[start:end] != key:
                 value = _OTHER_KEY
             else:
-                value = arena[end:end + value_length] if plausible else b""
+                if flags & records.LARGE:
+                    plausible = plausible and value_length == records.LARGE_VALUE.size
+                copied = plausible and (with_value or flags & records.LARGE)
+                value = arena[end:end + value_length] if copied else b""
+                plausible = plausible and end + value_length <= self.layout.arena_size_bytes
             if flags & records.CHECKED and plausible and value is not _OTHER_KEY:
                 body_end = end + value_length + records.CHECKSUM.size
                 whole = records.checksum_holds(arena[offset + 8:body_end])
@@ -143,6 +148,8 @@ class Reader(object):
                 return _CHANGED
             if value is _OTHER_KEY:
                 return value
-            if plausible and whole and len(value) == value_length:
-                return Found(value_type, value, deadline_ms, stamp, slot, word)
+            if plausible and whole and len(value) == (value_length if copied else 0):
+                if not copied:
+                    value = (end, value_length)
+                return Found(value_type, value, deadline_ms, stamp, slot, word, flags & records.LARGE)
         raise CorruptValueError("the record of %r at %d of the arena is damaged" % (key, offset))

@@ -148,6 +148,20 @@ BACKENDS = (MEMFD, MEMFD_CTYPES, FILE)
 # -- creating ---------------------------------------------------------------------------------------------------------
 
 
+def open_anonymous(name, backends=BACKENDS):
+    """(descriptor for writing, descriptor for reading, backend) of an empty shared file; the two may be one.
+
+    Raises the OSError of the last backend tried.
+    """
+    for backend, open_backend in backends:
+        try:
+            fd, reader = open_backend(name, None)
+            return fd, fd if reader is None else reader, backend
+        except OSError as error:
+            last = error
+    raise last
+
+
 def create(name, size_bytes, directory=None, seal_future_write=True, backends=BACKENDS):
     """Make a shared file of zeros and map it.
 
@@ -353,8 +367,8 @@ class SharedFile:
 # -- attaching --------------------------------------------------------------------------------------------------------
 
 
-def map_readonly(fd, size_bytes):
-    """Map the first `size_bytes` of a shared file for reading.
+def map_readonly(fd, size_bytes, kind=mmap.mmap):
+    """Map the first `size_bytes` of a shared file for reading; a `kind` of mmap.
 
     Raises:
         PeerError: the descriptor is not a file of at least this size that can be mapped: reading past the end of a file
@@ -362,7 +376,7 @@ def map_readonly(fd, size_bytes):
         GridFullError: this process may not map so much.
     Cost: two system calls; the map keeps a descriptor of its own, `fd` may be closed.
     """
-    return _map(fd, size_bytes, mmap.PROT_READ)
+    return _map(fd, size_bytes, mmap.PROT_READ, kind)
 
 
 def map_shared(fd, size_bytes):
@@ -374,13 +388,13 @@ def map_shared(fd, size_bytes):
     return _map(fd, size_bytes, mmap.PROT_READ | mmap.PROT_WRITE)
 
 
-def _map(fd, size_bytes, protection):
+def _map(fd, size_bytes, protection, kind=mmap.mmap):
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or not 0 < size_bytes <= status.st_size:
             raise errors.PeerError("expected a shared file of %d bytes, got one of %d (mode %o)"
                                    % (size_bytes, status.st_size, status.st_mode))
-        return mmap.mmap(fd, size_bytes, mmap.MAP_SHARED, protection)
+        return kind(fd, size_bytes, mmap.MAP_SHARED, protection)
     except OSError as error:
         if error.errno in _FULL:
             raise _full("map a shared file", size_bytes, "this process", None, error) from error

@@ -14,7 +14,7 @@ Why no key is lost that is there from the first step to the last
 A key that comes or goes meanwhile is found or not; one that is deleted and set again may be found at either time.
 """
 
-from ..errors import CorruptValueError, PeerError
+from ..errors import CorruptValueError, PeerError, ValueTooLargeError
 from ..formats import arena as arena_format
 from ..formats import records
 from ..formats.hashing import HASH_BITS, hash_key
@@ -32,20 +32,27 @@ _AGAIN = object()
 
 
 class Walker(object):
-    """Walks one arena: `words` and `arena` are its map as 8-byte words and as bytes, `header` its constants."""
+    """Walks one arena: `words` and `arena` are its map as 8-byte words and as bytes, `header` its constants.
 
-    def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from):
+    `read_large(number)` gives the content of a large value, or None where it is gone by now.
+    """
+
+    def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from, read_large=None):
         self.words = words
         self.arena = arena
         self.layout = header.layout
         self.secret = header.secret
         self._unpack = unpack
+        self._read_large = read_large
+        self._met_large = False  # in the step under way
 
     def step(self, cursor):
         """(next cursor, records): some records with a hash of `cursor` or more; 0 begins, and 0 in the answer ends.
 
-        A record is the bytes of stamp, header, key and value as they lie in the arena, without padding.
-        Raises PeerError or CorruptValueError where the arena makes no sense.
+        A record is the bytes of stamp, header, key and value as they lie in the arena, without padding, with a large
+        value put in.
+        Raises PeerError or CorruptValueError where the arena makes no sense, ValueTooLargeError for a value that no
+        file takes.
         """
         for _ in range(STEP_TRIES):
             found = self._try_step(cursor)
@@ -55,6 +62,7 @@ class Walker(object):
 
     def _try_step(self, cursor):
         words = self.words
+        self._met_large = False
         root, newest = words[arena_format.ROOT], words[arena_format.NEWEST]
         if words[arena_format.ROOT] != root:
             return _AGAIN
@@ -74,7 +82,25 @@ class Walker(object):
         found, following = self._clusters(cursor, base, shift, limit)
         if words[arena_format.NEWEST] != newest or following == cursor:
             return _AGAIN
-        return (0 if following >= END_OF_HASHES else following), found
+        following = 0 if following >= END_OF_HASHES else following
+        if self._met_large:
+            # Only now, when these records are valid: asking for a large value takes long.
+            found = [record for record in map(self._with_large, found) if record is not None]
+        return following, found
+
+    def _with_large(self, record):
+        """The record with its value; None for one whose value is gone, and so is the record by now."""
+        if not record[15] & records.LARGE:
+            return record
+        start = len(record) - (records.CHECKSUM.size if record[15] & records.CHECKED else 0) - records.LARGE_VALUE.size
+        number, size_bytes = records.LARGE_VALUE.unpack_from(record, start)
+        if size_bytes > VALUE_SIZE_BYTES_MAX:
+            _, _, key_length, _, flags = records.HEADER.unpack_from(record)
+            raise ValueTooLargeError("the value of %r has %d bytes; a file takes up to %d a value: delete it, or keep "
+                                     "such values in a grid without checkpoints"
+                                     % (record[start - key_length:start], size_bytes, VALUE_SIZE_BYTES_MAX))
+        value = self._read_large(number)
+        return None if value is None else records.with_value(record, value)
 
     def _clusters(self, cursor, base, shift, limit):
         """(records, next cursor) of whole clusters of one table; the cursor itself where the first is not whole."""
@@ -138,8 +164,9 @@ class Walker(object):
             record = arena[offset:offset + size] if value_length <= VALUE_SIZE_BYTES_MAX else b""
             now = words[slot]
             if now == word and words[offset >> 3] == stamp:
-                if len(record) == size and key_length <= KEY_SIZE_BYTES_MAX and not flags & ~records.FLAGS_KNOWN:
+                if len(record) == size and key_length <= KEY_SIZE_BYTES_MAX and not flags & ~records.FLAGS_IN_ARENA:
                     if not flags & records.CHECKED or records.checksum_holds(record[8:]):
+                        self._met_large = self._met_large or bool(flags & records.LARGE)
                         return record
             elif now < FIRST_REAL:
                 return _AGAIN if now == MOVED else None

@@ -53,6 +53,30 @@ def watch_death(pid):
         return -1  # a kernel before 5.3, no ctypes, no descriptor left: the end of the socket has to tell
 
 
+def is_alive(pid):
+    """Whether a process runs, by its pid alone: one that took the pid over counts for it; a zombie has ended."""
+    if pid <= 0:
+        return False
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            state = file.read(4096).rpartition(b")")[2].split()[:1]
+        return state not in ([b"Z"], [b"X"])
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return _answers_signals(pid)
+
+
+def _answers_signals(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
 def _pidfd_by_ctypes(pid):
     import ctypes
     fd = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_OPEN, pid, 0)

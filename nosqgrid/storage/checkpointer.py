@@ -4,6 +4,8 @@ It inherits a descriptor of the arena, which it maps read-only as any reader, an
 both sides send lines of JSON:
 
     coordinator  {"directory", "final", "lineage", "start_lsn"}     what to make
+    this         {"large": number}                                  a large value is wanted
+    coordinator  {"size"}                                           here it is, as a descriptor; or 0: it is gone
     this         {"keys", "bytes"}                                  so far, about once a megabyte
     this         {"walked": true}                                   every record has been read
     coordinator  {"lsn", "pieces", "keys"}                          where the log stands, where it lies, how many keys
@@ -22,8 +24,10 @@ import os
 import socket
 import sys
 
-from ..errors import NosqgridError
+from ..errors import NosqgridError, PeerError
+from ..memory import large
 from ..memory.arena import Arena
+from ..memory.descriptors import receive_with_fds, send_with_fds
 from ..memory.walker import Walker
 from . import checkpoint
 from .files import Files
@@ -38,9 +42,19 @@ class Conversation(object):
     def __init__(self, sock):
         self._sock = sock
         self._buffer = b""
+        self._fds = []
 
-    def send(self, message):
-        self._sock.sendall(json.dumps(message).encode() + b"\n")
+    def send(self, message, fds=()):
+        """Send a message, and descriptors with it; raises OSError."""
+        line = json.dumps(message).encode() + b"\n"
+        sent = send_with_fds(self._sock, line, list(fds)) if fds else 0
+        self._sock.sendall(line[sent:])
+
+    def take_fd(self):
+        """The descriptor that came with the last message; the caller's to close."""
+        if not self._fds:
+            raise PeerError("a descriptor was said to come and did not")
+        return self._fds.pop()
 
     def pending(self):
         """Whether a whole message has come that nobody has taken."""
@@ -54,7 +68,8 @@ class Conversation(object):
     def receive(self):
         """The next message; EOFError when the other side is gone."""
         while b"\n" not in self._buffer:
-            data = self._sock.recv(65536)
+            data, fds = receive_with_fds(self._sock, 65536)
+            self._fds += fds
             if not data:
                 raise EOFError("the coordinator is gone")
             self._buffer += data
@@ -78,9 +93,21 @@ def run(arena, conversation):
     def progress(keys, size_bytes):
         conversation.send({"keys": keys, "bytes": size_bytes})
 
+    def read_large(number):
+        conversation.send({"large": number})
+        size_bytes = conversation.receive()["size"]
+        if not size_bytes:
+            return None
+        fd = conversation.take_fd()
+        try:
+            return large.read(fd, size_bytes)
+        finally:
+            os.close(fd)
+
     files = Files()
     try:
-        made = checkpoint.make(files, Walker(arena.words, arena.map, arena.header), plan, position, progress)
+        made = checkpoint.make(files, Walker(arena.words, arena.map, arena.header, read_large=read_large), plan,
+                               position, progress)
     except NosqgridError as error:
         conversation.send({"error": str(error), "code": error.code})
         return 1

@@ -48,6 +48,12 @@ class PlainServer:
     def stats(self):
         return [("keys", 3), ("pid", 17)]
 
+    @property
+    def large_values(self):
+        raise errors.CommandError("there is no shared memory here")
+
+    pins = large_values
+
     def checkpoint(self, session, final):
         raise errors.CommandError("there is no disk here to write %r to" % (final,))
 

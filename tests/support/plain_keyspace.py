@@ -7,7 +7,7 @@ somebody looks, so that `key_count` counts the living only.
 import hashlib
 
 from nosqgrid import errors, limits
-from nosqgrid.engine.keyspace import Entry
+from nosqgrid.engine.stored import Entry
 
 _POSITION_BYTES = 7
 

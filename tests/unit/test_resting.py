@@ -74,7 +74,7 @@ class RestingTest(unittest.TestCase):
         first = heap.segment_of(offset)
         self.pinned.add(first)
         heap.discard_all()
-        heap.settle_now()
+        heap.settle_now(heap.count)
         self.assertEqual(heap.held(), 3)
         self.assertEqual(len(heap.free), heap.count - 3)
         heap.check({})

@@ -19,12 +19,12 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, introspection, keys, native, numbers, server, shared, strings
+from . import connection, introspection, keys, large, native, numbers, server, shared, strings
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared)
+_MODULES = (strings, numbers, keys, connection, server, native, shared, large)
 _NEEDS_WRITER = frozenset(("write", "admin"))
 
 TABLE = {}

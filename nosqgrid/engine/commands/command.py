@@ -69,6 +69,14 @@ def parse_integer(word):
     return number if INT64_MIN <= number <= INT64_MAX else None
 
 
+def bounded(word, largest, what):
+    """The integer from 0 to `largest` that a word stands for."""
+    number = integer(word)
+    if not 0 <= number <= largest:
+        raise errors.CommandError("%s must be from 0 to %d, not %d" % (what, largest, number))
+    return number
+
+
 def shown(word):
     """A client's word for a message: up to its first NUL or 128 bytes, as C prints it."""
     return word.split(b"\x00", 1)[0][:_SHOWN_BYTES_MAX].decode("utf-8", "surrogateescape")

@@ -18,31 +18,36 @@ one clock that all processes of a machine read alike; 0 means never.
 from ... import errors, limits
 from ...formats import hashing, resp, scalars, values
 from . import deadlines
-from .command import INT64_MAX, PLAIN, READ, READ_FAST, WRITE_FAST, Command, integer
+from .command import INT64_MAX, PLAIN, READ, READ_FAST, WRITE_FAST, Command, bounded
 
 _TYPE_MAX = len(values.NAMES) - 1  # what nobody can decode is not stored either: no log could be read that has it
-_KEEP = -1
+_KEEP = b"-1"
 _NUMERIC_TYPES = (values.INT, values.BYTES, values.STR)
 
 
 def set_(context, args):
     """Store a typed value if a condition holds."""
     key, value, type_word, deadline_word, mode, version_word = args
-    value_type = _bounded(type_word, _TYPE_MAX, "type")
-    deadline_ms = _KEEP if deadline_word == b"-1" else _bounded(deadline_word, limits.TTL_MS_MAX, "deadline")
-    version = _bounded(version_word, INT64_MAX, "version")
+    value_type = bounded(type_word, _TYPE_MAX, "type")
+    version = bounded(version_word, INT64_MAX, "version")
     keyspace = context.keyspace
-    if mode == b"-" and deadline_ms != _KEEP:
-        return keyspace.store(key, value_type, value, deadline_ms)
+    if mode == b"-" and deadline_word != _KEEP:
+        return keyspace.store(key, value_type, value, deadline_of(deadline_word, None))
     entry = keyspace.lookup(key)
-    if not _condition_holds(mode, version, entry):
+    if not condition_holds(mode, version, entry):
         return None
-    if deadline_ms == _KEEP:
-        deadline_ms = 0 if entry is None else entry.deadline_ms
-    return keyspace.store(key, value_type, value, deadline_ms)
+    return keyspace.store(key, value_type, value, deadline_of(deadline_word, entry))
 
 
-def _condition_holds(mode, version, entry):
+def deadline_of(word, entry):
+    """The deadline that a word asks for: -1 keeps that of the present entry, or None."""
+    if word == _KEEP:
+        return 0 if entry is None else entry.deadline_ms
+    return bounded(word, limits.TTL_MS_MAX, "deadline")
+
+
+def condition_holds(mode, version, entry):
+    """Whether the present entry, or None, is as NOSQGRID.SET's mode wants it."""
     if mode == b"-":
         return True
     if mode == b"NX":
@@ -72,7 +77,7 @@ def pop(context, args):
 def deadline(context, args):
     """Give a key a deadline, or none; one that has passed deletes it."""
     keyspace, key = context.keyspace, args[0]
-    deadline_ms = _bounded(args[1], limits.TTL_MS_MAX, "deadline")
+    deadline_ms = bounded(args[1], limits.TTL_MS_MAX, "deadline")
     if keyspace.lookup(key) is None:
         return 0
     if deadline_ms == 0:
@@ -106,8 +111,8 @@ def _int_of(word, what):
 
 def scan(context, args):
     """One step of a walk over the keys with a prefix."""
-    cursor = _bounded(args[0], (1 << hashing.HASH_BITS) - 1, "cursor")
-    count = max(1, _bounded(args[1], INT64_MAX, "count"))
+    cursor = bounded(args[0], (1 << hashing.HASH_BITS) - 1, "cursor")
+    count = max(1, bounded(args[1], INT64_MAX, "count"))
     prefix = args[2]
     cursor, keys = context.keyspace.scan(cursor, min(count, limits.SCAN_COUNT_MAX))
     return [cursor, [key for key in keys if key.startswith(prefix)] if prefix else keys]
@@ -116,13 +121,6 @@ def scan(context, args):
 def stats(context, args):
     """The coordinator's numbers."""
     return resp.Map(context.server.stats())
-
-
-def _bounded(word, largest, what):
-    number = integer(word)
-    if not 0 <= number <= largest:
-        raise errors.CommandError("%s must be from 0 to %d, not %d" % (what, largest, number))
-    return number
 
 
 COMMANDS = (

@@ -1,0 +1,80 @@
+"""Commands for large values (engine/large), each in a file of its own that is passed as a descriptor, and for pins.
+
+    NOSQGRID.ALLOCATE size shared          a number; its memory is charged.  shared 1: it will be no key's
+    NOSQGRID.ADOPT number key type deadline_ms mode version    with the descriptor: as NOSQGRID.SET, which see
+    NOSQGRID.SHARE number                  with the descriptor: kept as long as some client holds the number
+    NOSQGRID.ABANDON_VALUE number          it will not come; 1, or 0 where it was not this client's
+    NOSQGRID.LARGE number                  the size, and the descriptor beside the reply; null where it is gone
+    NOSQGRID.PIN                           this client is going to pin segments of the heap
+"""
+
+from ... import errors, limits
+from ...formats import values
+from .command import CONNECTION, INT64_MAX, READ, WRITE, WRITE_ALONE, Command, bounded, integer
+from .native import condition_holds, deadline_of
+
+_TYPE_MAX = len(values.NAMES) - 1
+
+
+def allocate(context, args):
+    """Charge for a file."""
+    return context.server.large_values.allocate(context.session, bounded(args[0], limits.LARGE_SIZE_BYTES_MAX, "size"),
+                                                integer(args[1]) == 1)
+
+
+def adopt(context, args):
+    """Take a file as the value of a key, if a condition holds; the version, or null."""
+    number_word, key, type_word, deadline_word, mode, version_word = args
+    number = _of_the_socket(context, number_word)
+    value_type = bounded(type_word, _TYPE_MAX, "type")
+    version = bounded(version_word, INT64_MAX, "version")
+    keyspace = context.keyspace
+    keyspace.check_sizes(len(key), 0)
+    context.server.large_values.adopt(context.session, number)
+    try:
+        entry = keyspace.lookup(key)
+        if not condition_holds(mode, version, entry):
+            return None
+        return keyspace.store_large(key, value_type, number, deadline_of(deadline_word, entry))
+    finally:
+        keyspace.larges.drop_unused(number)
+
+
+def share(context, args):
+    """Take a file that is no key's."""
+    number = _of_the_socket(context, args[0])
+    context.server.large_values.adopt(context.session, number)
+    context.keyspace.larges.share(number)
+    return number
+
+
+def _of_the_socket(context, word):
+    if not context.may_wait:
+        raise errors.CommandError("descriptors travel over the socket alone")
+    return integer(word)
+
+
+def abandon(context, args):
+    """Give back what was allocated."""
+    return int(context.server.large_values.abandon(context.session, integer(args[0])))
+
+
+def large(context, args):
+    """Hand out a file."""
+    return context.server.large_values.hand_out(context.session, _of_the_socket(context, args[0]))
+
+
+def pin(context, args):
+    """Let segments rest from now on."""
+    context.server.pins.declare(context.session)
+    return 1
+
+
+COMMANDS = (
+    Command(b"NOSQGRID.ALLOCATE", allocate, 3, WRITE_ALONE),
+    Command(b"NOSQGRID.ADOPT", adopt, 7, WRITE, 2, 2, 1),
+    Command(b"NOSQGRID.SHARE", share, 2, WRITE_ALONE),
+    Command(b"NOSQGRID.ABANDON_VALUE", abandon, 2, WRITE_ALONE),
+    Command(b"NOSQGRID.LARGE", large, 2, READ),
+    Command(b"NOSQGRID.PIN", pin, 1, CONNECTION),
+)

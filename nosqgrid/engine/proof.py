@@ -1,0 +1,38 @@
+"""Proof that a keyspace is what it says: index, heap, records and large values against each other, for tests."""
+
+from ..errors import InvariantError
+from ..formats.records import CHECKED, COPIES_BITS, EXPIRES, HEADER, LARGE, body_size_bytes
+
+
+def check(keyspace):
+    """Raises InvariantError; costs a walk of everything."""
+    keyspace.index.check()
+    live_by_segment, larges, expiring, cursor = {}, {}, 0, 0
+    while True:
+        cursor, offsets = keyspace.index.scan(cursor, 1024)
+        for offset in offsets:
+            stamp, value_length, key_length, _, flags = HEADER.unpack_from(keyspace.source, offset)
+            size = 8 + body_size_bytes(key_length, value_length, flags)
+            if stamp >> COPIES_BITS > keyspace.version or bool(flags & CHECKED) != keyspace.checked:
+                raise InvariantError("the record at %d has stamp %x and flags %d" % (offset, stamp, flags))
+            segment = keyspace.heap.segment_of(offset)
+            live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)
+            expiring += flags & EXPIRES
+            _count_large(keyspace, offset, flags, larges)
+        if cursor == 0:
+            break
+    for offset in keyspace.staged_offsets():
+        segment = keyspace.heap.segment_of(offset)
+        live_by_segment[segment] = live_by_segment.get(segment, 0) + keyspace.size_at(offset)
+        _count_large(keyspace, offset, keyspace.source[offset + HEADER.size - 1], larges)
+    keyspace.heap.check(live_by_segment)
+    if keyspace.larges is not None:
+        keyspace.larges.check(larges)
+    if expiring != keyspace.expiring:
+        raise InvariantError("%d records expire, %d counted" % (expiring, keyspace.expiring))
+
+
+def _count_large(keyspace, offset, flags, counts):
+    if flags & LARGE:
+        number, _ = keyspace.large_at(offset)
+        counts[number] = counts.get(number, 0) + 1

@@ -1,0 +1,70 @@
+"""Records as they lie in the arena, read by the one who writes it: no word changes under him.
+
+What stands here trusts the records: they were checked before they were stored.
+"""
+
+from collections import namedtuple
+
+from ..errors import ValueTooLargeError
+from ..formats.hashing import hash_key
+from ..formats.records import (COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, LARGE, LARGE_VALUE,
+                               record_size_bytes)
+from ..limits import VALUE_SIZE_BYTES_MAX
+
+Entry = namedtuple("Entry", "type value deadline_ms version")
+
+
+class LargeEntry(Entry):
+    """An Entry whose value lies in a file of its own and is read when it is asked for."""
+
+    @property
+    def value(self):
+        """The bytes; raises ValueTooLargeError where they are too many to go through here."""
+        size_bytes = self._larges.size_of(self.number)
+        if size_bytes > VALUE_SIZE_BYTES_MAX:
+            raise ValueTooLargeError("the value has %d bytes; more than %d are read through shared memory alone: "
+                                     "attach, and get or view it" % (size_bytes, VALUE_SIZE_BYTES_MAX))
+        return self._larges.read(self.number)
+
+
+class StoredRecords(object):
+    """The records of one arena: `arena` and `source` are its memory, `secret` is that of its hash, `larges` has its
+    large values.
+    """
+
+    arena = source = secret = larges = None
+
+    def hash_of(self, key):
+        return hash_key(key, self.secret)
+
+    def key_at(self, offset):
+        _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0)
+        return self.arena[start:start + key_length]
+
+    def hash_at(self, offset):
+        return hash_key(self.key_at(offset), self.secret)
+
+    def deadline_at(self, offset):
+        """The deadline in ms of a record that has EXPIRES."""
+        return DEADLINE.unpack_from(self.source, offset + HEADER_SIZE_BYTES)[0]
+
+    def entry_at(self, offset):
+        stamp, value_length, key_length, value_type, flags = HEADER.unpack_from(self.source, offset)
+        deadline_ms = self.deadline_at(offset) if flags & EXPIRES else 0
+        if flags & LARGE:
+            entry = LargeEntry(value_type, None, deadline_ms, stamp >> COPIES_BITS)
+            entry.number, entry._larges = self.large_at(offset)[0], self.larges
+            return entry
+        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
+        return Entry(value_type, self.arena[start:start + value_length], deadline_ms, stamp >> COPIES_BITS)
+
+    def large_at(self, offset):
+        """(number, size in bytes) of the value of a LARGE record."""
+        _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
+        return LARGE_VALUE.unpack_from(self.source, start)
+
+    def size_at(self, offset):
+        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
+        return record_size_bytes(key_length, value_length, flags)
