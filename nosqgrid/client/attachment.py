@@ -296,7 +296,7 @@ class Attachment(object):
     def with_descriptor(self, fd, *command):
         """Run a command that a descriptor goes with; its reply, an error raised."""
         with self._turn():
-            reply = self._over_socket(encode_command(*command), [fd])
+            reply = self._over_socket(encode_command(*command), fd)
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -307,7 +307,7 @@ class Attachment(object):
         Raises CoordinatorLostError; PeerError where what came is not what was said.
         """
         with self._turn():
-            if self.lost:
+            if not self.usable():
                 raise self.link.lost(None)
             reply = self._over_socket(encode_command(b"NOSQGRID.LARGE", number))
             if isinstance(reply, Exception):
@@ -322,12 +322,15 @@ class Attachment(object):
             finally:
                 self.link.close_fds()
 
-    def _over_socket(self, encoded, fds=()):
+    def _over_socket(self, encoded, fd=-1):
         self._check_in_step()
         self._settle()
         self._midway = True
         try:
-            self.link.send(encoded, fds=fds)
+            if fd < 0:
+                self.link.send(encoded)
+            else:
+                self.link.send_with(encoded, fd)
             reply = self.link.receive()
         except BaseException:
             self.end()
@@ -381,6 +384,7 @@ class Attachment(object):
         with self._turn():
             self.end()
             self.lane = self.arena = None
+            self.maps.pins = None  # what is mapped has its own way to them
 
     def forget_after_fork(self):
         """In a forked child: this attachment is the parent's."""

@@ -58,12 +58,20 @@ class Link(object):
             return error
         return reply if isinstance(reply, Exception) else error
 
-    def send(self, data, timeout_s=None, fds=()):
-        """Send all of it, and descriptors with its first byte."""
+    def send(self, data, timeout_s=None):
+        """Send all of it."""
+        self._send(self.sock.sendall, data, timeout_s)
+
+    def send_with(self, data, fd):
+        """Send all of it, and a descriptor with its first byte."""
+        sent = self._send(lambda data: send_with_fds(self.sock, data, [fd]), data, None)
+        if sent < len(data):
+            self.send(data[sent:])
+
+    def _send(self, function, data, timeout_s):
         try:
             self.sock.settimeout(self.timeout_s if timeout_s is None else timeout_s or None)
-            sent = send_with_fds(self.sock, data, list(fds)) if fds else 0
-            self.sock.sendall(data[sent:] if sent else data)
+            return function(data)
         except socket.timeout:
             raise self.silent() from None
         except OSError as error:

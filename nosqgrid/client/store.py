@@ -1,7 +1,8 @@
 """The store behind a grid: keeps an attachment, makes another when that is over, and speaks in raw keys and payloads.
 
 Which call makes a new attachment, and which fails
- 1. Reads never do: they go on from the last state of the arena, in a forked child from the parent's map.
+ 1. Reads do not: they go on from the last state of the arena, in a forked child from the parent's map.  Only a large
+    value that this process has not mapped yet has to be asked for, which is a call as in 2.
  2. A call that needs the coordinator attaches anew when its attachment is known to be over (after fork, after a loss).
  3. A call in whose middle the coordinator dies raises CoordinatorLostError: whether it took effect is not known.  With
     `reconnect` seconds the call is made again on the next coordinator if doing it twice is the same as once (set,
@@ -131,13 +132,13 @@ class Store(object):
     def large(self, attachment, found):
         """A memoryview of the large value that was found through an attachment; None where it is to be looked up again.
 
-        Raises CoordinatorLostError where the coordinator is gone before this process had the value mapped.
+        A process that has not mapped it yet needs the coordinator for that; where the one that it was found at is gone,
+        the next is attached to, or CoordinatorLostError or NotServedError raised.
         """
         try:
             return attachment.maps.large(*LARGE_VALUE.unpack(found.value))
         except CoordinatorLostError:
-            if attachment is self.attachment and attachment.pid == os.getpid() and not self.tries_again:
-                raise
+            attachment.end()
             self.live()
             return None
 

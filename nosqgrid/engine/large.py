@@ -8,8 +8,9 @@ named by nobody here, kept as long as some client holds its number (formats/lane
 Invariants
  1. `take` has been charged for every byte of a file from before it exists until nobody can have it mapped any more:
     while it is dropped and a client still holds its number, it is one of the `lingering`.
- 2. A file is open here exactly as long as a record names it or it is shared; who asks for it later is told that it is
-    gone, and who has it mapped keeps it: the kernel frees it when the last map goes.
+ 2. A file is handed out exactly as long as a record names it or it is shared; who asks for it later is told that it is
+    gone, and who has it mapped keeps it: the kernel frees it when the last map goes.  Here it stays open until the next
+    sweep, for the command that dropped it and goes on to tell what was in it (GETDEL).
  3. References are those of records in the heap, staged ones included; a copy by the cleaner is the same record.
 
 A kill at any line leaves nothing: files without a name end with the last process that has them.
@@ -46,6 +47,7 @@ class Larges(object):
         self._next = 1
         self._reserved = {}  # number -> bytes charged for a file that a client is filling
         self._adopted = {}  # number -> _File
+        self._dropped = {}  # number -> _File that the next sweep closes
         self._lingering = {}  # number -> bytes that clients may still have mapped
         self._shared_count = 0
 
@@ -124,14 +126,12 @@ class Larges(object):
             self._drop(number)
 
     def _drop(self, number):
-        file = self._adopted.pop(number)
-        self._files.close(file.fd)
-        self._lingering[number] = file.size_bytes
+        self._dropped[number] = self._adopted.pop(number)
 
     @property
     def to_sweep(self):
         """Whether a sweep may find anything to do."""
-        return bool(self._lingering or self._shared_count)
+        return bool(self._dropped or self._lingering or self._shared_count)
 
     def sweep(self):
         """Drop shared files that nobody holds, and give back what nobody can have mapped any more."""
@@ -144,14 +144,18 @@ class Larges(object):
                 self._shared_count -= 1
                 if not file.references:
                     self._drop(number)
+        for number, file in self._dropped.items():
+            self._files.close(file.fd)
+            self._lingering[number] = file.size_bytes
+        self._dropped = {}
         for number in [number for number in self._lingering if number not in held]:
             self._give_back(self._lingering.pop(number))
 
     def close(self):
         """Close every file."""
-        for file in self._adopted.values():
+        for file in list(self._adopted.values()) + list(self._dropped.values()):
             self._files.close(file.fd)
-        self._adopted = {}
+        self._adopted, self._dropped = {}, {}
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -162,12 +166,12 @@ class Larges(object):
 
     def read(self, number):
         """The content, copied; None where it is gone."""
-        file = self._adopted.get(number)
+        file = self._adopted.get(number) or self._dropped.get(number)
         return None if file is None else self._files.read(file.fd, file.size_bytes)
 
     def size_of(self, number):
         """Bytes that a number stands for, mapped by somebody or not; 0 for one that nobody knows."""
-        file = self._adopted.get(number)
+        file = self._adopted.get(number) or self._dropped.get(number)
         return self._lingering.get(number, 0) if file is None else file.size_bytes
 
     def stats(self):
@@ -176,7 +180,8 @@ class Larges(object):
                 ("large_bytes", sum(file.size_bytes for file in self._adopted.values())),
                 ("large_shared", self._shared_count),
                 ("large_filling_bytes", sum(self._reserved.values())),
-                ("large_dropped_bytes", sum(self._lingering.values()))]
+                ("large_dropped_bytes", sum(self._lingering.values())
+                 + sum(file.size_bytes for file in self._dropped.values()))]
 
     def check(self, references):
         """Compare with the references counted by a walk of the records, {number: count}; raises InvariantError."""
