@@ -66,7 +66,9 @@ def pack(value, numpy):
             if value.flags.f_contiguous:
                 order, value = buffers.F_ORDER, value.T
             else:
-                value = value.copy("C")
+                copied = numpy.zeros(value.shape, dtype)  # copy() leaves in the padding of records what lay there before
+                copied[...] = value
+                value = copied
         shape = value.shape if order == buffers.C_ORDER else value.shape[::-1]
         # Many dtypes have no buffer that a memoryview understands, but each can be seen as bytes.
         data = memoryview(value.reshape(-1).view(numpy.uint8)) if value.size else b""
@@ -184,6 +186,8 @@ def unpack(payload):
         raise ValueError("the description has other members than dtype and shape")
     dtype = description["dtype"]
     item_size_bytes = _item_size_bytes(dtype)
+    if type(dtype) is dict and "base" in dtype:
+        raise ValueError("an array of small arrays has their dimensions as its own")
     shape = buffers.checked_shape(description["shape"], item_size_bytes, data)
     try:
         numpy = importlib.import_module("numpy")
@@ -192,12 +196,23 @@ def unpack(payload):
     try:
         made = _build(dtype, numpy)
         if made.itemsize == item_size_bytes and not made.hasobject:
-            return numpy.ndarray(shape, made, data, 0, None, "C" if order == buffers.C_ORDER else "F")
+            return _on(data, shape, made, "C" if order == buffers.C_ORDER else "F", numpy)
         reason = "it takes %d bytes for an element of %d" % (made.itemsize, item_size_bytes)
     except (ValueError, TypeError) as error:  # a long double of another machine, more dimensions than numpy 1 has
         reason = error
     raise errors.UnsupportedTypeError("stored is an array that this numpy cannot make (dtype %.200s, %d dimensions): %s;"
                                       " use view() for the bytes" % (dtype, len(shape), reason))
+
+
+def _on(data, shape, dtype, order, numpy):
+    """The array on these bytes.
+
+    Not by ndarray(buffer=data): numpy would refer to what is below the memoryview instead, such as a map, which could
+    be closed under the array, or a bytearray, which would make the array writable.
+    """
+    if len(data):
+        return numpy.frombuffer(data, dtype).reshape(shape, order=order)
+    return numpy.ndarray(shape, dtype, b"", order=order)  # frombuffer takes no empty buffer
 
 
 def _build(description, numpy):

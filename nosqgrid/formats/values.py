@@ -437,8 +437,8 @@ def _unknown_decoder(value_type):
     return decode_unknown
 
 
-# DECODERS[type](payload) is decode() of bytes without the call around it.  Every byte has an entry, so that a type read from
-# the arena is never out of range.
+# DECODERS[type](payload) is decode() of bytes without the call around it.  Every byte has an entry, so that a type read
+# from the arena is never out of range.
 DECODERS = [bytes, _decode_str, _decode_int, _decode_float, _decode_bool, _decode_none, _decode_json, _decode_tagged,
             _decode_datetime, _decode_array, _decode_buffer, _decode_pickle]
 DECODERS.extend(map(_unknown_decoder, range(len(DECODERS), 256)))
