@@ -97,7 +97,8 @@ def _pickle(value):
     except MemoryError:
         raise
     except Exception as error:  # anything that a __reduce__ raises
-        raise UnsupportedTypeError("cannot pickle a value of type %s: %s" % (type(value).__qualname__, error)) from error
+        raise UnsupportedTypeError("cannot pickle a value of type %s: %s"
+                                   % (type(value).__qualname__, error)) from error
 
 
 def loads(payload, raw_key, secret):
@@ -124,8 +125,8 @@ def loads(payload, raw_key, secret):
         raise CorruptValueError("a stored pickle ends before its announced length")
     head, table, stream = view[:_HEAD.size], view[_TABLE_OFFSET:table_end], view[start:start + stream_length]
     if not hmac.compare_digest(_mac(secret, raw_key, head, table, stream), bytes(view[_HEAD.size:_TABLE_OFFSET])):
-        raise CorruptValueError("the signature of a stored pickle does not hold, and it was not loaded: it was made with"
-                                " another key file (another user or %s), stored under another name, or changed"
+        raise CorruptValueError("the signature of a stored pickle does not hold, and it was not loaded: it was made"
+                                " with another key file (another user or %s), stored under another name, or changed"
                                 % KEY_VARIABLE)
     raws = _buffers(view, start + stream_length, struct.unpack("<%dQ" % count, table))
     return _unpickle(protocol, stream, raws)

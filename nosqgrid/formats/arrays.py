@@ -61,22 +61,25 @@ def pack(value, numpy):
         made = _build(description, numpy)
         if made != dtype or dtype.kind == "V" and made.type is not dtype.type:
             raise ValueError("it is not one of numpy's own")
-        order = buffers.C_ORDER
-        if not value.flags.c_contiguous:
-            if value.flags.f_contiguous:
-                order, value = buffers.F_ORDER, value.T
-            else:
-                copied = numpy.zeros(value.shape, dtype)  # copy() leaves in the padding of records what lay there before
-                copied[...] = value
-                value = copied
-        shape = value.shape if order == buffers.C_ORDER else value.shape[::-1]
+        order, laid_out = _contiguous(value, numpy)
         # Many dtypes have no buffer that a memoryview understands, but each can be seen as bytes.
-        data = memoryview(value.reshape(-1).view(numpy.uint8)) if value.size else b""
-        return buffers.pack(order, {"dtype": description, "shape": list(shape)}, data)
+        data = memoryview(laid_out.reshape(-1).view(numpy.uint8)) if value.size else b""
+        return buffers.pack(order, {"dtype": description, "shape": list(value.shape)}, data)
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.UnsupportedTypeError(
             "cannot store a numpy array of dtype %.200s: %s; store value.tolist(), or value.view() of a plain dtype"
             % (dtype, error)) from error
+
+
+def _contiguous(value, numpy):
+    """(order, an array in C order with the memory of the value, or with a copy of what it picks out of memory)."""
+    if value.flags.c_contiguous:
+        return buffers.C_ORDER, value
+    if value.flags.f_contiguous:
+        return buffers.F_ORDER, value.T
+    copied = numpy.zeros(value.shape, value.dtype)  # copy() leaves in the padding of records what lay there before
+    copied[...] = value
+    return buffers.C_ORDER, copied
 
 
 def _describe(dtype):
@@ -200,8 +203,8 @@ def unpack(payload):
         reason = "it takes %d bytes for an element of %d" % (made.itemsize, item_size_bytes)
     except (ValueError, TypeError) as error:  # a long double of another machine, more dimensions than numpy 1 has
         reason = error
-    raise errors.UnsupportedTypeError("stored is an array that this numpy cannot make (dtype %.200s, %d dimensions): %s;"
-                                      " use view() for the bytes" % (dtype, len(shape), reason))
+    raise errors.UnsupportedTypeError("stored is an array that this numpy cannot make (dtype %.200s, %d dimensions):"
+                                      " %s; use view() for the bytes" % (dtype, len(shape), reason))
 
 
 def _on(data, shape, dtype, order, numpy):

@@ -421,7 +421,7 @@ def _decode_buffer(payload):
 
 
 def _decode_pickle(payload):
-    raise errors.UnsupportedTypeError("stored is a pickle, which only a grid opened with attach(codec=\"pickle\") reads")
+    raise errors.UnsupportedTypeError('stored is a pickle, which only a grid opened with attach(codec="pickle") reads')
 
 
 _SCALARS = frozenset((str, int, float, bool, type(None)))

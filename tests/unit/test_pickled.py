@@ -71,8 +71,8 @@ def dumped(value, raw_key=b"k", secret=SECRET):
 class RoundTripTests(unittest.TestCase):
     def test_what_values_refuse_is_carried(self):
         shared = [1]
-        for value in (1j, {"a": {1, (2,)}}, datetime.datetime(2020, 1, 1), array.array("d", (1, 2)), Memory, len, range(5),
-                      bytearray(b"x"), None, collections_of(), [shared, shared]):
+        for value in (1j, {"a": {1, (2,)}}, datetime.datetime(2020, 1, 1), array.array("d", (1, 2)), Memory, len,
+                      range(5), bytearray(b"x"), None, collections_of(), [shared, shared]):
             for payload in (dumped(value), memoryview(dumped(value)), memoryview(bytearray(dumped(value)))):
                 found = pickled.loads(payload, b"k", SECRET)
                 self.assertEqual((type(found), found), (type(value), value))
@@ -172,7 +172,8 @@ class RefusalTests(unittest.TestCase):
 
     def test_an_unsigned_pickle_and_a_head_without_one(self):
         stream = pickle.dumps(Canary(), 4)
-        for payload in (b"", stream, bytes(48) + stream, struct.pack("<BBHIQ", 1, 4, 0, 0, len(stream)) + bytes(48) + stream,
+        for payload in (b"", stream, bytes(48) + stream,
+                        struct.pack("<BBHIQ", 1, 4, 0, 0, len(stream)) + bytes(48) + stream,
                         struct.pack("<BBHIQ", 1, 5, 0, 2 ** 32 - 1, 2 ** 64 - 1) + bytes(500)):
             self.refused(payload)
 
@@ -188,7 +189,7 @@ class RefusalTests(unittest.TestCase):
             changed = bytearray(self.payload)
             for _ in range(rng.randrange(1, 4)):
                 position = rng.randrange(len(changed))
-                changed[position:position + rng.randrange(5)] = bytes(rng.getrandbits(8) for _ in range(rng.randrange(5)))
+                changed[position:position + rng.randrange(5)] = struct.pack("<I", rng.getrandbits(32))[:rng.randrange(5)]
             if changed[:48] + changed[64:] != self.payload[:48] + self.payload[64:]:
                 self.refused(bytes(changed))
 
@@ -333,7 +334,8 @@ class ImportTests(unittest.TestCase):
 @unittest.skipIf(numpy is None or not HAS_BUFFERS, "numpy is not installed, or pickle has no protocol 5")
 class NumpyInPicklesTests(unittest.TestCase):
     def test_arrays_inside_lie_on_the_payload(self):
-        value = {"a": numpy.arange(1000.0), "f": numpy.asfortranarray(numpy.ones((20, 30))), "o": numpy.array([None, 1])}
+        value = {"a": numpy.arange(1000.0), "f": numpy.asfortranarray(numpy.ones((20, 30))),
+                 "o": numpy.array([None, 1])}
         parts = pickled.dumps(value, b"k", SECRET)
         raws = [part for part in parts if type(part) is memoryview]
         self.assertTrue(numpy.shares_memory(numpy.frombuffer(raws[0], "u1"), value["a"]))

@@ -126,7 +126,8 @@ class RoundTripTests(unittest.TestCase):
 
     def test_bytes_of_several_dimensions_are_no_plain_bytes(self):
         for found in self.check(memoryview(b"abcdef").cast("B", (2, 3))):
-            self.assertEqual((found.format, found.shape, found.tolist()), ("B", (2, 3), [[97, 98, 99], [100, 101, 102]]))
+            self.assertEqual((found.format, found.shape), ("B", (2, 3)))
+            self.assertEqual(found.tolist(), [[97, 98, 99], [100, 101, 102]])
 
     def test_what_has_no_format_of_one_letter_is_refused_with_advice(self):
         for value, words in ((array.array("u", "ab") if sys.version_info < (3, 13) else array.array("w", "ab"),
