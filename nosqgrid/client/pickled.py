@@ -17,12 +17,13 @@ cannot read.
 
 Invariants
  1. Nothing is unpickled whose signature does not hold.  Signed are the raw key, so that a value under one name is
-    refused under another; the head, the lengths of the buffers, and the pickle: everything that can name code.
- 2. The buffers are not signed.  Reading 500 MB would take a second instead of microseconds, and it would protect
-    nothing that ARRAY protects: whoever may write the grid may write other numbers under any key.  They are data:
-    pickle hands them to the classes that the signed pickle names, and takes no code from them.  A class that trusts
-    its buffers to hold valid offsets (pyarrow does) can be crashed by who replaces them, so that a grid whose writers
-    are not all trusted is not one to be opened with pickle.
+    refused under another; the head, the lengths of the buffers, and the pickle: everything that can name code.  Not
+    told apart are an older value of the same name, and one of the same name in another grid.
+ 2. The buffers are not signed.  Reading 500 MB would take 0.3 to 2 s instead of 10 us, for what no array has that is
+    stored without pickle: whoever may write the grid may put other numbers under any key.  They are data: pickle hands
+    them to the classes that the signed pickle names, and takes no code from them.  A class that trusts its buffers
+    (pyarrow believes the offsets in them) can be crashed by who replaces them, so that a grid whose writers are not all
+    trusted is not one to be opened with pickle.
  3. The key never enters the grid.  It is a file of 32 bytes that only its user can read, so that no other user's pickle
     is ever loaded; of several processes that make it at once, one wins and all use that one.  A kill while it is made
     leaves at most a file with a random name beside it.

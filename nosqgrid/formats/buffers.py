@@ -39,6 +39,7 @@ C_ORDER, F_ORDER, ARRAY_MODULE, MEMORYVIEW = map(ord, "CFAM")
 _TYPECODES = frozenset("bBhHiIlLqQfd")  # of array.array but for u and w, which are text
 _FORMATS = _TYPECODES | frozenset("nN?c")  # what memoryview.cast takes everywhere, but for P: a pointer is no data
 _BYTE_ORDERS = {"little": "<", "big": ">"}
+_json_text = json.JSONEncoder(separators=(",", ":")).encode
 _scan = json_text.make_scan()
 
 
@@ -47,7 +48,7 @@ _scan = json_text.make_scan()
 
 def pack(kind, description, data):
     """[head, data]: the parts of a payload; data is bytes-like, of format B."""
-    text = json.dumps(description, separators=(",", ":")).encode("ascii")
+    text = _json_text(description).encode("ascii")
     if len(text) > limits.BUFFER_DESCRIPTION_BYTES_MAX:
         raise ValueError("its description takes %d bytes, more than %d"
                          % (len(text), limits.BUFFER_DESCRIPTION_BYTES_MAX))

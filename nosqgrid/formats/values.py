@@ -80,8 +80,8 @@ def encode(value):
         UnsupportedTypeError: its exact type, or that of something inside, is not in the table above.
         ValueTooLargeError: an int of more than limits.INT_DIGITS_MAX digits, or a value without end.
         UsageError: nested deeper than limits.VALUE_DEPTH_MAX, or containing itself.
-    Cost: 0.1-0.3 us for bytes, str and int; 1-2 us for a small dict, then about 50 ns an element; 5 us for an array,
-    and one copy of it (encode_parts makes none).
+    Cost: 0.1-0.3 us for bytes, str and int; 1-2 us for a small dict, then about 50 ns an element; 5-15 us for an
+    array, and one copy of it (encode_parts makes none).
 
     >>> encode({"a": [1, None]})
     (6, b'{"a":[1,null]}')
@@ -319,7 +319,8 @@ def decode(value_type, payload):
     Raises:
         CorruptValueError: there is no such type, or the bytes are not of it.
         UnsupportedTypeError: of an array, where numpy is missing; of a pickle.
-    Cost: 0.1-0.3 us for the types up to NONE, 1-2 us for a datetime or a small dict, 5 us for an array of any size.
+    Cost: 0.1-0.3 us for the types up to NONE, 1-2 us for a datetime or a small dict, 5-12 us for an array of
+    any size.
 
     >>> decode(6, b'{"a":[1,null]}')
     {'a': [1, None]}

@@ -189,7 +189,8 @@ class RefusalTests(unittest.TestCase):
             changed = bytearray(self.payload)
             for _ in range(rng.randrange(1, 4)):
                 position = rng.randrange(len(changed))
-                changed[position:position + rng.randrange(5)] = struct.pack("<I", rng.getrandbits(32))[:rng.randrange(5)]
+                inserted = struct.pack("<I", rng.getrandbits(32))[:rng.randrange(5)]
+                changed[position:position + rng.randrange(5)] = inserted
             if changed[:48] + changed[64:] != self.payload[:48] + self.payload[64:]:
                 self.refused(bytes(changed))
 
