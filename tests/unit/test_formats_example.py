@@ -6,7 +6,6 @@ import re
 import struct
 import sys
 import unittest
-from unittest import mock
 
 from nosqgrid import limits
 from nosqgrid.client import pickled
@@ -120,8 +119,6 @@ class FormatsPageTests(unittest.TestCase):
         self.assertIsNone(pickled.loads(payload, KEY, bytes(range(32))))
         with self.assertRaises(CorruptValueError):
             pickled.loads(payload, b"user:2", bytes(range(32)))
-        with mock.patch.object(pickled, "_HAS_BUFFERS", False):
-            self.assertEqual(b"".join(pickled.dumps(None, KEY, bytes(range(32)))), payload)
 
     def test_every_request_frame_is_whole_and_of_its_operation(self):
         for name, operation in (("delete", lane.DELETE), ("command", lane.COMMAND), ("batch", lane.BATCH)):

@@ -1,6 +1,7 @@
 """Typed buffers, parts without a copy, and what arrays come back as where there is no numpy; all without numpy."""
 
 import array
+import base64
 import ctypes
 import json
 import mmap
@@ -12,6 +13,7 @@ import unittest
 from unittest import mock
 
 from nosqgrid import errors, limits
+from nosqgrid.cli import storage
 from nosqgrid.formats import arrays, buffers, values
 from tests.support.random_values import random_value, same
 
@@ -169,6 +171,16 @@ class OtherMachineTests(unittest.TestCase):
                 payload = b"".join(buffers.pack(kind, {"format": text, "size": size, "shape": shape}, bytes(size)))
                 with self.assertRaisesRegex(errors.UnsupportedTypeError, "this machine does not have.*view"):
                     values.decode(values.BUFFER, payload)
+
+
+class DumpTests(unittest.TestCase):
+    def test_what_is_no_text_is_dumped_in_base64(self):
+        for value_type, payload in ((values.ARRAY, pack_array_like("<i2", [1], b"ab")), (values.PICKLE, b"\x80\x04N."),
+                                    values.encode(array.array("h", (1,)))):
+            dumped = storage._dumped(b"k", value_type, payload, 0, 1)
+            self.assertEqual((dumped["encoding"], base64.b64decode(dumped["value"])), ("base64", payload))
+            self.assertEqual(dumped["type"], values.NAMES[value_type])
+            self.assertNotIn("error", dumped)
 
 
 @mock.patch.dict(sys.modules, {"numpy": None})
