@@ -18,6 +18,7 @@ LARGE_SIZE_BYTES_MAX = 1 << 40
 INT_DIGITS_MAX = 4096  # of a stored int: CPython 3.10.7+ refuses to parse more than 4300 digits (CVE-2020-10735)
 FLOAT_TEXT_BYTES_MAX = 512  # of a stored float: 309 digits before the point, whatever Redis clients write behind it
 HASH_COLLISIONS_MAX = 1000  # elements of one hash() in a stored set or dict: building one takes their square
+BUFFER_DESCRIPTION_BYTES_MAX = 256 * KIB  # of a stored array's dtype and shape: some 8000 fields
 VALUE_DEPTH_MAX = 64  # nesting of lists, tuples, dicts and sets in one value
 TTL_MS_MAX = 10 ** 15  # 31,700 years: absolute deadlines stay far inside 63 bits
 

@@ -184,7 +184,10 @@ def _dumped(key, value_type, value, deadline_ms, version):
         found["key"], found["key_encoding"] = base64.b64encode(key).decode(), "base64"
     found["type"] = values.NAMES[value_type]
     try:
-        found["value"] = _as_json(value_type, value)
+        if value_type in values.BINARY:
+            found["value"], found["encoding"] = base64.b64encode(value).decode(), "base64"
+        else:
+            found["value"] = _as_json(value_type, value)
     except (CorruptValueError, UnicodeDecodeError) as error:
         found["value"], found["encoding"] = base64.b64encode(value).decode(), "base64"
         if value_type != values.BYTES:

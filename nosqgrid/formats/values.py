@@ -11,6 +11,10 @@
     7  TAGGED     JSON text with escapes (formats/tagged)          tuple, set, frozenset, date, time, timedelta, and
                                                                    list and dict with anything of this table inside
     8  DATETIME   ISO 8601 text (formats/scalars)                  datetime
+    9  ARRAY      description and memory (formats/arrays)          numpy.ndarray without objects; comes back read-only
+   10  BUFFER     description and memory (formats/buffers)         array.array; memoryview of other elements than bytes,
+                                                                   which comes back read-only
+   11  PICKLE     signed pickle (client/pickled)                   whatever pickle carries; not decoded in here
 
 What a Redis client writes is BYTES, and what it reads are the payloads, which is why the common types are stored as the
 text such a client expects.
@@ -20,22 +24,22 @@ Invariants
     list, and the order of a dict is kept.  Where that cannot be (an enum, a namedtuple, an OrderedDict, any subclass)
     encode refuses and says what to store instead; it never stores something similar.
  2. decode raises CorruptValueError and nothing else, whatever the bytes, in time and memory linear in their number.
-    Decoding never imports, calls or names anything: there is no pickle in here.
+    Decoding never imports, calls or names anything that the bytes name: there is no pickle in here.  Of ARRAY and
+    BUFFER it raises UnsupportedTypeError where numpy is missing, or the machine has no such elements.
  3. encode needs no lock, but a container that another thread changes meanwhile raises RuntimeError as any loop does.
 
 JSON text is made by the C encoder of the standard library, after one walk in Python that looks at the type of each
 element, because the encoder itself would store a namedtuple as a list and an IntEnum as an int.
 """
 
+import array
 import datetime
 import enum
 import json
-import re
-import sys
 from json import encoder as _json_encoder
 
 from .. import errors, limits
-from . import scalars, tagged
+from . import arrays, buffers, json_text, scalars, tagged
 
 BYTES = 0
 STR = 1
@@ -46,22 +50,24 @@ NONE = 5
 JSON = 6
 TAGGED = 7
 DATETIME = 8
+ARRAY = 9
+BUFFER = 10
+PICKLE = 11
 
-NAMES = ("bytes", "str", "int", "float", "bool", "none", "json", "tagged", "datetime")
+NAMES = ("bytes", "str", "int", "float", "bool", "none", "json", "tagged", "datetime", "array", "buffer", "pickle")
 
-# Decoded values of these types cannot change, so one object may be given to everybody who asks.
+# Decoded values of these types cannot change, so one object may be given to everybody who asks.  A read-only array is
+# not among them, as its shape can be assigned to, nor is a memoryview, which anybody can release.
 IMMUTABLE = frozenset((BYTES, STR, INT, FLOAT, BOOL, NONE, DATETIME))
 
+# Payloads that are no text and mean nothing to a Redis client: what shows values shows them in base64.
+BINARY = frozenset((ARRAY, BUFFER, PICKLE))
+
+_FROM_ANY_BUFFER = BINARY | frozenset((BYTES, STR))  # their decoders take a memoryview as it is
 _PLAIN = frozenset((bool, type(None)))
 _INT_AT_ONCE_MAX = scalars.INT_AT_ONCE_MAX
 _INT_AT_ONCE_MIN = -_INT_AT_ONCE_MAX
 _NOT_PLAIN = -1
-_JSON_DEPTH_MAX = 4 * limits.VALUE_DEPTH_MAX  # a $dict takes four levels of JSON
-_RECURSION_LIMIT_SAFE = 3000  # calls inside the C scanner that every stack has room for
-_not_brackets = re.compile(rb'"[^"]*(?:"|\Z)|[^][}{"]+').sub
-_DIGITS_STEP = 64
-_DIGITS_MANY = scalars.DIGITS_AT_ONCE // _DIGITS_STEP
-_DIGITS_ONLY = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 
 
 # -- encoding ---------------------------------------------------------------------------------------------------------
@@ -74,7 +80,8 @@ def encode(value):
         UnsupportedTypeError: its exact type, or that of something inside, is not in the table above.
         ValueTooLargeError: an int of more than limits.INT_DIGITS_MAX digits, or a value without end.
         UsageError: nested deeper than limits.VALUE_DEPTH_MAX, or containing itself.
-    Cost: 0.1-0.3 us for bytes, str and int; 1-2 us for a small dict, then about 50 ns an element.
+    Cost: 0.1-0.3 us for bytes, str and int; 1-2 us for a small dict, then about 50 ns an element; 5-15 us for an
+    array, and one copy of it (encode_parts makes none).
 
     >>> encode({"a": [1, None]})
     (6, b'{"a":[1,null]}')
@@ -82,9 +89,58 @@ def encode(value):
     (7, b'{"$tuple":[1,2]}')
     """
     encoder = _ENCODERS.get(type(value))
-    if encoder is None:
+    if encoder is not None:
+        return encoder(value)
+    value_type, parts = _parts_of_memory(value)
+    return value_type, b"".join(parts)
+
+
+def encode_parts(value):
+    """Turn a value into (type, parts): bytes-like objects, contiguous and of bytes, which joined are encode's payload.
+
+    The memory of bytes, bytearray, memoryview, array.array and numpy arrays is not copied: the parts refer to it, so
+    that the value must not change until they have been written, and a bytearray or array.array cannot be resized as
+    long.  An array that is neither in C nor in Fortran order is copied once.  Of everything else there is one part.
+
+    Raises: as encode.
+
+    >>> encode_parts(bytearray(b"abc"))[1][0].obj
+    bytearray(b'abc')
+    """
+    encoder = _PART_ENCODERS.get(type(value), _parts_of_memory)
+    if encoder is not None:
+        return encoder(value)
+    value_type, payload = encode(value)
+    return value_type, [payload]
+
+
+def payload_size(parts):
+    """How many bytes the payload of these parts has."""
+    return sum(map(len, parts))
+
+
+def _parts_of_memory(value):
+    numpy = arrays.numpy_of(type(value))
+    if numpy is None:
         raise _unsupported(value)
-    return encoder(value)
+    return ARRAY, arrays.pack(value, numpy)
+
+
+def _parts_of_view(value):
+    try:
+        if not value.c_contiguous:
+            raise errors.UnsupportedTypeError(
+                "cannot store a memoryview that is not contiguous; store value.tobytes()")
+        if value.format == "B" and value.ndim == 1:
+            return BYTES, [value]
+        return BUFFER, buffers.pack_view(value)
+    except ValueError as error:
+        raise errors.UsageError("cannot store a memoryview that was released") from error
+
+
+def _encode_joined(value):
+    value_type, parts = _PART_ENCODERS[type(value)](value)
+    return value_type, b"".join(parts)
 
 
 def _encode_bytes(value):
@@ -99,16 +155,6 @@ def _encode_int(value):
     if _INT_AT_ONCE_MIN <= value <= _INT_AT_ONCE_MAX:
         return INT, b"%d" % value
     return INT, scalars.int_text(value)
-
-
-def _encode_buffer(value):
-    try:
-        if type(value) is memoryview and not value.c_contiguous:
-            raise errors.UnsupportedTypeError(
-                "cannot store a memoryview that is not contiguous; store value.tobytes()")
-        return BYTES, bytes(value)
-    except ValueError as error:
-        raise errors.UsageError("cannot store a memoryview that was released") from error
 
 
 def _encode_container(value):
@@ -206,9 +252,18 @@ _ENCODERS = {
     datetime.date: _encode_tagged,
     datetime.time: _encode_tagged,
     datetime.timedelta: _encode_tagged,
-    bytearray: _encode_buffer,
-    memoryview: _encode_buffer,
+    bytearray: lambda value: (BYTES, bytes(value)),
+    memoryview: _encode_joined,
+    array.array: _encode_joined,
 }
+
+_PART_ENCODERS = dict.fromkeys(_ENCODERS)  # None: encode, whose payload is the one part
+_PART_ENCODERS.update({
+    bytes: lambda value: (BYTES, [value]),
+    bytearray: lambda value: (BYTES, [memoryview(value)]),
+    memoryview: _parts_of_view,
+    array.array: lambda value: (BUFFER, buffers.pack_array(value)),
+})
 
 
 def _unsupported(value):
@@ -225,6 +280,8 @@ def _advice(value, kind):
         return "store tuple(value), or dict(value._asdict()) to keep the field names"
     if kind in (bytearray, memoryview):
         return "inside a container store bytes(value)"
+    if kind.__module__ == "array" or any(base.__module__.partition(".")[0] == "numpy" for base in kind.__mro__):
+        return _advice_on_arrays(kind)
     for base in (bool, int, float, str, bytes, list, dict, tuple, set, frozenset, datetime.datetime, datetime.date):
         if isinstance(value, base):
             return "only %s itself is carried, not its subclasses; store %s" % (base.__name__, {
@@ -232,29 +289,46 @@ def _advice(value, kind):
             }.get(base, base.__name__ + "(value)"))
     if hasattr(kind, "__dataclass_fields__"):
         return "store dataclasses.asdict(value)"
-    if kind.__module__.partition(".")[0] == "numpy" or kind.__module__ == "array":
-        return "store value.tolist(), or value.tobytes() and its type"
     if kind.__module__ in ("decimal", "fractions", "uuid", "pathlib", "ipaddress", "builtins") and kind is not object:
         return "store str(value), or list(value) of an iterable"
     return ("carried are None, bool, int, float, str, bytes, datetime, date, time, timedelta, and list, tuple, dict,"
             " set, frozenset of those; convert it to one of them")
 
 
+def _advice_on_arrays(kind):
+    names = [base.__name__ for base in kind.__mro__]
+    if names[0] in ("ndarray", "array"):
+        return "inside a container store value.tolist(), or give each array a key of its own"
+    if "MaskedArray" in names:
+        return "store value.filled(), or value.data and value.mask"
+    if "ndarray" in names:
+        return "only ndarray itself is carried, not its subclasses; store numpy.asarray(value), which copies nothing"
+    if "generic" in names:
+        return "store value.item(), or numpy.asarray(value) to keep its dtype"
+    return "store value.tolist(), or value.tobytes() and its type"
+
+
 # -- decoding ---------------------------------------------------------------------------------------------------------
 
 
 def decode(value_type, payload):
-    """The value of a payload (bytes) of the given type.
+    """The value of a payload (bytes, or a memoryview of bytes) of the given type.
+
+    An ARRAY, and a memoryview of type BUFFER, lie on the payload itself, which they keep alive.
 
     Raises:
         CorruptValueError: there is no such type, or the bytes are not of it.
-    Cost: 0.1-0.3 us for the types up to NONE, 1-2 us for a datetime or a small dict.
+        UnsupportedTypeError: of an array, where numpy is missing; of a pickle.
+    Cost: 0.1-0.3 us for the types up to NONE, 1-2 us for a datetime or a small dict, 5-12 us for an array of
+    any size.
 
     >>> decode(6, b'{"a":[1,null]}')
     {'a': [1, None]}
     """
     if not 0 <= value_type < len(DECODERS):
         raise errors.CorruptValueError("value type %d is not a byte" % value_type)
+    if type(payload) is not bytes and value_type not in _FROM_ANY_BUFFER:
+        payload = bytes(payload)
     return DECODERS[value_type](payload)
 
 
@@ -311,7 +385,7 @@ def _decode_datetime(payload):
 
 def _decode_json(payload):
     try:
-        value = _scan(payload, _scan_plain, _scan_plain_carefully)
+        value = _scan_plain(payload)
     except (ValueError, StopIteration) as error:
         raise _corrupt(JSON, payload, error) from error
     except RecursionError as error:
@@ -323,7 +397,7 @@ def _decode_json(payload):
 
 def _decode_tagged(payload):
     try:
-        value = _scan(payload, _scan_tagged, _scan_tagged_carefully)
+        value = _scan_tagged(payload)
     except (ValueError, TypeError, OverflowError, StopIteration) as error:
         raise _corrupt(TAGGED, payload, error) from error
     except RecursionError as error:
@@ -333,68 +407,28 @@ def _decode_tagged(payload):
     return value
 
 
+def _decode_array(payload):
+    try:
+        return arrays.unpack(payload)
+    except ValueError as error:
+        raise _corrupt(ARRAY, payload, error) from error
+
+
+def _decode_buffer(payload):
+    try:
+        return buffers.unpack_typed(payload)
+    except ValueError as error:
+        raise _corrupt(BUFFER, payload, error) from error
+
+
+def _decode_pickle(payload):
+    raise errors.UnsupportedTypeError('stored is a pickle, which only a grid opened with attach(codec="pickle") reads')
+
+
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _TOO_DEEP = "nested deeper than this interpreter, so deep inside a recursion, can follow"
-
-
-def _scan(payload, scan, scan_carefully):
-    """The one JSON value that is all of a payload.
-
-    Long numbers need the careful scanner, which is slower: the fast one takes quadratic time for an int of a million
-    digits.  Every 64th byte is enough to know that there is none: 641 digits in a row would leave ten there.
-    """
-    if len(payload) > scalars.DIGITS_AT_ONCE:
-        sample = payload[_DIGITS_STEP - 1::_DIGITS_STEP].translate(_DIGITS_ONLY)
-        if b"0" * _DIGITS_MANY in sample:
-            scan = scan_carefully
-    if sys.getrecursionlimit() > _RECURSION_LIMIT_SAFE:
-        _check_depth(payload)
-    text = str(payload, "utf-8", "surrogatepass")
-    value, end = scan(text, 0)
-    if end != len(text):
-        raise ValueError("something follows the value at character %d" % end)
-    return value
-
-
-def _check_depth(payload):
-    """Refuse JSON text nested deeper than any value.
-
-    The scanner stops at the recursion limit, but a program that has raised it far would run out of stack before.
-    """
-    if payload.count(b"[") + payload.count(b"{") <= _JSON_DEPTH_MAX:
-        return
-    depth = 0
-    unescaped = payload.replace(b"\\\\", b"").replace(b'\\"', b"")
-    for bracket in _not_brackets(b"", unescaped):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > _JSON_DEPTH_MAX:
-            raise ValueError("nested deeper than any value")
-
-
-def _short_int(text):
-    if len(text) > scalars.DIGITS_AT_ONCE + 1:
-        raise ValueError("a number of %d digits" % len(text))
-    return int(text)
-
-
-def _short_float(text):
-    if len(text) > limits.FLOAT_TEXT_BYTES_MAX:
-        raise ValueError("a number of %d characters" % len(text))
-    return float(text)
-
-
-def _no_constant(name):
-    raise ValueError("%s is not JSON" % name)
-
-
-def _scanner(**options):
-    return json.JSONDecoder(parse_constant=_no_constant, **options).scan_once
-
-
-_scan_plain = _scanner()
-_scan_plain_carefully = _scanner(parse_int=_short_int, parse_float=_short_float)
-_scan_tagged = _scanner(object_hook=tagged.untag)
-_scan_tagged_carefully = _scanner(object_hook=tagged.untag, parse_int=_short_int, parse_float=_short_float)
+_scan_plain = json_text.make_scan()
+_scan_tagged = json_text.make_scan(object_hook=tagged.untag)
 
 
 def _unknown_decoder(value_type):
@@ -404,10 +438,10 @@ def _unknown_decoder(value_type):
     return decode_unknown
 
 
-# DECODERS[type](payload) is decode() without the call around it.  Every byte has an entry, so that a type read from
-# the arena is never out of range.
+# DECODERS[type](payload) is decode() of bytes without the call around it.  Every byte has an entry, so that a type read
+# from the arena is never out of range.
 DECODERS = [bytes, _decode_str, _decode_int, _decode_float, _decode_bool, _decode_none, _decode_json, _decode_tagged,
-            _decode_datetime]
+            _decode_datetime, _decode_array, _decode_buffer, _decode_pickle]
 DECODERS.extend(map(_unknown_decoder, range(len(DECODERS), 256)))
 
 

@@ -1,12 +1,17 @@
 """The examples of docs/formats.md, read out of the page and decoded with the code that the grid uses."""
 
+import array
 import os
 import re
 import struct
+import sys
 import unittest
 
+from nosqgrid import limits
+from nosqgrid.client import pickled
 from nosqgrid.engine import frames
-from nosqgrid.formats import arena, checkpoint, effects, hashing, lane, log, records, resp, slots, values
+from nosqgrid.errors import CorruptValueError
+from nosqgrid.formats import arena, buffers, checkpoint, effects, hashing, lane, log, records, resp, slots, values
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "formats.md")
@@ -39,7 +44,8 @@ class FormatsPageTests(unittest.TestCase):
     def test_no_example_is_left_out_here(self):
         self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
                                               "command", "batch", "reply", "segment header", "entry",
-                                              "checkpoint header", "records block", "end block"})
+                                              "checkpoint header", "records block", "end block", "array", "buffer",
+                                              "pickle"})
         self.assertEqual(self.page.count("<!-- example:"), len(self.examples))
 
     def test_the_header_is_that_of_a_grid_of_one_mebibyte(self):
@@ -95,6 +101,24 @@ class FormatsPageTests(unittest.TestCase):
         self.assertTrue(records.checksum_holds(body))
         value_type, payload = values.encode(VALUE)
         self.assertEqual(body, records.pack_body(KEY, payload, value_type, deadline_ms=60000, checked=True))
+
+    def test_the_array_and_the_buffer_are_what_the_page_says(self):
+        payload = self.examples["array"]
+        kind, description, data = buffers.unpack(payload, (buffers.C_ORDER, buffers.F_ORDER))
+        self.assertEqual((kind, description), (buffers.C_ORDER, {"dtype": "<i2", "shape": [2, 3]}))
+        self.assertEqual(bytes(data), struct.pack("<6h", *range(1, 7)))
+        self.assertEqual(b"".join(buffers.pack(kind, description, data)), payload)
+        self.assertEqual(values.decode(values.ARRAY, payload).tolist(), [[1, 2, 3], [4, 5, 6]])
+        self.assertEqual(values.decode(values.BUFFER, self.examples["buffer"]), array.array("h", (1, -1)))
+        if sys.byteorder == "little":
+            self.assertEqual(values.encode(array.array("h", (1, -1))), (values.BUFFER, self.examples["buffer"]))
+        self.assertIn("at most %d" % limits.BUFFER_DESCRIPTION_BYTES_MAX, self.page)
+
+    def test_the_pickle_is_signed_for_its_key(self):
+        payload = self.examples["pickle"]
+        self.assertIsNone(pickled.loads(payload, KEY, bytes(range(32))))
+        with self.assertRaises(CorruptValueError):
+            pickled.loads(payload, b"user:2", bytes(range(32)))
 
     def test_every_request_frame_is_whole_and_of_its_operation(self):
         for name, operation in (("delete", lane.DELETE), ("command", lane.COMMAND), ("batch", lane.BATCH)):

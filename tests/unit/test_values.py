@@ -159,7 +159,6 @@ class RoundTrip(unittest.TestCase):
         numbers = array.array("i", (1, 2, 3, 4))
         for value in (bytearray(b"abc"), memoryview(b"abc"), memoryview(bytearray(b"abc"))):
             self.assertEqual(values.encode(value), (values.BYTES, b"abc"))
-        self.assertEqual(values.encode(memoryview(numbers))[1], numbers.tobytes())
         with self.assertRaisesRegex(errors.UnsupportedTypeError, "not contiguous.*tobytes"):
             values.encode(memoryview(numbers)[::2])
         released = memoryview(b"x")
@@ -197,7 +196,7 @@ class Sharing(unittest.TestCase):
 
     def test_every_byte_has_a_decoder(self):
         self.assertEqual(len(values.DECODERS), 256)
-        self.assertEqual(len(values.NAMES), 9)
+        self.assertEqual(len(values.NAMES), 12)
 
     def test_json_text_is_the_same_without_the_c_encoder(self):
         encoder = values._json_encoder

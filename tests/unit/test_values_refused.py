@@ -38,7 +38,11 @@ class Refusals(unittest.TestCase):
         class Plain:
             pass
 
-        numpy_like = type("ndarray", (), {"__module__": "numpy"})()
+        def numpy_like(name, *bases):
+            return type(name, bases, {"__module__": "numpy"})()
+
+        numpy_like.ndarray, numpy_like.generic = (
+            type(name, (), {"__module__": "numpy"}) for name in ("ndarray", "generic"))
         dataclass_like = type("Data", (), {"__dataclass_fields__": {}})()
         for value, words in (
                 (Colour.RED, "Colour.*its .value"), (Number.ONE, "Number.*its .value"), (Point(1, 2), "Point.*_asdict"),
@@ -47,7 +51,10 @@ class Refusals(unittest.TestCase):
                 (type("Numbers", (list,), {})(), r"Numbers.*list\(value\)"), (Plain(), "Plain.*carried are None"),
                 (object(), "object.*carried are"), (1j, r"complex: store str\(value\)"),
                 (range(3), r"range.*list\(value\)"),
-                (array.array("i", (1,)), r"array.array.*tobytes"), (numpy_like, r"numpy.ndarray.*tolist"),
+                (numpy_like("ndarray"), r"numpy.ndarray: inside a container.*tolist"),
+                (numpy_like("memmap", numpy_like.ndarray), r"numpy.memmap: only ndarray itself.*asarray\(value\)"),
+                (numpy_like("MaskedArray", numpy_like.ndarray), r"numpy.MaskedArray.*filled\(\)"),
+                (numpy_like("float64", numpy_like.generic, float), r"numpy.float64.*item\(\).*asarray\(value\)"),
                 (dataclass_like, "dataclasses.asdict"),
                 (type("Moment", (datetime.datetime,), {})(1, 2, 3), "Moment.*fields")):
             for wrapped in (value, [value], {"k": value}, (1, [value])):
@@ -63,6 +70,9 @@ class Refusals(unittest.TestCase):
     def test_buffers_inside_a_container_are_refused(self):
         for value in ([bytearray(b"x")], (memoryview(b"x"),)):
             with self.assertRaisesRegex(errors.UnsupportedTypeError, r"inside a container store bytes\(value\)"):
+                values.encode(value)
+        for value in ([array.array("i", (1,))], {"k": (array.array("i"),)}):
+            with self.assertRaisesRegex(errors.UnsupportedTypeError, r"inside a container store value.tolist\(\)"):
                 values.encode(value)
 
     def test_cycles_are_named(self):
@@ -157,7 +167,7 @@ class Corruption(unittest.TestCase):
         return str(caught.exception)
 
     def test_unknown_types(self):
-        for value_type in range(9, 256):
+        for value_type in range(len(values.NAMES), 256):
             self.assertIn("type %d is unknown" % value_type, self.refused(value_type, b""))
         for value_type in (-1, 256, 1 << 70):
             with self.assertRaisesRegex(errors.CorruptValueError, "not a byte"):
@@ -246,6 +256,9 @@ class Corruption(unittest.TestCase):
                     value = values.decode(value_type, payload)
                 except errors.CorruptValueError:
                     corrupt += 1
+                    continue
+                except errors.UnsupportedTypeError:
+                    self.assertIn(value_type, values.BINARY)
                     continue
                 decoded += 1
                 # What decodes can be stored again, and then comes back the same.
