@@ -67,6 +67,12 @@ class ClosedError(CallerError):
     code = "CLOSED"
 
 
+class SharedObjectGoneError(CallerError, LookupError):
+    """A Ref stands for an object that nobody held any more, or whose coordinator has ended."""
+
+    code = "SHAREDGONE"
+
+
 class ComputationCycleError(CallerError, RuntimeError):
     """get_or_compute was asked, inside the computation of a key, to compute the same key."""
 

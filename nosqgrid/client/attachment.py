@@ -64,6 +64,7 @@ class Attachment(object):
         except BaseException:
             self.link.close()
             raise
+        self.large_value_bytes = self.info.get("large_value_bytes", 1 << 62)
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
         alone = _cpu_count() < 2
         self._spin_loads = 0 if alone else SPIN_LOADS

@@ -50,7 +50,7 @@ def get_or_compute(mapping, key, function, ttl, timeout):
             mine.add((store.address, raw_key))
             try:
                 value = function()
-                value_type, payload = encode_checked(value)
+                value_type, payload = encode_checked(store.codec, value, raw_key)
             finally:
                 mine.discard((store.address, raw_key))
             try:

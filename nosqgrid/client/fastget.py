@@ -26,7 +26,7 @@ from ..errors import KeyTooLargeError
 from ..formats.arena import NEWEST
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT, TOMBSTONE
-from ..formats.values import DECODERS, IMMUTABLE, encode_key
+from ..formats.values import DECODERS, IMMUTABLE, PICKLE, encode_key
 from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 
 ADMIT_ONE_IN = 8
@@ -36,22 +36,35 @@ class Retired(Exception):
     """Words of an attachment that is over were asked for."""
 
 
+class _Pickled(Exception):
+    """A value is a pickle."""
+
+
+def _raise_pickled(payload):
+    raise _Pickled()
+
+
 class _RetiredWords(object):
     def __getitem__(self, index):
         raise Retired()
 
 
-def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None, open_large=None):
+def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None, open_large=None,
+             unpickle=None):
     """(get, retire) for one attachment.
 
     get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)` gives
-    a memoryview of a large value, or None where the key has to be looked up again.  It is made a method of
-    `owner`, the grid, so that it pickles as one: pool.map(grid.get, keys) sends the grid's address.
+    a memoryview of a large value, or None where the key has to be looked up again; `unpickle(payload, raw_key)` the
+    value of a pickle, where pickles are wanted.  get is made a method of `owner`, the grid, so that it pickles as one:
+    pool.map(grid.get, keys) sends the grid's address.
     """
     words, arena = reader.words, reader.arena
     a, b, p = reader.secret
     geometry, unpack_deadline = reader.geometry, reader.unpack_deadline
     from_bytes, decoders = int.from_bytes, DECODERS
+    if unpickle is not None:  # it wants to know the key as well, which the hot path does not hand on
+        decoders = decoders[:]
+        decoders[PICKLE] = _raise_pickled
     budget = near_cache_bytes // 2
     young, old, spent = {}, {}, 0
     near_get, old_get = young.get, old.get
@@ -112,6 +125,8 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
         except (TypeError, UnicodeEncodeError, IndexError, StructError):
             # An odd key or a damaged arena: there it gets an error that says so, or is found.
             return read_plainly(key, default)
+        except _Pickled:
+            return read_plainly(key, default)
         except Retired:
             return fallback(key, default)
 
@@ -137,7 +152,11 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
                 return default
         if found.large:
             payload = open_large(found)
-            return read_plainly(key, default) if payload is None else decoders[found.type](payload)
+            if payload is None:
+                return read_plainly(key, default)
+            return unpickle(payload, raw) if found.type == PICKLE and unpickle else decoders[found.type](payload)
+        if found.type == PICKLE and unpickle is not None:
+            return unpickle(found.value, raw)
         value = decoders[found.type](found.value)
         if next(admit):
             remember(key, found.slot, found.word, found.word & OFFSET_MASK, found.stamp, until, found.value,

@@ -9,7 +9,8 @@ from ..errors import UsageError
 from ..formats.values import encode_key
 from ..limits import CALL_TIMEOUT_S, GIB, KIB, MIB, NEAR_CACHE_BYTES_DEFAULT
 from ..network import addresses
-from . import attachment, compute, views
+from . import attachment, compute, share, views
+from .codec import codec_of
 from .embedded import Starter
 from .link import named_values
 from .mapping import GridMapping
@@ -94,12 +95,10 @@ class Grid(Ops):
 
     def __init__(self, address=None, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None, reconnect=0.0,
                  starter=None):
-        if codec is not None:
-            raise UsageError("codec=%r: there is one codec, which needs no choice; leave it out" % (codec,))
-        self._options = (timeout, near_cache, reconnect)
+        self._options = (timeout, near_cache, codec, reconnect)
         store = Store(addresses.resolve(address) if starter is None else None,
                       CALL_TIMEOUT_S if timeout is None else float(timeout), float(reconnect),
-                      size_bytes(near_cache or 0), self._publish_get, self, starter)
+                      size_bytes(near_cache or 0), self._publish_get, self, codec_of(codec), starter)
         super().__init__(store, "")
         store.read_function = self._read
         _grids.add(self)
@@ -145,6 +144,17 @@ class Grid(Ops):
         self._store.command(b"PING")
         return True
 
+    def share(self, obj):
+        """Put an object into shared memory, once, for other processes; a small Ref that can be pickled.
+
+            ref = grid.share(array)
+            pool.map(work, [(ref, i) for i in range(100)])      # in work: ref.get() is the array, in place, read-only
+
+        It is no key's and is not written to disk.  It is freed when the last process drops its last Ref or ends.
+        Raises UnsupportedTypeError, GridFullError.  Cost: some 200 us and one copy of the object.
+        """
+        return share.share(self, obj)
+
     def checkpoint(self, to=None, progress=None):
         """Write everything to disk, consistent at one moment, while everybody goes on; a CheckpointInfo.
 
@@ -173,11 +183,11 @@ class Grid(Ops):
         return "<nosqgrid.Grid %s%s>" % (self.address, " closed" if self._store.closed else "")
 
     def __reduce__(self):
-        timeout, near_cache, reconnect = self._options
+        timeout, near_cache, codec, reconnect = self._options
         starter = self._store.starter
         if starter is not None:
-            return _open_again, starter.arguments() + (timeout, near_cache)
-        return Grid, (self.address, timeout, near_cache, None, reconnect)
+            return _open_again, starter.arguments() + (timeout, near_cache, codec)
+        return Grid, (self.address, timeout, near_cache, codec, reconnect)
 
 
 class Namespace(Ops):
@@ -204,7 +214,8 @@ def attach(address=None, *, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, c
         address: path of its socket; by default $NOSQGRID_SOCKET, else the default path of this user.
         timeout: seconds that a call waits for a coordinator that lives but does not answer (30).
         near_cache: bytes, or a text like "64m", of decoded values kept in this process (16 MiB); 0 turns it off.
-        codec: reserved; None.
+        codec: "pickle" to store what the grid has no type for as a signed pickle, and to read such values; the key
+            that signs them is a file of this user's (client/pickled).  None, the default: nothing is ever unpickled.
         reconnect: seconds that a call waits for a new coordinator when this one is gone (0: it raises at once).
     Raises NotServedError, PermissionRefusedError, FormatVersionError, UsageError.
     """
@@ -212,7 +223,7 @@ def attach(address=None, *, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, c
 
 
 def open(directory=None, *, memory="256m", policy=None, durability=None, timeout=None,
-         near_cache=NEAR_CACHE_BYTES_DEFAULT):
+         near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None):
     """A grid that needs no service: attaches to the coordinator of a directory, and starts one where there is none.
 
     Args:
@@ -221,14 +232,14 @@ def open(directory=None, *, memory="256m", policy=None, durability=None, timeout
         memory: for keys and values, when a coordinator is started here.
         policy: what becomes of writes when the memory is full: "refuse", which is the default.
         durability: "none", "os", "everysec" (the default with a directory) or "always".
-        timeout, near_cache: as in attach().
+        timeout, near_cache, codec: as in attach().
     The coordinator outlives the process that started it as long as somebody is attached.  The last one to close(),
     or to end, has it make a checkpoint and end.  When it is killed the next write of anybody starts another.
     (A set or delete in whose middle it dies is made again; any other call raises CoordinatorLostError then, because
     nobody knows whether it took effect.)
     Raises StartError with what is in the way; UsageError where the directory is served with another durability.
     """
-    grid = _open_again(directory, memory, policy, durability, timeout, near_cache)
+    grid = _open_again(directory, memory, policy, durability, timeout, near_cache, codec)
     if durability is not None:
         served = grid.stats().get("durability")
         if served != durability:
@@ -238,9 +249,9 @@ def open(directory=None, *, memory="256m", policy=None, durability=None, timeout
     return grid
 
 
-def _open_again(directory, memory, policy, durability, timeout, near_cache):
+def _open_again(directory, memory, policy, durability, timeout, near_cache, codec):
     size_bytes(memory)  # refused here, with a better message than a coordinator's that does not start
-    return Grid(None, timeout, near_cache, None, 0.0, Starter(directory, memory, policy, durability))
+    return Grid(None, timeout, near_cache, codec, 0.0, Starter(directory, memory, policy, durability))
 
 
 def _after_fork_in_child():
@@ -250,3 +261,6 @@ def _after_fork_in_child():
 
 if attachment.FORK_HOOKED:
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+share.make_grid = Grid

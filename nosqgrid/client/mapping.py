@@ -1,8 +1,9 @@
 """Keys and values as Python sees them: what a Grid and a namespace of one have in common.
 
 A key is a str or bytes; "k" and b"k" are one key.  A value is what formats/values carries: None, bool, int, float, str,
-bytes, datetime, and lists, tuples, dicts and sets of those; it comes back with the type it went in with, as a copy:
-changing a list that came out of the grid changes nothing in it.
+bytes, datetime, lists, tuples, dicts and sets of those, and arrays (numpy, array.array, memoryviews); it comes back
+with the type it went in with, as a copy: changing a list that came out of the grid changes nothing in it.  A numpy
+array or memoryview that is large comes back in place: read-only, on the shared memory.
 
 Reads (get, [], in, get_many, get_versioned, ttl, exists) touch only shared memory; everything else asks the
 coordinator.  A write is visible to every process when the call returns, and so are all earlier ones (each key is
@@ -18,7 +19,9 @@ from ..formats import lane as layout
 from ..formats import values
 from ..formats.records import BODY, COPIES_BITS, DEADLINE, EXPIRES
 from ..limits import KEY_SIZE_BYTES_MAX, LANE_FRAME_BYTES_MAX, SCAN_COUNT_DEFAULT, TTL_MS_MAX, VALUE_SIZE_BYTES_MAX
+from . import large
 
+ALWAYS = large.ALWAYS
 _MISSING = object()
 FRAME_CONTENT_BYTES = LANE_FRAME_BYTES_MAX - 16  # of key and value; what is larger goes over the socket
 CHUNK_BYTES = 16 * 1024  # of set_many posted at a time: the coordinator applies one while the next is made
@@ -35,6 +38,17 @@ def deadline_ms_of(ttl):
     return max(int(time.monotonic() * 1000 + ttl * 1000), 1)
 
 
+def condition_of(if_absent, if_present, if_version):
+    """(mode, version) of NOSQGRID.SET for the conditions of set()."""
+    if not if_absent and not if_present and if_version is None:
+        return ALWAYS
+    if bool(if_absent) + bool(if_present) + (if_version is not None) > 1:
+        raise UsageError("if_absent, if_present and if_version exclude each other")
+    if if_version is not None and (isinstance(if_version, bool) or not isinstance(if_version, int) or if_version < 0):
+        raise UsageError("if_version is a version as get_versioned gives it, not %r" % (if_version,))
+    return (b"NX" if if_absent else b"XX" if if_present else b"VERSION"), if_version or 0
+
+
 def set_frame(raw_key, value_type, payload, deadline_ms):
     """A SET frame (formats/lane)."""
     if deadline_ms:
@@ -43,11 +57,11 @@ def set_frame(raw_key, value_type, payload, deadline_ms):
     return BODY.pack(len(payload), len(raw_key), value_type, layout.SET) + raw_key + payload
 
 
-def encode_checked(value):
-    """values.encode with the size that any grid refuses refused here, before it is sent anywhere."""
-    value_type, payload = values.encode(value)
+def encode_checked(codec, value, raw_key):
+    """(type, payload) of a value that has to travel as bytes: what no socket takes is refused before it is sent."""
+    value_type, payload = codec.encode(value, raw_key)
     if len(payload) > VALUE_SIZE_BYTES_MAX:
-        raise ValueTooLargeError("a value of %d bytes; no grid takes more than %d: split it"
+        raise ValueTooLargeError("a value of %d bytes; not more than %d can go this way: set() it, or split it"
                                  % (len(payload), VALUE_SIZE_BYTES_MAX))
     return value_type, payload
 
@@ -72,6 +86,7 @@ class GridMapping(MutableMapping):
 
     def __init__(self, store, prefix):
         self._store = store
+        self._encoders = store.codec.encoders
         self._prefix = prefix  # str
         self._raw_prefix = values.encode_key(prefix)
 
@@ -122,10 +137,11 @@ class GridMapping(MutableMapping):
         wrote the key since, with 0 only if nobody has created it.
         """
         self._store.check_open()
-        found = self._store.read(self._raw(key))
+        raw_key = self._raw(key)
+        found = self._store.read(raw_key)
         if found is None:
             return None, 0
-        return values.decode(found.type, found.value), found.stamp >> COPIES_BITS
+        return self._store.codec.decode(found.type, found.value, raw_key), found.stamp >> COPIES_BITS
 
     def ttl(self, key):
         """Seconds until the key expires, None if it never does.  Raises KeyError without such a key."""
@@ -145,9 +161,14 @@ class GridMapping(MutableMapping):
         Raises UnsupportedTypeError, KeyTooLargeError, ValueTooLargeError, UsageError (nothing was sent); GridFullError
         (nothing was changed); CoordinatorLostError, CoordinatorTimeoutError (whether it was is not known).
         Cost: 5 to 9 us while the coordinator is awake and has a processor, two copies of the value here and two there.
+        A value of a quarter segment (256 KiB) or more is copied once, into a file of shared memory; some 200 us and
+        that copy.
         """
         raw_key = self._raw(key)
-        value_type, payload = encode_checked(value)
+        encoder = self._encoders.get(type(value))
+        if encoder is None:
+            return self._set_parts(raw_key, value, ttl, if_absent, if_present, if_version)
+        value_type, payload = encoder(value)
         if ttl is None and not if_absent and not if_present and if_version is None:
             attachment = self._store.attachment
             frame_size = BODY.size + len(raw_key) + len(payload)
@@ -160,25 +181,61 @@ class GridMapping(MutableMapping):
                     if not self._store.tries_again:
                         raise
             return self._set_raw(raw_key, value_type, payload, 0)
-        deadline_ms = deadline_ms_of(ttl)
-        if if_absent or if_present or if_version is not None:
-            return self._set_if(raw_key, value_type, payload, deadline_ms, if_absent, if_present, if_version)
-        return self._set_raw(raw_key, value_type, payload, deadline_ms)
+        return self._set_raw(raw_key, value_type, payload, deadline_ms_of(ttl),
+                             condition_of(if_absent, if_present, if_version))
 
-    def _set_raw(self, raw_key, value_type, payload, deadline_ms):
-        store = self._store
-        if store.live().lane is None or len(raw_key) + len(payload) > FRAME_CONTENT_BYTES:
-            return store.command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, b"-", 0, again=True)
+    def _set_parts(self, raw_key, value, ttl, if_absent, if_present, if_version):
+        """set() of what is copied only where it has to be: arrays, buffers, and all that is pickled."""
+        value_type, parts = self._store.codec.encode_parts(value, raw_key)
+        return self._set_raw(raw_key, value_type, parts, deadline_ms_of(ttl),
+                             condition_of(if_absent, if_present, if_version))
+
+    def _set_raw(self, raw_key, value_type, payload, deadline_ms, condition=ALWAYS):
+        """Set a key to a payload, or to the parts of one, by the way that its size asks for."""
+        store, parts = self._store, payload if type(payload) is list else [payload]
+        size_bytes = values.payload_size(parts)
+        attachment = store.live()
+        if size_bytes >= attachment.large_value_bytes and attachment.lane is not None:
+            try:
+                return store.call(large.store, parts, size_bytes, raw_key, value_type, deadline_ms, condition,
+                                  again=condition == ALWAYS)
+            except large.NotHandedOver as error:
+                if size_bytes > VALUE_SIZE_BYTES_MAX:
+                    raise error.error
+        payload = b"".join(parts) if len(parts) > 1 or type(parts[0]) is not bytes else parts[0]
+        if size_bytes > VALUE_SIZE_BYTES_MAX:
+            raise ValueTooLargeError("a value of %d bytes; without shared memory to write not more than %d can go to "
+                                     "the coordinator" % (size_bytes, VALUE_SIZE_BYTES_MAX))
+        if condition != ALWAYS or attachment.lane is None or len(raw_key) + size_bytes > FRAME_CONTENT_BYTES:
+            return store.command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, *condition,
+                                 again=condition == ALWAYS)
         return store.call("set_frame", set_frame(raw_key, value_type, payload, deadline_ms), again=True)
 
-    def _set_if(self, raw_key, value_type, payload, deadline_ms, if_absent, if_present, if_version):
-        if bool(if_absent) + bool(if_present) + (if_version is not None) > 1:
-            raise UsageError("if_absent, if_present and if_version exclude each other")
-        if if_version is not None and (isinstance(if_version, bool) or not isinstance(if_version, int)
-                                       or if_version < 0):
-            raise UsageError("if_version is a version as get_versioned gives it, not %r" % (if_version,))
-        mode = b"NX" if if_absent else b"XX" if if_present else b"VERSION"
-        return self._store.command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, mode, if_version or 0)
+    def create(self, key, nbytes=None, *, ttl=None, dtype=None, shape=None, order="C", from_file=None):
+        """A value to be filled in place, without a copy: a Creation, to write into its `buffer` and then to seal().
+
+            with grid.create("model", 500 * 2 ** 20) as creation:       # sealed at the end of the block
+                source.readinto(creation.buffer)
+
+        With `dtype` and `shape` the value is a numpy array, to be filled through `creation.array`; drop that name
+        before it is sealed.  With `from_file`, a path, the value is that file's content, which does not pass through
+        Python, and the version is returned at once.
+        Nobody sees the key change before seal(); until then it is gone with this process.
+        Raises GridFullError, ValueTooLargeError, UsageError, OSError for the file.
+        """
+        raw_key, deadline_ms = self._raw(key), deadline_ms_of(ttl)
+        if from_file is not None:
+            if nbytes is not None or dtype is not None or shape is not None:
+                raise UsageError("from_file gives the size of the value: leave out nbytes, dtype and shape")
+            try:
+                return self._store.call(large.from_file, from_file, raw_key, deadline_ms)
+            except large.NotHandedOver as error:
+                raise error.error
+        if dtype is not None:
+            return large.new_array(self._store, raw_key, deadline_ms, dtype, nbytes if shape is None else shape, order)
+        if isinstance(nbytes, bool) or not isinstance(nbytes, int) or nbytes < 1:
+            raise UsageError("create wants the number of bytes, at least 1, not %r" % (nbytes,))
+        return large.Creation(self._store, raw_key, nbytes, deadline_ms)
 
     def __setitem__(self, key, value):
         self.set(key, value)
@@ -190,20 +247,20 @@ class GridMapping(MutableMapping):
         error is raised.
         """
         pairs = mapping.items() if hasattr(mapping, "items") else mapping
-        frames, large = self._frames_of(pairs, deadline_ms_of(ttl))
+        frames, rows = self._frames_of(pairs, deadline_ms_of(ttl))
         if frames and self._store.live().lane is None:
             self._store.call("batch", b"".join(frames), again=True)
         elif frames:
             self._store.call("frames", _Chunks(frames), again=True)
-        for row in large:
+        for row in rows:
             self._set_raw(*row)
 
     def _frames_of(self, pairs, deadline_ms):
         """(SET frames, rows too large for one) of all pairs: everything is encoded, and so checked, before the first is
         sent.  The loop does for the commonest types what _raw() and encode_checked() do, without their calls.
         """
-        frames, large = [], []
-        pack, prefix, encode_str = BODY.pack, self._raw_prefix, str.encode
+        frames, rows = [], []
+        pack, prefix, encode_str, codec = BODY.pack, self._raw_prefix, str.encode, self._store.codec
         for key, value in pairs:
             try:
                 raw_key = prefix + encode_str(key)
@@ -212,14 +269,15 @@ class GridMapping(MutableMapping):
             if type(value) is bytes:
                 value_type, payload = values.BYTES, value
             else:
-                value_type, payload = values.encode(value)
+                value_type, payload = codec.encode(value, raw_key)
             if len(raw_key) + len(payload) > FRAME_CONTENT_BYTES or len(raw_key) > KEY_SIZE_BYTES_MAX:
-                large.append((self._raw(key),) + encode_checked(value) + (deadline_ms,))
+                raw_key = self._raw(key)
+                rows.append((raw_key,) + codec.encode_parts(value, raw_key) + (deadline_ms,))
             elif deadline_ms:
                 frames.append(set_frame(raw_key, value_type, payload, deadline_ms))
             else:
                 frames.append(pack(len(payload), len(raw_key), value_type, 0) + raw_key + payload)
-        return frames, large
+        return frames, rows
 
     def update(self, *args, **kwargs):
         """Like dict.update, in one set_many."""
@@ -240,9 +298,10 @@ class GridMapping(MutableMapping):
 
     def pop(self, key, default=_MISSING):
         """Remove a key and return its value, in one step: of all who pop it, one gets it.  KeyError as dict.pop."""
-        reply = self._store.command(b"NOSQGRID.POP", self._raw(key))
+        raw_key = self._raw(key)
+        reply = self._store.command(b"NOSQGRID.POP", raw_key)
         if reply is not None:
-            return values.decode(*reply)
+            return self._store.codec.decode(reply[0], reply[1], raw_key)
         if default is _MISSING:
             raise KeyError(key)
         return default

@@ -32,11 +32,14 @@ class Pins(object):
         self._words = words
         self._pid = os.getpid()
         self._free = collections.deque()
+        self._leaving = collections.deque()  # (until_ms, place)
         self._lock = threading.RLock()
         self._used = 0
 
     def take(self, what):
         """Make a pin; its place, or -1 where there is none left."""
+        while self._leaving and self._leaving[0][0] < time.monotonic() * 1000:
+            self.free(self._leaving.popleft()[1])
         try:
             place = self._free.pop()
         except IndexError:
@@ -52,11 +55,12 @@ class Pins(object):
         return place
 
     def leave(self, place, until_ms):
-        """Let a pin of a large value be one that leaves: void from `until_ms` on."""
+        """Let a pin of a large value be one that leaves: void from `until_ms` on; for finalizers."""
         if self._pid == os.getpid():
             at = layout.PINS_WORD + layout.PIN_WORDS * place
             self._words[at + 1] = until_ms
             self._words[at] |= layout.PIN_LEAVING
+            self._leaving.append((until_ms, place))
 
     def free(self, place):
         """End a pin; for finalizers."""
@@ -148,7 +152,8 @@ class Maps(object):
             if part is None:
                 self.let_go(place)
                 return None
-            weakref.finalize(part, self.let_go, place).atexit = False
+            if place >= 0:
+                weakref.finalize(part, self.pins.free, place).atexit = False
             self._parts[number] = part
         return memoryview(part)
 

@@ -1,11 +1,10 @@
 """A batch: commands collected here, applied by the coordinator together or not at all."""
 
-from ..errors import BatchError, UsageError
+from ..errors import BatchError
 from ..formats import lane as layout
-from ..formats import values
 from ..formats.records import BODY
 from ..formats.resp import encode_command
-from .mapping import deadline_ms_of, encode_checked, set_frame
+from .mapping import ALWAYS, condition_of, deadline_ms_of, encode_checked, set_frame
 
 
 class Pipeline(object):
@@ -44,20 +43,20 @@ class Pipeline(object):
 
     def set(self, key, value, ttl=None, *, if_absent=False, if_present=False, if_version=None):
         """As Grid.set; the result is the version, or None when the condition refused it (which fails nothing)."""
-        raw_key, (value_type, payload), deadline_ms = self._raw(key), encode_checked(value), deadline_ms_of(ttl)
-        if bool(if_absent) + bool(if_present) + (if_version is not None) > 1:
-            raise UsageError("if_absent, if_present and if_version exclude each other")
-        if not (if_absent or if_present or if_version is not None):
+        raw_key, deadline_ms = self._raw(key), deadline_ms_of(ttl)
+        value_type, payload = encode_checked(self._store.codec, value, raw_key)
+        condition = condition_of(if_absent, if_present, if_version)
+        if condition == ALWAYS:
             return self._add(set_frame(raw_key, value_type, payload, deadline_ms))
-        mode = b"NX" if if_absent else b"XX" if if_present else b"VERSION"
-        return self._command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, mode, if_version or 0)
+        return self._command(b"NOSQGRID.SET", raw_key, payload, value_type, deadline_ms, *condition)
 
     __setitem__ = set
 
     def get(self, key):
         """The result is the value, or None; it sees what the batch did before."""
-        return self._command(b"NOSQGRID.GETV", self._raw(key),
-                             decoder=lambda reply: None if reply is None else values.decode(reply[0], reply[1]))
+        raw_key, codec = self._raw(key), self._store.codec
+        return self._command(b"NOSQGRID.GETV", raw_key, decoder=lambda reply: None if reply is None
+                             else codec.decode(reply[0], reply[1], raw_key))
 
     def delete(self, key):
         """The result is True if the key was there."""

@@ -32,13 +32,14 @@ class Store(object):
     `starter` (client/embedded) starts a coordinator where nobody serves, or is None; then `address` is one.
     """
 
-    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner, starter=None):
+    def __init__(self, address, timeout_s, reconnect_s, near_cache_bytes, publish_get, owner, codec, starter=None):
         self.address = address if starter is None else starter.address()
         self.starter = starter
         self.tries_again = reconnect_s > 0 or starter is not None
         self.timeout_s = timeout_s
         self.reconnect_s = reconnect_s
         self.near_cache_bytes = near_cache_bytes
+        self.codec = codec
         self.closed = False
         self._publish_get = publish_get
         self._owner = owner
@@ -51,7 +52,7 @@ class Store(object):
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
-                               open_large=lambda found: self.large(attachment, found))
+                               open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads)
         previous, retire_previous = self.attachment, self._retire
         self.attachment, self._retire = attachment, retire
         self._publish_get(get)
@@ -103,17 +104,17 @@ class Store(object):
             time.sleep(RETRY_S)
 
     def call(self, name, *arguments, again=False):
-        """Call a method of the attachment; `again`: it may be done twice, so try the next coordinator where allowed."""
+        """Call a method of the attachment by name, or a function on it; `again`: it may be done twice, so try the next coordinator where allowed."""
         attachment = self.live()
         try:
-            return getattr(attachment, name)(*arguments)
+            return _call(attachment, name, arguments)
         except Unsent:
             attachment.end()
         except CoordinatorLostError:
             attachment.end()
             if not again or not self.tries_again:
                 raise
-        return getattr(self.live(), name)(*arguments)
+        return _call(self.live(), name, arguments)
 
     def command(self, *words, again=False):
         """Run a command of the coordinator's table; its reply, an error raised."""
@@ -218,3 +219,7 @@ class Store(object):
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+
+def _call(attachment, name, arguments):
+    return name(attachment, *arguments) if callable(name) else getattr(attachment, name)(*arguments)

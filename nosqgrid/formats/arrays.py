@@ -54,13 +54,7 @@ def pack(value, numpy):
     """
     dtype = value.dtype
     try:
-        if dtype.hasobject:
-            raise ValueError("its elements are Python objects, not memory")
-        description = _describe(dtype)
-        _item_size_bytes(description)
-        made = _build(description, numpy)
-        if made != dtype or dtype.kind == "V" and made.type is not dtype.type:
-            raise ValueError("it is not one of numpy's own")
+        description = _checked_description(dtype, numpy)
         order, laid_out = _contiguous(value, numpy)
         # Many dtypes have no buffer that a memoryview understands, but each can be seen as bytes.
         data = memoryview(laid_out.reshape(-1).view(numpy.uint8)) if value.size else b""
@@ -69,6 +63,35 @@ def pack(value, numpy):
         raise errors.UnsupportedTypeError(
             "cannot store a numpy array of dtype %.200s: %s; store value.tolist(), or value.view() of a plain dtype"
             % (dtype, error)) from error
+
+
+def head(dtype, shape, order, numpy):
+    """(what stands before the data of an array, size of the data in bytes); order is "C" or "F".
+
+    Raises UnsupportedTypeError, UsageError.
+    """
+    if order not in ("C", "F") or any(type(extent) is not int or extent < 0 for extent in shape):
+        raise errors.UsageError("an array has a shape of ints and order C or F, not %r and %r" % (shape, order))
+    size_bytes = dtype.itemsize
+    for extent in shape:
+        size_bytes *= extent
+    try:
+        description = {"dtype": _checked_description(dtype, numpy), "shape": list(shape)}
+        return buffers.head(buffers.C_ORDER if order == "C" else buffers.F_ORDER, description, size_bytes), size_bytes
+    except (ValueError, TypeError, RecursionError) as error:
+        raise errors.UnsupportedTypeError("cannot store a numpy array of dtype %.200s: %s" % (dtype, error)) from error
+
+
+def _checked_description(dtype, numpy):
+    """The description of a dtype; ValueError where what is made of it would be another one."""
+    if dtype.hasobject:
+        raise ValueError("its elements are Python objects, not memory")
+    description = _describe(dtype)
+    _item_size_bytes(description)
+    made = _build(description, numpy)
+    if made != dtype or dtype.kind == "V" and made.type is not dtype.type:
+        raise ValueError("it is not one of numpy's own")
+    return description
 
 
 def _contiguous(value, numpy):

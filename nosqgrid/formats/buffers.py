@@ -48,12 +48,17 @@ _scan = json_text.make_scan()
 
 def pack(kind, description, data):
     """[head, data]: the parts of a payload; data is bytes-like, of format B."""
+    return [head(kind, description, len(data)), data]
+
+
+def head(kind, description, size_bytes):
+    """What stands before `size_bytes` of data."""
     text = _json_text(description).encode("ascii")
     if len(text) > limits.BUFFER_DESCRIPTION_BYTES_MAX:
         raise ValueError("its description takes %d bytes, more than %d"
                          % (len(text), limits.BUFFER_DESCRIPTION_BYTES_MAX))
-    head = HEADER.pack(VERSION, kind, 0, len(text), len(data)) + text
-    return [head + bytes(-len(head) % ALIGNMENT_BYTES), data]
+    found = HEADER.pack(VERSION, kind, 0, len(text), size_bytes) + text
+    return found + bytes(-len(found) % ALIGNMENT_BYTES)
 
 
 def unpack(payload, kinds):

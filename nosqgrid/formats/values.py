@@ -257,6 +257,10 @@ _ENCODERS = {
     array.array: _encode_joined,
 }
 
+# Of types whose payload is made anyway: for who does not want memory to be copied by encode.
+PLAIN_ENCODERS = {kind: encoder for kind, encoder in _ENCODERS.items()
+                  if kind not in (bytearray, memoryview, array.array)}
+
 _PART_ENCODERS = dict.fromkeys(_ENCODERS)  # None: encode, whose payload is the one part
 _PART_ENCODERS.update({
     bytes: lambda value: (BYTES, [value]),

@@ -1,0 +1,122 @@
+"""Shared objects: grid.share(obj) puts it into shared memory once and gives a Ref, small enough to pass around.
+
+    ref = grid.share(array)                             # in the parent
+    pool.map(work, [(ref, i) for i in range(100)])      # in a worker: ref.get() is the array, read-only, in place
+
+The object lives as long as anybody holds a Ref to it: a word in the lane of each process says so (client/pins), and is
+gone with the process.  A Ref that was pickled may be on its way to somebody: from then on the process that sent it
+stands for it SHARE_GRACE_S after it has dropped its own, as long as that process itself lives.
+"""
+
+import contextlib
+import threading
+import time
+import weakref
+
+from ..errors import NosqgridError, SharedObjectGoneError, UsageError
+from ..formats import values
+from ..limits import SHARE_GRACE_S
+from . import large
+
+SIGNED_FOR = b"\0shared"  # the name that stands for a key where a pickle is signed
+_grids = {}  # (address, codec) -> the grid that Refs from other processes use in this one
+_lock = threading.RLock()
+make_grid = None  # client/grid.Grid, which imports this module
+
+
+class Ref(object):
+    """A reference to a shared object.
+
+    get() gives the object: of arrays and other buffers a read-only one on the shared memory, alive as long as anybody
+    uses it; of everything else a copy.  It pickles as an address and a number, for processes of this machine.
+
+    Attributes: `nbytes`, what the object takes in shared memory.
+    """
+
+    def __init__(self, grid, epoch, number, value_type, nbytes):
+        self._grid = grid
+        self._epoch, self._number, self._type = epoch, number, value_type
+        self.nbytes = nbytes
+        self._attachment = self._drop = None
+        self._sent = [False]  # whether it was pickled; the finalizer asks
+
+    def _hold(self, attachment, place):
+        previous, self._attachment = self._drop, attachment
+        self._drop = weakref.finalize(self, _drop, attachment.maps.pins, place, self._sent)
+        self._drop.atexit = False
+        if previous is not None:
+            previous()
+
+    def _own(self):
+        """Make sure that this process holds the object by a session that is alive."""
+        if self._attachment is not None and self._attachment.usable():
+            return
+        attachment = self._grid._store.live()
+        if attachment.info["epoch"] != self._epoch:
+            raise self._gone("its coordinator has ended")
+        place = attachment.maps.hold(self._number)
+        if place < 0:
+            raise UsageError("this process may only read this grid, or holds as many references, views and large "
+                             "values as it may: drop some")
+        self._hold(attachment, place)
+
+    def get(self):
+        """The object.
+
+        Raises SharedObjectGoneError where nobody held it, or its coordinator has ended before this process used it.
+        Cost: some 100 us the first time in a process, then some 10 us, whatever its size.
+        """
+        return self._grid._store.codec.decode(self._type, self.view(), SIGNED_FOR)
+
+    def view(self):
+        """The bytes of the object in shared memory, as a read-only memoryview."""
+        self._own()
+        found = self._attachment.maps.large(self._number, max(self.nbytes, 1))
+        if found is None:
+            raise self._gone("nobody held a reference to it any more")
+        return found[:self.nbytes]
+
+    def _gone(self, why):
+        return SharedObjectGoneError("the shared object %d of %s is gone: %s; keep the Ref where it was made until the "
+                                     "others have theirs" % (self._number, self._grid.address, why))
+
+    def __reduce__(self):
+        self._sent[0] = True
+        return _received, (self._grid.address, self._grid._store.codec.name, self._epoch, self._number, self._type,
+                           self.nbytes)
+
+    def __repr__(self):
+        return "<nosqgrid.Ref to %d bytes in %s>" % (self.nbytes, self._grid.address)
+
+
+def share(grid, value):
+    """See Grid.share."""
+    store = grid._store
+    value_type, parts = store.codec.encode_parts(value, SIGNED_FOR)
+    nbytes = values.payload_size(parts)
+    try:
+        attachment, number, place = store.call(large.share, parts, max(nbytes, 1))
+    except large.NotHandedOver as error:
+        raise error.error
+    ref = Ref(grid, attachment.info["epoch"], number, value_type, nbytes)
+    ref._hold(attachment, place)
+    return ref
+
+
+def _received(address, codec, epoch, number, value_type, nbytes):
+    """A Ref that came from another process, which holds its object at once if it can; else get() says what is wrong."""
+    with _lock:
+        grid = _grids.get((address, codec))
+        if grid is None:
+            grid = _grids[address, codec] = make_grid(address, codec=codec)
+    ref = Ref(grid, epoch, number, value_type, nbytes)
+    with contextlib.suppress(NosqgridError):  # get() will say it; here it would be one of whatever unpickles
+        ref._own()
+    return ref
+
+
+def _drop(pins, place, sent):
+    if sent[0]:
+        pins.leave(place, int((time.monotonic() + SHARE_GRACE_S) * 1000))
+    else:
+        pins.free(place)
