@@ -144,8 +144,6 @@ def _subarray_size_bytes(description, depth):
         if type(length) is not int or not 0 < length <= _ITEM_SIZE_BYTES_MAX:
             raise ValueError("not the shape of a small array")
         size_bytes *= length
-        if size_bytes > _ITEM_SIZE_BYTES_MAX:
-            raise ValueError("a small array that is too large")
     return size_bytes
 
 

@@ -88,6 +88,7 @@ class RoundTripTests(unittest.TestCase):
         self.assertEqual([bytes(memory.data) for memory in found], [bytes(data), b"", b"abc"])
         for memory in found:
             self.assertTrue(memory.data.readonly)
+            self.assertTrue(pickled.loads(memoryview(bytearray(payload)), b"k", SECRET)[0].data.readonly)
             self.assertIs(memory.data.obj, payload)
         offsets = [payload.index(bytes(memory.data)) for memory in (found[0], found[2])]
         self.assertEqual([offset % 64 for offset in offsets], [0, 0])
