@@ -119,7 +119,7 @@ def _item_size_bytes(description, depth=0):
     else:
         size_bytes = _fields_size_bytes(description, depth)
     if not 0 < size_bytes <= _ITEM_SIZE_BYTES_MAX:
-        raise ValueError("an element of %d bytes" % size_bytes)
+        raise ValueError("an element of no bytes, or of 2 GiB or more")
     return size_bytes
 
 

@@ -186,7 +186,7 @@ class NumpyArrayTests(unittest.TestCase):
                 (numpy.zeros(2, titled), "has a title"), (numpy.zeros(2, overlapping), "overlap"),
                 (numpy.zeros(2, numpy.dtype("f8", metadata={"a": 1})), "metadata"),
                 (numpy.zeros(2, numpy.dtype((numpy.record, [("a", "i4")]))), "not one of numpy's own"),
-                (numpy.zeros(3, [("a", "i1")] * 0), "element of 0 bytes"),
+                (numpy.zeros(3, [("a", "i1")] * 0), "element of no bytes"),
                 (numpy.zeros(1, [("f%d" % index, "f8") for index in range(12000)]), "its description takes")):
             with self.subTest(words):
                 with self.assertRaisesRegex(errors.UnsupportedTypeError, "numpy array of dtype .*" + words):
