@@ -249,9 +249,8 @@ def _make_key(path):
     directory = os.path.dirname(path)
     made = os.path.join(directory, ".pickle.key.%s" % secrets.token_hex(8))
     try:
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, 0o700, exist_ok=True)
+        for made_if_missing in (os.path.dirname(directory), directory):  # the mode is that of the last one alone
+            os.makedirs(made_if_missing, 0o700, exist_ok=True)
         _check_directory(directory)
         fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

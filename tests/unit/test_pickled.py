@@ -226,9 +226,11 @@ class KeyFileTests(unittest.TestCase):
     def test_a_umask_makes_it_no_looser(self):
         before = os.umask(0)
         self.addCleanup(os.umask, before)
-        pickled.load_key(self.path)
-        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
-        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(self.path)).st_mode), 0o700)
+        path = os.path.join(self.folder, ".config", "nosqgrid", "pickle.key")
+        pickled.load_key(path)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        for folder in (os.path.dirname(path), os.path.join(self.folder, ".config")):
+            self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o700)
 
     def test_many_who_make_it_at_once_have_one_key(self):
         found, barrier = [], threading.Barrier(8)

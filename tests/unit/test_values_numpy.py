@@ -174,6 +174,12 @@ class NumpyArrayTests(unittest.TestCase):
         gc.collect()
         self.assertIsNone(gone())
 
+    def test_an_array_outlives_the_memoryview_that_it_was_read_from(self):
+        view = memoryview(values.encode(numpy.arange(10))[1])
+        found = values.decode(values.ARRAY, view)
+        view.release()
+        self.assertEqual(found.tolist(), list(range(10)))
+
     def test_it_can_be_pickled_and_stored_again(self):
         found = values.decode(*values.encode(numpy.arange(10)))
         self.assertEqual(values.decode(*values.encode(found)).tolist(), list(range(10)))
