@@ -4,6 +4,7 @@ import array
 import contextlib
 import datetime
 import functools
+import hmac
 import os
 import pickle
 import random
@@ -177,6 +178,19 @@ class RefusalTests(unittest.TestCase):
                         struct.pack("<BBHIQ", 1, 4, 0, 0, len(stream)) + bytes(48) + stream,
                         struct.pack("<BBHIQ", 1, 5, 0, 2 ** 32 - 1, 2 ** 64 - 1) + bytes(500)):
             self.refused(payload)
+
+    def test_what_is_changed_after_it_was_verified_is_not_loaded(self):
+        evil = pickle.dumps(Canary(), 4)
+        payload = bytearray(dumped("x" * len(evil), b"user:1"))
+        compare = hmac.compare_digest
+
+        def change(first, second):
+            payload[64:64 + len(evil)] = evil
+            return compare(first, second)
+
+        with mock.patch.object(hmac, "compare_digest", change):
+            self.assertEqual(pickled.loads(payload, b"user:1", SECRET), "x" * len(evil))
+        self.assertEqual(payload[64:64 + len(evil)], evil)
 
     def test_pieces_of_two_signed_values_do_not_make_a_third(self):
         other = dumped(["x" * 10, 5], b"user:1")
