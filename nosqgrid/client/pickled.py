@@ -111,12 +111,13 @@ def loads(payload, raw_key, secret):
         CorruptValueError: it is no signed pickle, was signed with another key of another user, or lay under another
             name; nothing has been unpickled.
         UnsupportedTypeError: this Python cannot read it, or what it names cannot be imported or made here.
-    Cost: that of pickle, and of SHA-256 over the pickle (not over the buffers).
+    Cost: that of pickle, and of SHA-256 and a copy of the pickle (not of the buffers); 5 us for a small value.
     """
     view = read_only(payload)
     if len(view) < _TABLE_OFFSET:
         raise CorruptValueError("a stored pickle is shorter than its head (%d bytes)" % len(view))
-    version, protocol, zeros, count, stream_length = _HEAD.unpack_from(view)
+    head = bytes(view[:_HEAD.size])
+    version, protocol, zeros, count, stream_length = _HEAD.unpack(head)
     if version != _VERSION or zeros or protocol not in (4, 5):
         raise CorruptValueError("a stored pickle has version %d and protocol %d, which are unknown here; was it written"
                                 " by a newer nosqgrid?" % (version, protocol))
@@ -124,7 +125,8 @@ def loads(payload, raw_key, secret):
     start = table_end + len(_padding(table_end))
     if start + stream_length > len(view):
         raise CorruptValueError("a stored pickle ends before its announced length")
-    head, table, stream = view[:_HEAD.size], view[_TABLE_OFFSET:table_end], view[start:start + stream_length]
+    # Copies: what is loaded must be what was verified, even where somebody can still write the memory.
+    table, stream = bytes(view[_TABLE_OFFSET:table_end]), bytes(view[start:start + stream_length])
     if not hmac.compare_digest(_mac(secret, raw_key, head, table, stream), bytes(view[_HEAD.size:_TABLE_OFFSET])):
         raise CorruptValueError("the signature of a stored pickle does not hold, and it was not loaded: it was made"
                                 " with another key file (another user or %s), stored under another name, or changed"
@@ -249,9 +251,8 @@ def _make_key(path):
     directory = os.path.dirname(path)
     made = os.path.join(directory, ".pickle.key.%s" % secrets.token_hex(8))
     try:
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, 0o700, exist_ok=True)
+        for made_if_missing in (os.path.dirname(directory), directory):  # the mode is that of the last one alone
+            os.makedirs(made_if_missing, 0o700, exist_ok=True)
         _check_directory(directory)
         fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

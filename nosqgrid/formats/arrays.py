@@ -142,7 +142,7 @@ def _item_size_bytes(description, depth=0):
     else:
         size_bytes = _fields_size_bytes(description, depth)
     if not 0 < size_bytes <= _ITEM_SIZE_BYTES_MAX:
-        raise ValueError("an element of %d bytes" % size_bytes)
+        raise ValueError("an element of no bytes, or of 2 GiB or more")
     return size_bytes
 
 
@@ -167,8 +167,6 @@ def _subarray_size_bytes(description, depth):
         if type(length) is not int or not 0 < length <= _ITEM_SIZE_BYTES_MAX:
             raise ValueError("not the shape of a small array")
         size_bytes *= length
-        if size_bytes > _ITEM_SIZE_BYTES_MAX:
-            raise ValueError("a small array that is too large")
     return size_bytes
 
 

@@ -318,7 +318,8 @@ def _advice_on_arrays(kind):
 def decode(value_type, payload):
     """The value of a payload (bytes, or a memoryview of bytes) of the given type.
 
-    An ARRAY, and a memoryview of type BUFFER, lie on the payload itself, which they keep alive.
+    An ARRAY, and a memoryview of type BUFFER, lie on the payload itself.  They keep alive what is below a memoryview
+    (its obj), not the memoryview: releasing it takes nothing from them.
 
     Raises:
         CorruptValueError: there is no such type, or the bytes are not of it.

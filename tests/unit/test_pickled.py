@@ -4,6 +4,7 @@ import array
 import contextlib
 import datetime
 import functools
+import hmac
 import os
 import pickle
 import random
@@ -88,6 +89,7 @@ class RoundTripTests(unittest.TestCase):
         self.assertEqual([bytes(memory.data) for memory in found], [bytes(data), b"", b"abc"])
         for memory in found:
             self.assertTrue(memory.data.readonly)
+            self.assertTrue(pickled.loads(memoryview(bytearray(payload)), b"k", SECRET)[0].data.readonly)
             self.assertIs(memory.data.obj, payload)
         offsets = [payload.index(bytes(memory.data)) for memory in (found[0], found[2])]
         self.assertEqual([offset % 64 for offset in offsets], [0, 0])
@@ -177,6 +179,19 @@ class RefusalTests(unittest.TestCase):
                         struct.pack("<BBHIQ", 1, 5, 0, 2 ** 32 - 1, 2 ** 64 - 1) + bytes(500)):
             self.refused(payload)
 
+    def test_what_is_changed_after_it_was_verified_is_not_loaded(self):
+        evil = pickle.dumps(Canary(), 4)
+        payload = bytearray(dumped("x" * len(evil), b"user:1"))
+        compare = hmac.compare_digest
+
+        def change(first, second):
+            payload[64:64 + len(evil)] = evil
+            return compare(first, second)
+
+        with mock.patch.object(hmac, "compare_digest", change):
+            self.assertEqual(pickled.loads(payload, b"user:1", SECRET), "x" * len(evil))
+        self.assertEqual(payload[64:64 + len(evil)], evil)
+
     def test_pieces_of_two_signed_values_do_not_make_a_third(self):
         other = dumped(["x" * 10, 5], b"user:1")
         for end in (16, 48, 64, 80):
@@ -225,9 +240,11 @@ class KeyFileTests(unittest.TestCase):
     def test_a_umask_makes_it_no_looser(self):
         before = os.umask(0)
         self.addCleanup(os.umask, before)
-        pickled.load_key(self.path)
-        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
-        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(self.path)).st_mode), 0o700)
+        path = os.path.join(self.folder, ".config", "nosqgrid", "pickle.key")
+        pickled.load_key(path)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        for folder in (os.path.dirname(path), os.path.join(self.folder, ".config")):
+            self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), 0o700)
 
     def test_many_who_make_it_at_once_have_one_key(self):
         found, barrier = [], threading.Barrier(8)

@@ -276,8 +276,8 @@ class CorruptionTests(unittest.TestCase):
 
     def test_shapes_that_do_not_fit(self):
         most = sys.maxsize
-        for shape in ([7], [-1], [True], [1.0], ["3"], None, 3, {"a": 1}, [3, [1]], [most, most, 0], [2 ** 62, 2],
-                      [2 ** 64 + 3], [0, 1], [3] + [1] * 64, [10 ** 600]):
+        for shape in ([7], [-1], [-1, -3], [True], [1.0], ["3"], None, 3, {"a": 1}, [3, [1]], [most, most, 0],
+                      [2 ** 62, 2], [2 ** 64 + 3], [0, 1], [3] + [1] * 64, [10 ** 600]):
             self.refused(values.ARRAY, pack_array_like(OWN + "f8", shape, bytes(24)))
             description = {"format": OWN + "d", "size": 8, "shape": shape}
             self.refused(values.BUFFER, b"".join(buffers.pack(buffers.MEMORYVIEW, description, bytes(24))))
@@ -296,12 +296,14 @@ class CorruptionTests(unittest.TestCase):
 
     def test_dtypes_that_nobody_writes(self):
         deep = OWN + "f8"
-        for _ in range(40):
-            deep = {"base": deep, "shape": [1]}
+        for _ in range(33):
+            deep = {"fields": [["a", deep, 0]], "size": 8}
         for dtype in ("f8", "=f8", "<f7", "O", "|O8", "<f8,<f8", "(2)<f8", "<f8\n", " <f8", "|S0", "|S", "<U",
                       "|S9999999999", "<M8[s/2]", "<M8[0s]", "<M8[parsec]", "float64", "", 8, None, True, [], ["<f8"],
                       [["a", "<f8"]], {}, {"base": "<f8"}, {"base": "<f8", "shape": []}, {"base": "<f8", "shape": [0]},
-                      {"base": "<f8", "shape": [2 ** 31]}, {"base": "|O8", "shape": [1]}, {"base": "<f8", "shape": 8},
+                      {"base": "<f8", "shape": [2 ** 31]},
+                      {"fields": [["a", {"base": "<f8", "shape": [2 ** 30] * 64}, 0]], "size": 8},
+                      {"base": "|O8", "shape": [1]}, {"base": "<f8", "shape": 8},
                       {"base": "<f8", "shape": [1], "x": 1}, {"base": "<f8", "shape": [1] * 65}, deep,
                       {"fields": [], "size": 0}, {"fields": {}, "size": 8}, {"fields": [["a", "<f8", 0]]},
                       {"fields": [["a", "<f8", 0]], "size": 7}, {"fields": [["a", "<f8", 1]], "size": 8},
@@ -326,9 +328,11 @@ class CorruptionTests(unittest.TestCase):
 
     def test_heads_that_are_none(self):
         _, payload = self.SEEDS[0]
+        self.assertEqual(buffers.HEADER.unpack_from(payload), (1, 67, 0, 29, 48))
         for version, kind, zeros, text_length, data_length in (
-                (0, 67, 0, 27, 48), (2, 67, 0, 27, 48), (1, 68, 0, 27, 48), (1, 77, 0, 27, 48), (1, 67, 1, 27, 48),
-                (1, 67, 0, 2 ** 32 - 1, 48), (1, 67, 0, 27, 2 ** 64 - 1), (1, 67, 0, 27, 2 ** 64 - 64)):
+                (0, 67, 0, 29, 48), (2, 67, 0, 29, 48), (1, 68, 0, 29, 48), (1, 77, 0, 29, 48), (1, 67, 1, 29, 48),
+                (1, 67, 0, 2 ** 32 - 1, 48), (1, 67, 0, 29, 2 ** 64 - 1), (1, 67, 0, 29, 2 ** 64 - 64),
+                (1, 67, 0, 29, 47), (1, 67, 0, 29, 0), (1, 67, 0, 28, 48)):
             self.refused(values.ARRAY, buffers.HEADER.pack(version, kind, zeros, text_length, data_length)
                          + payload[16:])
         text_end = 16 + buffers.HEADER.unpack_from(payload)[3]
