@@ -29,7 +29,7 @@ from ..memory.lane import ClientLane
 from ..memory.reader import Reader
 from ..memory.shared_file import map_readonly
 from .link import Link, named_values
-from .pins import Maps
+from .maps import Maps
 
 SPIN_LOADS = 150  # of HEAD before giving way: 5-10 us, what a warm coordinator takes on another processor
 YIELDS = 25  # of this processor, to the coordinator if it waits for this one, before ringing and blocking: 25-50 us

@@ -53,10 +53,10 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
              unpickle=None):
     """(get, retire) for one attachment.
 
-    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)` gives
-    a memoryview of a large value, or None where the key has to be looked up again; `unpickle(payload, raw_key)` the
-    value of a pickle, where pickles are wanted.  get is made a method of `owner`, the grid, so that it pickles as one:
-    pool.map(grid.get, keys) sends the grid's address.
+    get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)`
+    gives a memoryview of a large value, or None where the key has to be looked up again; `unpickle(payload, raw_key)`
+    the value of a pickle, where pickles are wanted.  get is made a method of `owner`, the grid, so that it pickles as
+    one: pool.map(grid.get, keys) sends the grid's address.
     """
     words, arena = reader.words, reader.arena
     a, b, p = reader.secret

@@ -3,7 +3,7 @@
     ref = grid.share(array)                             # in the parent
     pool.map(work, [(ref, i) for i in range(100)])      # in a worker: ref.get() is the array, read-only, in place
 
-The object lives as long as anybody holds a Ref to it: a word in the lane of each process says so (client/pins), and is
+The object lives as long as anybody holds a Ref to it: a word in the lane of each process says so (memory/pins), and is
 gone with the process.  A Ref that was pickled may be on its way to somebody: from then on the process that sent it
 stands for it SHARE_GRACE_S after it has dropped its own, as long as that process itself lives.
 """

@@ -104,7 +104,10 @@ class Store(object):
             time.sleep(RETRY_S)
 
     def call(self, name, *arguments, again=False):
-        """Call a method of the attachment by name, or a function on it; `again`: it may be done twice, so try the next coordinator where allowed."""
+        """Call a method of the attachment by name, or a function on it.
+
+        `again`: it may be done twice, so the next coordinator is tried where that is allowed.
+        """
         attachment = self.live()
         try:
             return _call(attachment, name, arguments)

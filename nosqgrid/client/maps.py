@@ -1,76 +1,17 @@
-"""What this process keeps in use: the pins in its lane (formats/lane), and the maps that they belong to.
+"""Maps of what this process uses in place: segments with a record that it views, and large values.
 
-A pin is made before what it protects is looked at the last time, and ended by a finalizer of the map, when the last
-memoryview or array on it is gone: one store, without lock or message, because a finalizer may run in the middle of any
-call.  After fork() the pins are the parent's, and a finalizer in the child leaves them alone.
+Each is made once while anybody uses it, and has its pin: made before what it protects is looked at the last time, and
+ended when the map is gone, which is when the last memoryview or array on it is.
 
-Invariants
- 1. While a map made here lives, its pin is in the lane.
- 2. PINS_USED covers every pin that is relied on.
+Invariant: while a map made here lives, its pin is in the lane, and the coordinator heeds it.
 """
 
-import collections
-import mmap
 import os
-import threading
-import time
 import weakref
 
 from ..formats import lane as layout
 from ..formats.slots import OFFSET_MASK
-from ..limits import LANE_PINS_MAX
-
-
-class Part(mmap.mmap):
-    """A map that can be referred to weakly, in every version of Python."""
-
-
-class Pins(object):
-    """The pins of one lane; `words` is its map."""
-
-    def __init__(self, words):
-        self._words = words
-        self._pid = os.getpid()
-        self._free = collections.deque()
-        self._leaving = collections.deque()  # (until_ms, place)
-        self._lock = threading.RLock()
-        self._used = 0
-
-    def take(self, what):
-        """Make a pin; its place, or -1 where there is none left."""
-        while self._leaving and self._leaving[0][0] < time.monotonic() * 1000:
-            self.free(self._leaving.popleft()[1])
-        try:
-            place = self._free.pop()
-        except IndexError:
-            with self._lock:
-                if self._used >= LANE_PINS_MAX:
-                    return -1
-                place = self._used
-                self._used += 1
-                self._words[layout.PINS_USED] = self._used
-        at = layout.PINS_WORD + layout.PIN_WORDS * place
-        self._words[at + 1] = int(time.monotonic() * 1000)
-        self._words[at] = what
-        return place
-
-    def leave(self, place, until_ms):
-        """Let a pin of a large value be one that leaves: void from `until_ms` on; for finalizers."""
-        if self._pid == os.getpid():
-            at = layout.PINS_WORD + layout.PIN_WORDS * place
-            self._words[at + 1] = until_ms
-            self._words[at] |= layout.PIN_LEAVING
-            self._leaving.append((until_ms, place))
-
-    def free(self, place):
-        """End a pin; for finalizers."""
-        if place >= 0 and self._pid == os.getpid():
-            self._words[layout.PINS_WORD + layout.PIN_WORDS * place] = 0
-            self._free.append(place)
-
-    def count(self):
-        """How many there are."""
-        return self._used - len(self._free)
+from ..memory.pins import Part, Pins, map_part
 
 
 class Maps(object):
@@ -98,16 +39,16 @@ class Maps(object):
         offset = (found.word & OFFSET_MASK) << 3
         first = layout_.heap_offset_bytes + ((offset - layout_.heap_offset_bytes) >> shift << shift)
         stop = first + ((start + length - first - 1 >> shift) + 1 << shift)
-        begin = first - first % mmap.ALLOCATIONGRANULARITY
         name = (first, found.word & layout.PIN_VALUE_MASK & ~OFFSET_MASK, stop)
         part = self._parts.get(name)
         if part is None:
-            part = self._pinned_part(name, found, begin, stop - begin)
+            part = self._pinned_part(name, found, first, stop)
             if part is None:
                 return None
-        return memoryview(part)[start - begin:start - begin + length]
+        at = start - first + len(part) - (stop - first)
+        return memoryview(part)[at:at + length]
 
-    def _pinned_part(self, name, found, begin, length):
+    def _pinned_part(self, name, found, start, stop):
         if self.pins is None or self._attachment.lost:
             return None  # without a session there is nobody who would heed a pin
         self._declare()
@@ -118,7 +59,7 @@ class Maps(object):
             words = self._attachment.reader.words
             if words[found.slot] != found.word or words[found.word & OFFSET_MASK] != found.stamp:
                 raise KeyError("the record has changed")
-            part = Part(self._arena_fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=begin)
+            part = map_part(self._arena_fd, start, stop)
         except BaseException as error:
             self.pins.free(place)
             if isinstance(error, OSError):

@@ -1,0 +1,78 @@
+"""What a client keeps in use: the pins in its lane, from its side (formats/lane; coordinator/pins reads them).
+
+A pin is made before what it protects is looked at the last time, and ended by a finalizer of the map, when the last
+memoryview or array on it is gone: one store, without lock or message, because a finalizer may run in the middle of any
+call.  After fork() the pins are the parent's, and a finalizer in the child leaves them alone.
+
+Invariant: PINS_USED covers every pin that is relied on.
+"""
+
+import collections
+import mmap
+import os
+import threading
+import time
+
+from ..formats import lane as layout
+from ..limits import LANE_PINS_MAX
+
+
+class Part(mmap.mmap):
+    """A read-only map of a part of a shared file that can be referred to weakly, in every version of Python."""
+
+
+def map_part(fd, start, stop):
+    """A shared file up to `stop`, from `start` or a little before it: maps begin at multiples of some KiB.
+
+    Raises OSError where there is no descriptor or no address space for it.
+    """
+    begin = start - start % mmap.ALLOCATIONGRANULARITY
+    return Part(fd, stop - begin, mmap.MAP_SHARED, mmap.PROT_READ, offset=begin)
+
+
+class Pins(object):
+    """The pins of one lane; `words` is its map."""
+
+    def __init__(self, words):
+        self._words = words
+        self._pid = os.getpid()
+        self._free = collections.deque()
+        self._leaving = collections.deque()  # (until_ms, place)
+        self._lock = threading.RLock()
+        self._used = 0
+
+    def take(self, what):
+        """Make a pin; its place, or -1 where there is none left."""
+        while self._leaving and self._leaving[0][0] < time.monotonic() * 1000:
+            self.free(self._leaving.popleft()[1])
+        try:
+            place = self._free.pop()
+        except IndexError:
+            with self._lock:
+                if self._used >= LANE_PINS_MAX:
+                    return -1
+                place = self._used
+                self._used += 1
+                self._words[layout.PINS_USED] = self._used
+        at = layout.PINS_WORD + layout.PIN_WORDS * place
+        self._words[at + 1] = int(time.monotonic() * 1000)
+        self._words[at] = what
+        return place
+
+    def leave(self, place, until_ms):
+        """Let a pin of a large value be one that leaves: void from `until_ms` on; for finalizers."""
+        if self._pid == os.getpid():
+            at = layout.PINS_WORD + layout.PIN_WORDS * place
+            self._words[at + 1] = until_ms
+            self._words[at] |= layout.PIN_LEAVING
+            self._leaving.append((until_ms, place))
+
+    def free(self, place):
+        """End a pin; for finalizers."""
+        if place >= 0 and self._pid == os.getpid():
+            self._words[layout.PINS_WORD + layout.PIN_WORDS * place] = 0
+            self._free.append(place)
+
+    def count(self):
+        """How many there are."""
+        return self._used - len(self._free)
