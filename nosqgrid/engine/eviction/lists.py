@@ -1,9 +1,9 @@
 """Doubly linked lists of records in four flat arrays: 13 bytes a record, and no Python object.
 
-A node is the index of a slot word of the arena, so the arrays are as long as header and index areas have words.  They
-are anonymous memory, handed in by the caller: pages nobody touched cost nothing, and zero means "in no list".  The first
-words of an arena are its header, never slots; so list number n is the circle that begins and ends at node n.  Unlinking
-is two stores without a condition.
+A node is the index of a slot word of the arena, so the arrays are as long as header and index areas have words.
+They are anonymous memory, handed in by the caller: pages nobody touched cost nothing, and zero means "in no list".  The
+first words of an arena are its header, never slots; so list number n is the circle that begins and ends at node n.
+Unlinking is two stores without a condition.
 
     owner[node]   number of the list the node is in, 0 for none; owner[n] = n for a list n that is open
     next[node], prev[node]   its neighbours, towards older and towards newer; next[n] is the newest, prev[n] the oldest
@@ -12,7 +12,7 @@ is two stores without a condition.
 The arrays belong to one process; a kill leaves nothing that anybody else reads.
 
 Invariants, verified by `check`:
- 1. Following `next` from n leads through exactly the nodes with owner n and back to n; following `prev` too, in reverse.
+ 1. Following `next` from n leads through exactly the nodes with owner n and back to n; following `prev` too, reversed.
  2. `weights[n]` and `counts[n]` are the sums over these nodes.
 """
 

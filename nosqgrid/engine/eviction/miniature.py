@@ -2,8 +2,8 @@
 
 How much of a cache should be a window (recency) and how much is guarded by admission (frequency) depends on the load,
 and only an experiment tells.  A miniature is a simulated cache for a sample of the keys, chosen by hash so that all
-requests of a key are in or none, with capacity in proportion; a sample of a few hundred keys has nearly the hit ratio of
-the whole.  One miniature a candidate fraction, all with the frequencies of the real sketch; the real cache follows the
+requests of a key are in or none, with capacity in proportion; a sample of a few hundred keys has nearly the hit ratio
+of the whole.  One miniature a candidate fraction, all with the frequencies of the real sketch; the real cache follows the
 one with the most hits lately.  Hill climbing on the cache's own hit ratio needs ten thousands of requests for each step
 and mistakes a change of load for an effect of its step (docs/decisions/0017-eviction.md has the figures).
 
@@ -22,12 +22,12 @@ from collections import OrderedDict
 
 FRACTIONS = (0.01, 0.2, 0.5, 0.8, 0.99)
 PROTECTED_FRACTION = 0.8  # of what is not window
-SAMPLE_KEYS = 256  # in a full miniature; up to half as many more or less before the sample changes
+SAMPLE_KEYS_MIN, SAMPLE_KEYS_MAX = 128, 384  # of the keys in the cache, between which the sample stays as it is
 SAMPLE_SHIFT = 20  # these bits of the hash do not choose counters within a block of the sketch
 SAMPLE_BITS_MAX = 16
 ROUND_REQUESTS_MIN = 32
 DECAY = 0.875  # of hits a round
-LEAD = 1.02  # how much better another fraction must be
+LEAD = 1.02  # how many more hits another fraction must have
 
 
 class Miniature(object):
@@ -113,7 +113,7 @@ class WindowChooser(object):
     def request(self, key_hash, weight, capacity, count):
         """A key of the sample was asked for, in a cache of so much capacity and so many keys.
 
-        Returns True where the fraction may have changed.  Cost: O(1), about 3 us; a millisecond where the sample changes.
+        Returns True where the round is over: `end_round` is due.  Cost: O(1), about 3 us.
         """
         share = 1.0 / (self.mask + 1)
         capacity *= share
@@ -121,25 +121,28 @@ class WindowChooser(object):
         for miniature in self._miniatures:
             miniature.request(key_hash, weight, capacity, estimate)
         self._requests += 1
-        return self._requests >= ROUND_REQUESTS_MIN and self._requests >= count * share
+        sampled = count * share  # grows without bound while the cache does: then a round ends early
+        return self._requests >= ROUND_REQUESTS_MIN and not self._requests < sampled <= SAMPLE_KEYS_MAX
 
-    def end_round(self, count):
-        """Choose, and fit the sample to the number of keys.  Returns the fraction."""
+    def end_round(self, count, full):
+        """Choose, and fit the sample to the number of keys.  Cost: O(1); a millisecond where the sample changes.
+
+        While the cache is not `full` nothing is chosen: its capacity is not known, and whatever differs is chance.
+        """
         self._requests = 0
         best = max(self._miniatures, key=lambda miniature: miniature.hits)
-        if best.hits > self._best.hits * LEAD:
+        if full and best.hits > self._best.hits * LEAD:
             self._best = best
+            self.fraction = best.fraction
         for miniature in self._miniatures:
             miniature.hits *= DECAY
         self._fit(count)
-        self.fraction = self._best.fraction
-        return self.fraction
 
     def _fit(self, count):
         mask = self.mask
-        while count > 1.5 * SAMPLE_KEYS * (mask + 1) and mask < (1 << SAMPLE_BITS_MAX) - 1:
+        while count > SAMPLE_KEYS_MAX * (mask + 1) and mask < (1 << SAMPLE_BITS_MAX) - 1:
             mask = mask << 1 | 1
-        while mask and count < 0.5 * SAMPLE_KEYS * (mask + 1):
+        while mask and count < SAMPLE_KEYS_MIN * (mask + 1):
             mask >>= 1
         if mask > self.mask:
             for miniature in self._miniatures:

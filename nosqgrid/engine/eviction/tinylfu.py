@@ -11,9 +11,9 @@ Invariants, verified by `check`:
  1. Every record is in exactly one of the three lists, whose sums are right (lists.py).
  2. The sums of the miniatures are right (miniature.py).
 
-The policy is not told what fits: as long as records are added and no victim is asked for, whatever leaves the window goes
-on probation; once one was asked for, the cache is full, and nothing enters the main part without a contest.  What leaves
-a list because a limit changed goes MOVES_MAX at a time, so that no call takes long.
+The policy need not be told what fits: as long as records are added and no victim is asked for, whatever leaves the
+window goes on probation; once one was asked for, the cache is full, and nothing enters the main part without a contest.
+What leaves a list because a limit changed goes MOVES_MAX at a time, so that no call takes long.
 
 Hash flooding: whoever finds keys whose counters collide with those of a popular key may keep others out; so one in
 128 of the rejected that were asked for six times is let in all the same.  The hash is keyed anyway (formats/hashing).
@@ -162,8 +162,8 @@ class TinyLfu(object):
             lists.to_front(self._probation, lists.prev[protected])
 
     def _sampled(self, key_hash, weight, count):
-        if self.capacity and self._chooser.request(key_hash, weight, self.capacity, count) and self._full_weight:
-            self._chooser.end_round(count)
+        if self._chooser.request(key_hash, weight, self.capacity, count):
+            self._chooser.end_round(count, self._full_weight > 0)
             self.set_capacity(self.capacity)
 
     # -- who goes -----------------------------------------------------------------------------------------------------
