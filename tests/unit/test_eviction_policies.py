@@ -364,7 +364,7 @@ class PolicyTest(unittest.TestCase):
         keys = [int(rnd.paretovariate(0.25)) for _ in range(30000)]
         policy = self.make()
         hits = self.replay(policy, keys, 2000)
-        self.assertGreater(policy._chooser.mask, 2)  # one key in four or fewer
+        self.assertEqual(policy._chooser.mask, 3)  # one key in four
         self.assertEqual(policy.window_fraction, 0.01)
         small = miniature.Miniature(0.01)
         plain = PlainSketch()
@@ -475,10 +475,23 @@ class MiniatureTest(unittest.TestCase):
 
     def test_the_sample_follows_the_number_of_keys(self):
         chooser = miniature.WindowChooser(lambda key_hash: 0)
-        for count, mask in ((100, 0), (384, 0), (385, 1), (100 * 1000, 511), (60 * 1000, 255), (10, 0),
+        for count, mask in ((100, 0), (768, 0), (769, 1), (100 * 1000, 255), (60 * 1000, 127), (10, 0),
                             (10 ** 9, (1 << 16) - 1)):
             chooser.end_round(count, True)
             self.assertEqual(chooser.mask, mask, count)
+
+    def test_where_nothing_differs_the_window_is_small(self):
+        chooser = miniature.WindowChooser(lambda key_hash: 0)
+        hits = [small.hits for small in chooser._miniatures]
+        self.assertEqual(hits, [0.0] * 5)
+        for ahead, fraction in ((3, 0.8), (None, 0.01), (1, 0.2)):
+            for index, small in enumerate(chooser._miniatures):
+                small.hits = 105.0 if index == ahead else 100.0
+            chooser.end_round(100, True)
+            self.assertEqual(chooser.fraction, fraction)
+        chooser._miniatures[4].hits = 1000.0
+        chooser.end_round(100, False)  # there is room: nothing is chosen, and nothing is kept for later
+        self.assertEqual((chooser.fraction, chooser._miniatures[4].hits), (0.2, 0.0))
 
 
 if __name__ == "__main__":

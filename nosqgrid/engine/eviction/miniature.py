@@ -3,16 +3,16 @@
 How much of a cache should be a window (recency) and how much is guarded by admission (frequency) depends on the load,
 and only an experiment tells.  A miniature is a simulated cache for a sample of the keys, chosen by hash so that all
 requests of a key are in or none, with capacity in proportion; a sample of a few hundred keys has nearly the hit ratio
-of the whole.  One miniature a candidate fraction, all with the frequencies of the real sketch; the real cache follows the
-one with the most hits lately.  Hill climbing on the cache's own hit ratio needs ten thousands of requests for each step
-and mistakes a change of load for an effect of its step (docs/decisions/0017-eviction.md has the figures).
+of the whole.  One miniature a candidate fraction, all with the frequencies of the real sketch; the real cache follows
+the one with the most hits lately.  Hill climbing on the cache's own hit ratio needs ten requests a key for each step and
+mistakes a change of load for an effect of its step (docs/decisions/0017-eviction.md has the figures).
 
 Invariants:
  1. A miniature holds only keys whose sampled bits are zero; their weights are at most its capacity, or it holds one.
  2. `window_weight`, `protected_weight`, `weight` are the sums over its keys.
 
-Cost: one comparison for a key that is not sampled; some 3 us for one that is, which is every key in a cache of a few
-hundred, one in four with a thousand, one in 300 with a hundred thousand.  About 200 KB of memory.
+Cost: one comparison for a key that is not sampled; some 3 us for one that is, which is every key in a cache of up to
+768, one in 256 where there are a hundred thousand.  Up to 600 KB of memory.
 
 Source: C. Waldspurger, T. Saemundsson, I. Ahmad, N. Park, "Cache modeling and optimization using miniature
 simulations", 2017; G. Einziger, O. Eytan, R. Friedman, B. Manes, "Adaptive software cache management", 2018.
@@ -22,12 +22,13 @@ from collections import OrderedDict
 
 FRACTIONS = (0.01, 0.2, 0.5, 0.8, 0.99)
 PROTECTED_FRACTION = 0.8  # of what is not window
-SAMPLE_KEYS_MIN, SAMPLE_KEYS_MAX = 128, 384  # of the keys in the cache, between which the sample stays as it is
+SAMPLE_KEYS_MIN, SAMPLE_KEYS_MAX = 256, 768  # of the keys in the cache, between which the sample stays as it is
 SAMPLE_SHIFT = 20  # these bits of the hash do not choose counters within a block of the sketch
 SAMPLE_BITS_MAX = 16
 ROUND_REQUESTS_MIN = 32
 DECAY = 0.875  # of hits a round
-LEAD = 1.02  # how many more hits another fraction must have
+LEAD = 1.02  # how many times the hits another fraction must have to be chosen ...
+LEAD_KEPT = 1.001  # ... and to be kept, against those of the smallest window
 
 
 class Miniature(object):
@@ -131,11 +132,15 @@ class WindowChooser(object):
         """
         self._requests = 0
         best = max(self._miniatures, key=lambda miniature: miniature.hits)
-        if full and best.hits > self._best.hits * LEAD:
-            self._best = best
-            self.fraction = best.fraction
+        smallest = self._miniatures[0]
+        if full:
+            if best.hits < smallest.hits * LEAD_KEPT:  # a sample may fit into its miniature where the load does not:
+                self._best = smallest  # where nothing differs, the small window is the safe one
+            elif best.hits > self._best.hits * LEAD:
+                self._best = best
+            self.fraction = self._best.fraction
         for miniature in self._miniatures:
-            miniature.hits *= DECAY
+            miniature.hits *= DECAY if full else 0.0
         self._fit(count)
 
     def _fit(self, count):

@@ -81,7 +81,7 @@ class TinyLfu(object):
 
     @property
     def size_bytes(self):
-        """Memory beyond the arrays: of the sketch; the miniatures take some 200 KB more."""
+        """Memory beyond the arrays: of the sketch; the miniatures take up to 600 KB more."""
         return self._sketch.size_bytes
 
     def set_capacity(self, weight):
