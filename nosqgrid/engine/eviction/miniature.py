@@ -4,8 +4,8 @@ How much of a cache should be a window (recency) and how much is guarded by admi
 and only an experiment tells.  A miniature is a simulated cache for a sample of the keys, chosen by hash so that all
 requests of a key are in or none, with capacity in proportion; a sample of a few hundred keys has nearly the hit ratio
 of the whole.  One miniature a candidate fraction, all with the frequencies of the real sketch; the real cache follows
-the one with the most hits lately.  Hill climbing on the cache's own hit ratio needs ten requests a key for each step and
-mistakes a change of load for an effect of its step (docs/decisions/0017-eviction.md has the figures).
+the one with the most hits lately.  Hill climbing on the hit ratio of the cache itself needs ten requests a key for each
+step, and takes a change of load for an effect of its step (docs/decisions/0017-eviction.md has the figures).
 
 Invariants:
  1. A miniature holds only keys whose sampled bits are zero; their weights are at most its capacity, or it holds one.
