@@ -52,7 +52,8 @@ class Store(object):
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
-                               open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads)
+                               open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads,
+                               lane_words=attachment.note_words)
         previous, retire_previous = self.attachment, self._retire
         self.attachment, self._retire = attachment, retire
         self._publish_get(get)
