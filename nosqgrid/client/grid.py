@@ -59,19 +59,30 @@ class Ops(GridMapping):
         self._store.check_open()
         return Pipeline(self._store, self._raw)
 
-    def get_or_compute(self, key, function, ttl=None, timeout=None):
+    def get_or_compute(self, key, function, ttl=None, timeout=None, *, stale=None, early=0.0):
         """The value at `key`; where there is none, function() computes it, once among all processes and threads.
 
         The others wait for the value, up to `timeout` seconds if given (then CoordinatorTimeoutError).  When function()
         raises, its exception goes to its caller and the next one who waits computes; the same when the process dies.
         Where the grid is full, the value too large for it, or the disk refuses the log, the value is returned all the
         same, and not kept.
+        Rather old than late: with `stale` seconds a value is kept so much longer than its `ttl`; meanwhile one caller
+        makes it anew, and everybody else gets the old one at once.  With `early`, a factor (1.0 is the usual), a value
+        is now and then made anew before its time, the likelier the less is left and the longer it took, so that those
+        who ask all the time never meet an old one.
         Raises ComputationCycleError when function() asks for the key itself.
         Cost: that of get() where the value is there; else some 200 us and the computation.
         """
-        return compute.get_or_compute(self, key, function, ttl, timeout)
+        return compute.get_or_compute(self, key, function, ttl, timeout, stale, early)
 
-    def cached(self, ttl=None, *, name=None, key=None):
+    def get_stale(self, key, stale, default=None):
+        """(value, fresh) of a key that is kept `stale` seconds longer than it is fresh; (default, False) without one.
+
+        For values that get_or_compute(stale=...) keeps, or set() with a ttl that has those seconds in it.
+        """
+        return compute.get_stale(self, key, stale, default)
+
+    def cached(self, ttl=None, *, name=None, key=None, stale=None, early=0.0):
         """A decorator that keeps a function's results in the grid, shared by all processes, for `ttl` seconds.
 
             @grid.cached(ttl=60)
@@ -80,9 +91,9 @@ class Ops(GridMapping):
         Arguments and result must be values that the grid carries.  `key(*args, **kwargs)` may make the key from the
         arguments itself; `name` stands for the function instead of its module and name.  The wrapped function has
         `key_of(*args)`, the key of a call, and `forget(*args)`, which deletes its result.  Each result is computed once
-        even when many miss it at once (get_or_compute).
+        even when many miss it at once; `stale` and `early` are those of get_or_compute.
         """
-        return compute.cached(self, ttl, name, key)
+        return compute.cached(self, ttl, name, key, stale, early)
 
 
 class Grid(Ops):
