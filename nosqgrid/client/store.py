@@ -51,6 +51,11 @@ class Store(object):
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
+        try:
+            self.codec.check_peer(attachment.link.sock)
+        except BaseException:
+            attachment.end()
+            raise
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
                                open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads,
                                lane_words=attachment.note_words)
