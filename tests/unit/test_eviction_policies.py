@@ -490,8 +490,8 @@ class MiniatureTest(unittest.TestCase):
             chooser.end_round(100, True)
             self.assertEqual(chooser.fraction, fraction)
         chooser._miniatures[4].hits = 1000.0
-        chooser.end_round(100, False)  # there is room: nothing is chosen, and nothing is kept for later
-        self.assertEqual((chooser.fraction, chooser._miniatures[4].hits), (0.2, 0.0))
+        chooser.end_round(100, False)  # there is room: nothing is chosen
+        self.assertEqual((chooser.fraction, chooser._miniatures[4].hits), (0.2, 875.0))
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ class WindowChooser(object):
                 self._best = best
             self.fraction = self._best.fraction
         for miniature in self._miniatures:
-            miniature.hits *= DECAY if full else 0.0
+            miniature.hits *= DECAY
         self._fit(count)
 
     def _fit(self, count):
