@@ -473,6 +473,22 @@ class MiniatureTest(unittest.TestCase):
             self.assertLessEqual(small.weight, 2000)
             self.assertGreater(small.hits, 0)
 
+    def test_who_is_as_rare_as_the_victim_is_not_let_in(self):
+        small = miniature.Miniature(0.01)
+        for key_hash in range(50):
+            small.request(key_hash, 1, 10, lambda key_hash: 1)
+        self.assertEqual((list(small.probation), list(small.window)), (list(range(9)), [49]))
+        small.request(50, 1, 10, lambda key_hash: 1 + (key_hash == 49))
+        self.assertEqual((list(small.probation), list(small.window)), (list(range(1, 9)) + [49], [50]))
+
+    def test_a_sample_has_its_share_of_the_capacity(self):
+        chooser = miniature.WindowChooser(lambda key_hash: 0)
+        chooser.end_round(3000, True)
+        self.assertEqual(chooser.mask, 3)
+        for number in range(200):
+            chooser.request(number << miniature.SAMPLE_SHIFT + 2, 1, 400, 3000)
+        self.assertEqual([small.weight for small in chooser._miniatures], [100] * 5)
+
     def test_the_sample_follows_the_number_of_keys(self):
         chooser = miniature.WindowChooser(lambda key_hash: 0)
         for count, mask in ((100, 0), (768, 0), (769, 1), (100 * 1000, 255), (60 * 1000, 127), (10, 0),
