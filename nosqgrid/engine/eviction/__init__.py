@@ -1,4 +1,4 @@
-"""Which record goes when there is no room: policies over lists in flat arrays, 13 bytes a record.
+"""Which record goes when there is no room: policies over lists in flat arrays, 13 bytes a slot.
 
 A policy (`Lru`, `TinyLfu`) only keeps order; the caller owns memory and keys, decides when it is full, and removes
 what the policy names.  Both have one interface, in which a node is the index of a slot word and a weight the size of a

@@ -1,4 +1,4 @@
-"""Doubly linked lists of records in four flat arrays: 13 bytes a record, and no Python object.
+"""Doubly linked lists of records in four flat arrays: 13 bytes a slot word, and no Python object.
 
 A node is the index of a slot word of the arena, so the arrays are as long as header and index areas have words.
 They are anonymous memory, handed in by the caller: pages nobody touched cost nothing, and zero means "in no list".  The

@@ -11,7 +11,7 @@ Invariants:
  1. A miniature holds only keys whose sampled bits are zero; their weights are at most its capacity, or it holds one.
  2. `window_weight`, `protected_weight`, `weight` are the sums over its keys.
 
-Cost: one comparison for a key that is not sampled; some 3 us for one that is, which is every key in a cache of up to
+Cost: one comparison for a key that is not sampled; some 4 us for one that is, which is every key in a cache of up to
 768, one in 256 where there are a hundred thousand.  Up to 600 KB of memory.
 
 Source: C. Waldspurger, T. Saemundsson, I. Ahmad, N. Park, "Cache modeling and optimization using miniature
@@ -114,7 +114,7 @@ class WindowChooser(object):
     def request(self, key_hash, weight, capacity, count):
         """A key of the sample was asked for, in a cache of so much capacity and so many keys.
 
-        Returns True where the round is over: `end_round` is due.  Cost: O(1), about 3 us.
+        Returns True where the round is over: `end_round` is due.  Cost: O(1), about 4 us.
         """
         share = 1.0 / (self.mask + 1)
         capacity *= share
@@ -140,7 +140,7 @@ class WindowChooser(object):
                 self._best = best
             self.fraction = self._best.fraction
         for miniature in self._miniatures:
-            miniature.hits *= DECAY if full else 0.0
+            miniature.hits *= DECAY
         self._fit(count)
 
     def _fit(self, count):
