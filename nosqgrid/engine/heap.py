@@ -34,7 +34,8 @@ class Region(object):
     def __init__(self):
         self.segment = -1
         self.cursor = 0  # offset in the arena of the next record
-        self.limit = 0
+        self.limit = 0  # how far records may go; at `end`, or before it where the cleaner is to keep pace with them
+        self.end = 0  # of the segment
         self.generation_bits = 0  # of the segment, where a slot word has them
 
 
@@ -47,6 +48,7 @@ class Heap(object):
         self.segment_shift = layout.segment_size_bytes.bit_length() - 1
         self.count = layout.segment_count
         self.record_size_bytes_max = self.segment_size_bytes // 2  # a larger one gets a run of its own
+        self._rest_bytes = self.segment_size_bytes >> 6  # what is left of a segment is worth looking elsewhere
         self._reserve = reserve
         self._step_segments = max(1, RESERVE_STEP_BYTES >> self.segment_shift)
         self._steps_reserved = set()  # what the system has given; it is never given back
@@ -73,14 +75,22 @@ class Heap(object):
         """Offset for a record of `size` bytes (a multiple of 8, at most record_size_bytes_max), or None: no segment is
         left.
 
-        The writers' region leaves the last free segments to the cleaner.
+        Where much would be left of the region's segment, the record goes behind those of the other region if it fits
+        there.  The writers' region leaves the last free segments to the cleaner.
         """
         offset = region.cursor
         if offset + size > region.limit:
-            keep = CLEANER_SEGMENTS if region is self.writer else 0
-            if len(self.free) <= keep or not self._open(region):
-                return None
-            offset = region.cursor
+            if offset + size <= region.end:
+                region.limit = region.end
+            else:
+                if region.end - offset >= self._rest_bytes:
+                    other = self.writer if region is self.survivors else self.survivors
+                    if other.cursor + size <= other.limit:
+                        return self.allocate(other, size)
+                keep = CLEANER_SEGMENTS if region is self.writer else 0
+                if len(self.free) <= keep or not self._open(region):
+                    return None
+                offset = region.cursor
         region.cursor = offset + size
         return offset
 
@@ -95,7 +105,7 @@ class Heap(object):
         self.state[segment] = OPEN
         region.segment = segment
         region.cursor = self.base + (segment << self.segment_shift)
-        region.limit = region.cursor + self.segment_size_bytes
+        region.limit = region.end = region.cursor + self.segment_size_bytes
         region.generation_bits = self.generation_bits(segment)
         if region is self.writer:
             self.opened += 1
@@ -145,7 +155,7 @@ class Heap(object):
         segment = region.segment
         if segment < 0:
             return
-        region.segment, region.limit = -1, 0
+        region.segment, region.limit, region.end = -1, 0, 0
         self.filled[segment] = region.cursor - self.base - (segment << self.segment_shift)
         region.cursor = 0
         self.state[segment] = SEALED
@@ -153,7 +163,7 @@ class Heap(object):
 
     def allocate_in_rest(self, region, size):
         """Offset in what is left of another region's segment, or None: the last place to look."""
-        return self.allocate(region, size) if region.cursor + size <= region.limit else None
+        return self.allocate(region, size) if region.cursor + size <= region.end else None
 
     def allocate_large(self, size):
         """Offset for a record that fills a run of whole segments, or None where no run of that length is free."""

@@ -65,6 +65,7 @@ class Keyspace(object):
         self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
         self.checked = bool(header.flags & WEAK_ORDERING)
         self._fence = fence
+        self.fenced = fence is not None
         self.heap = Heap(header.layout, reserve)
         self.index = Index(words, arena, header.layout, reserve, self.hash_at)
         self.cleaner = Cleaner(self)
@@ -377,6 +378,8 @@ class Keyspace(object):
         heap = self.heap
         if size > heap.record_size_bytes_max:
             return self._allocate_large(size)
+        if heap.writer.cursor + size > heap.writer.limit:
+            self.cleaner.keep_pace(size)
         offset = heap.allocate(heap.writer, size)
         if offset is None and self._make_room(CLEANER_SEGMENTS + 1):
             offset = heap.allocate(heap.writer, size)
