@@ -19,12 +19,14 @@ A kill at any line leaves every slot word pointing at a whole record.
 
 from ..formats.records import ALIGNMENT_BYTES, COPIES_MASK, EXPIRES, HEADER, record_size_bytes
 from .fastclean import make_move_plain
-from .heap import CLEANER_SEGMENTS, SEALED
+from .heap import CLEANER_SEGMENTS, FREE, SEALED
 
 PATIENCE_TURNS = 64  # for which a grid that is nearly full is not searched for a victim again
 SLICE_RECORDS = 512  # about half a millisecond
 RECORD_BYTES = 2048  # a slice moves at most so many bytes for each of its records: copying them takes as long
 PACE_BYTES = 32 * 1024  # written between two payments
+SMALL_HEAP_SEGMENTS = 64
+RUN_ATTEMPTS = 4  # to empty adjacent segments; where records leave much unused, more must be free beforehand
 PACE_RECORDS = 64  # looked at before it is seen whether a payment is made
 
 
@@ -77,7 +79,7 @@ class Cleaner(object):
             self._debt = 0.0
             region.limit = region.end
             return
-        self._debt = min(self._debt + max(size, PACE_BYTES), 4.0 * heap.segment_size_bytes)
+        self._debt = min(max(self._debt, -PACE_BYTES) + max(size, PACE_BYTES), 4.0 * heap.segment_size_bytes)
         records = SLICE_RECORDS
         left = SLICE_RECORDS * RECORD_BYTES
         while self._debt > 0 and records > 0 and left > 0 and self.worthwhile():
@@ -87,6 +89,85 @@ class Cleaner(object):
             records -= PACE_RECORDS
             left -= self.bytes_moved - moved
         region.limit = min(region.end, region.cursor + max(size, PACE_BYTES))
+
+    # -- room that is needed now --------------------------------------------------------------------------------------
+
+    def make_room(self, free_wanted, won=None):
+        """Clean until so many segments are free; false where the dead bytes, or `won` bytes, cannot yield them.
+
+        Looks at the sum first: where the grid is really full, the answer costs microseconds, not a round of cleaning.
+        """
+        heap = self.heap
+        while self.keyspace.reclaim_expired():
+            continue
+        if heap.usable() >= free_wanted:
+            return True
+        if won is None:
+            won = sum(heap.dead[segment] for segment in self._cleanable())
+        enough = heap.segment_size_bytes
+        if heap.count <= SMALL_HEAP_SEGMENTS:
+            enough >>= 4  # what a survivors' segment gains by it is still worth a round of so few
+        if won < enough:
+            return False
+        cleaned_last = self.segments_cleaned + heap.count
+        while heap.usable() < free_wanted and self.segments_cleaned < cleaned_last:
+            if not self.step():
+                break
+        return heap.usable() >= free_wanted
+
+    def make_run(self, length):
+        """Clean until so many adjacent segments are free; whether they are.
+
+        So many in all first, wherever they lie; then those that cost least to empty have room to be emptied.
+        """
+        heap = self.heap
+        while self.keyspace.reclaim_expired():
+            continue
+        if not self._finish_victim():
+            return False
+        for region in (heap.writer, heap.survivors):
+            heap.close(region)  # what is filled in part would stand in the way
+        for wanted in range(length + CLEANER_SEGMENTS, min(length + CLEANER_SEGMENTS + RUN_ATTEMPTS, heap.count + 1)):
+            won = sum(heap.segment_size_bytes - heap.filled[segment] + heap.dead[segment]
+                      for segment in self._cleanable())
+            if won < wanted - heap.usable() << heap.segment_shift or not self.make_room(wanted, won):
+                return False
+            if self._empty_run(length):
+                return True
+        return False
+
+    def _empty_run(self, length):
+        """Clean those `length` adjacent segments that cost least, all in one go; whether they are FREE now."""
+        heap = self.heap
+        first = heap.cheapest_run(length, self.excluded) if self._finish_victim() else -1
+        if first < 0:
+            return False
+        run = range(first, first + length)
+        heap.hold(run)  # else survivors would go where there is to be nothing
+        try:
+            for segment in run:
+                if heap.state[segment] != SEALED:
+                    continue
+                self._take(segment)
+                while self._victim == segment:
+                    if not self.step():
+                        return False
+                heap.hold(run)
+        finally:
+            self._victim = -1
+            heap.unhold(run)
+        return all(heap.state[segment] == FREE for segment in run)
+
+    def _finish_victim(self):
+        """Empty the victim; false where that cannot be.  Given up half moved, it might find no room later."""
+        while self._victim >= 0:
+            if not self.step():
+                return False
+        return True
+
+    def _cleanable(self):
+        state, excluded = self.heap.state, self.excluded
+        return [segment for segment in range(self.heap.count) if state[segment] == SEALED and segment not in excluded]
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from ..limits import RESERVE_STEP_BYTES
 
 FREE, OPEN, SEALED, LARGE = range(4)
 CLEANER_SEGMENTS = 1  # FREE segments that only the cleaner may take
+LAST = 1e-9  # times any score is less than any other
 
 
 class Region(object):
@@ -61,6 +62,8 @@ class Heap(object):
         self.free = list(range(self.count))  # a heap queue: the lowest is filled first, LARGE runs begin at the top
         self.writer = Region()
         self.survivors = Region()
+        self.sealed_count = 0
+        self.sealed_at = [0] * self.count  # by sealed_count: when a segment was sealed
         self.opened = 0  # how many times a writer got a fresh segment
 
     # -- allocation ---------------------------------------------------------------------------------------------------
@@ -85,7 +88,7 @@ class Heap(object):
             else:
                 if region.end - offset >= self._rest_bytes:
                     other = self.writer if region is self.survivors else self.survivors
-                    if other.cursor + size <= other.limit:
+                    if other.cursor + size <= other.limit and (other is self.writer or self._cleaner_has_room()):
                         return self.allocate(other, size)
                 keep = CLEANER_SEGMENTS if region is self.writer else 0
                 if len(self.free) <= keep or not self._open(region):
@@ -159,11 +162,23 @@ class Heap(object):
         self.filled[segment] = region.cursor - self.base - (segment << self.segment_shift)
         region.cursor = 0
         self.state[segment] = SEALED
+        self.sealed_count += 1
+        self.sealed_at[segment] = self.sealed_count
         self.free_if_dead(segment)
 
-    def allocate_in_rest(self, region, size):
-        """Offset in what is left of another region's segment, or None: the last place to look."""
-        return self.allocate(region, size) if region.cursor + size <= region.end else None
+    def allocate_in_rest(self, size):
+        """Offset for a writer in what is left of the survivors' segment, or None: the last place to look."""
+        region = self.survivors
+        if region.cursor + size <= region.end and self._cleaner_has_room():
+            return self.allocate(region, size)
+        return None
+
+    def _cleaner_has_room(self):
+        """Whether the cleaner can go on without the rest of its segment.
+
+        Where it cannot, the segment is the last, and has just as much room as the victim still needs.
+        """
+        return self.usable() >= CLEANER_SEGMENTS
 
     def allocate_large(self, size):
         """Offset for a record that fills a run of whole segments, or None where no run of that length is free."""
@@ -241,14 +256,55 @@ class Heap(object):
                    for step in self._steps_reserved) << self.segment_shift
 
     def cheapest(self, excluded):
-        """The SEALED segment with the fewest live bytes outside `excluded`, or -1: what cleaning costs least."""
-        best, best_live = -1, self.segment_size_bytes + 1
+        """The SEALED segment outside `excluded` that is best cleaned next, or -1.
+
+        What it wins, times its age, over what it costs.  Of young segments more will die by itself: they can wait.
+        Those of which less than a sixteenth is dead come last.
+        """
+        best, best_score, size, state, now = -1, -1.0, self.segment_size_bytes, self.state, self.sealed_count + 1
+        little = size >> 4
+        filled, dead, sealed_at = self.filled, self.dead, self.sealed_at
         for segment in range(self.count):
-            if self.state[segment] == SEALED:
-                live = self.filled[segment] - self.dead[segment]
-                if live < best_live and segment not in excluded:
-                    best, best_live = segment, live
+            if state[segment] == SEALED:
+                live = filled[segment] - dead[segment]
+                won = dead[segment] + (size - filled[segment] >> 2)  # copies will leave something unused, too
+                score = won * (now - sealed_at[segment]) / float(live + 1)
+                if dead[segment] < little:
+                    score *= LAST
+                if score > best_score and segment not in excluded:
+                    best, best_score = segment, score
         return best
+
+    def cheapest_run(self, length, excluded):
+        """The first of `length` adjacent segments that hold the fewest live bytes, or -1: what a LARGE record costs.
+
+        They are FREE or SEALED, and none is in `excluded`.
+        """
+        best, best_live, live, since = -1, self.count << self.segment_shift, [0] * self.count, 0
+        total = 0
+        for segment in range(self.count):
+            if self.state[segment] == SEALED and segment not in excluded:
+                live[segment] = self.filled[segment] - self.dead[segment]
+            elif self.state[segment] != FREE or self.reserve_error is not None and not self._has_memory(segment):
+                since, total = segment + 1, 0
+                continue
+            total += live[segment]
+            if segment - since >= length:
+                total -= live[segment - length]
+            if segment - since >= length - 1 and total < best_live:
+                best, best_live = segment - length + 1, total
+        return best
+
+    def hold(self, segments):
+        """Take those of these segments that are FREE out of everybody's reach."""
+        self.free = [segment for segment in self.free if segment not in segments]
+        heapq.heapify(self.free)
+
+    def unhold(self, segments):
+        """Take back hold(): those that are FREE may be taken again."""
+        for segment in segments:
+            if self.state[segment] == FREE and segment not in self.free:
+                heapq.heappush(self.free, segment)
 
     def check(self, live_by_segment):
         """Verify the accounts against the live bytes counted by a walk of the index; raises InvariantError."""

@@ -34,14 +34,13 @@ from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
-from .heap import CLEANER_SEGMENTS, SEALED, Heap
+from .heap import CLEANER_SEGMENTS, Heap
 from .index import Index
 
 Entry = namedtuple("Entry", "type value deadline_ms version")
 
 RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
-SMALL_HEAP_SEGMENTS = 64
 
 
 class Keyspace(object):
@@ -381,10 +380,10 @@ class Keyspace(object):
         if heap.writer.cursor + size > heap.writer.limit:
             self.cleaner.keep_pace(size)
         offset = heap.allocate(heap.writer, size)
-        if offset is None and self._make_room(CLEANER_SEGMENTS + 1):
+        if offset is None and self.cleaner.make_room(CLEANER_SEGMENTS + 1):
             offset = heap.allocate(heap.writer, size)
         if offset is None:
-            offset = heap.allocate_in_rest(heap.survivors, size)
+            offset = heap.allocate_in_rest(size)
         if offset is None:
             raise self._full(size)
         if self._staged is not None:
@@ -393,12 +392,9 @@ class Keyspace(object):
 
     def _allocate_large(self, size):
         heap = self.heap
-        length = -(-size >> heap.segment_shift)
         offset = heap.allocate_large(size)
-        wanted = length + CLEANER_SEGMENTS
-        while offset is None and wanted < heap.count and self._make_room(wanted):
+        if offset is None and self.cleaner.make_run(-(-size >> heap.segment_shift)):
             offset = heap.allocate_large(size)
-            wanted = max(wanted, len(heap.free)) + 1
         if offset is None:
             raise self._full(size)
         return offset
@@ -410,28 +406,6 @@ class Keyspace(object):
         return GridFullError("the grid is full: %d of %d bytes hold live data and %d more do not fit; delete keys, or "
                              "start the coordinator with more --memory" % (heap.live_bytes(), heap.count
                                                                            << heap.segment_shift, size))
-
-    def _make_room(self, free_wanted):
-        """Clean until so many segments are free; false where the dead bytes cannot yield them.
-
-        Looks at the sum first: where the grid is really full, the answer costs microseconds, not a round of cleaning.
-        """
-        heap, cleaner = self.heap, self.cleaner
-        while self.reclaim_expired():
-            continue
-        if heap.usable() >= free_wanted:
-            return True
-        dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
-        enough = heap.segment_size_bytes
-        if heap.count <= SMALL_HEAP_SEGMENTS:
-            enough >>= 4  # what a survivors' segment gains by it is still worth a round of so few
-        if dead < enough:
-            return False
-        cleaned_last = cleaner.segments_cleaned + heap.count
-        while heap.usable() < free_wanted and cleaner.segments_cleaned < cleaned_last:
-            if not cleaner.step(1 << 20):
-                break
-        return heap.usable() >= free_wanted
 
     # -- work beside the commands -------------------------------------------------------------------------------------
 
