@@ -5,8 +5,8 @@ writes a copy into its own region and stores the new slot word; expired ones it 
 more the segment is FREE.
 
 Work is done in slices of so many records and bytes, so that the coordinator can look at its clients in between: while
-few segments are free, one behind each turn of the loop, and one each time writers have filled another PACE_BYTES, of
-the length that wins as much as they took.  So a write seldom finds that there is nothing left and has to wait for whole
+few segments are free, one behind each turn of the loop, and one each time writers have filled another few
+KiB, of the length that wins as much as they took.  So a write seldom finds that there is nothing left and has to wait for whole
 segments.
 
 Invariants
@@ -24,7 +24,7 @@ from .heap import CLEANER_SEGMENTS, FREE, SEALED
 PATIENCE_TURNS = 64  # for which a grid that is nearly full is not searched for a victim again
 SLICE_RECORDS = 512  # about half a millisecond
 RECORD_BYTES = 2048  # a slice moves at most so many bytes for each of its records: copying them takes as long
-PACE_BYTES = 32 * 1024  # written between two payments
+PACE_BYTES_MIN, PACE_BYTES_MAX = 4 * 1024, 64 * 1024  # written between two payments
 SMALL_HEAP_SEGMENTS = 64
 RUN_ATTEMPTS = 4  # to empty adjacent segments; where records leave much unused, more must be free beforehand
 PACE_RECORDS = 64  # looked at before it is seen whether a payment is made
@@ -40,13 +40,14 @@ class Cleaner(object):
         self.excluded = set()
         self.segments_cleaned = 0
         self.bytes_moved = 0
-        self.free_wanted = CLEANER_SEGMENTS + 2 + (self.heap.count >> 7)
+        self.free_wanted = CLEANER_SEGMENTS + (3 if self.heap.count >= SMALL_HEAP_SEGMENTS else 2) + (self.heap.count >> 8)
         self._victim = -1
         self._generation = 0  # of the victim: when it differs, the victim was freed
         self._patience = 0
         self._position = 0  # offset in the arena of the next record to look at
         self._end = 0
         self._gain = 0.0  # bytes won for each byte of the victim
+        self._pace_bytes = PACE_BYTES_MAX  # what writers may take between two payments
         self._debt = 0.0  # bytes that writers took and that are still to be won
         self._move_plain = None if keyspace.checked or keyspace.fenced else make_move_plain(keyspace)
 
@@ -70,25 +71,33 @@ class Cleaner(object):
         return False
 
     def keep_pace(self, size):
-        """Writers want `size` bytes beyond what was paid for: win as much, in at most a slice.
+        """Writers want `size` bytes beyond what was paid for: win as much or more, in at most a slice.
 
-        Let them go on for PACE_BYTES then, or as far as they like while enough segments are free.
+        Let them go on then for so many bytes that paying takes about half a slice, or as far as they like while enough
+        segments are free.
         """
         heap, region = self.heap, self.heap.writer
         if not self.low():
             self._debt = 0.0
+            heap.stretch_bytes = heap.segment_size_bytes
             region.limit = region.end
             return
-        self._debt = min(max(self._debt, -PACE_BYTES) + max(size, PACE_BYTES), 4.0 * heap.segment_size_bytes)
-        records = SLICE_RECORDS
-        left = SLICE_RECORDS * RECORD_BYTES
+        paid_for = max(size, self._pace_bytes)
+        urgency = self.free_wanted - len(heap.free)
+        self._debt = min(max(self._debt, -paid_for) + urgency * paid_for, 4.0 * heap.segment_size_bytes)
+        records, left = SLICE_RECORDS, SLICE_RECORDS * RECORD_BYTES
         while self._debt > 0 and records > 0 and left > 0 and self.worthwhile():
             moved = self.bytes_moved
             if not self.step(min(records, PACE_RECORDS), min(int(self._debt / self._gain) + 1, left)):
                 break
             records -= PACE_RECORDS
             left -= self.bytes_moved - moved
-        region.limit = min(region.end, region.cursor + max(size, PACE_BYTES))
+        if records <= SLICE_RECORDS >> 2:
+            self._pace_bytes = max(self._pace_bytes >> 1, PACE_BYTES_MIN)
+        elif records >= SLICE_RECORDS - (SLICE_RECORDS >> 2):
+            self._pace_bytes = min(self._pace_bytes << 1, PACE_BYTES_MAX)
+        heap.stretch_bytes = max(size, self._pace_bytes)
+        region.limit = min(region.end, region.cursor + heap.stretch_bytes)
 
     # -- room that is needed now --------------------------------------------------------------------------------------
 
@@ -191,12 +200,13 @@ class Cleaner(object):
                     left -= moved
                     if record_count <= 0 or left <= 0 or self._position >= self._end or self._gone():
                         break
+                moved = self.bytes_moved
                 size = self.move_record(self._position)
                 if not size:
                     return False
                 self._position += size
                 record_count -= 1
-                left -= size
+                left -= self.bytes_moved - moved
         finally:
             self._debt -= (self._position - begun) * self._gain
         if self._position >= self._end or self._gone():

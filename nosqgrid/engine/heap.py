@@ -60,6 +60,7 @@ class Heap(object):
         self.generation = [1] * self.count
         self.run = [0] * self.count  # segments of a LARGE run, at its first
         self.free = list(range(self.count))  # a heap queue: the lowest is filled first, LARGE runs begin at the top
+        self.stretch_bytes = self.segment_size_bytes  # how far writers go in a fresh one until the cleaner is asked
         self.writer = Region()
         self.survivors = Region()
         self.sealed_count = 0
@@ -112,6 +113,7 @@ class Heap(object):
         region.generation_bits = self.generation_bits(segment)
         if region is self.writer:
             self.opened += 1
+            region.limit = min(region.end, region.cursor + self.stretch_bytes)
         return True
 
     def _take_free(self):
