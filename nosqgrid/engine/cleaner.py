@@ -40,7 +40,7 @@ class Cleaner(object):
         self.excluded = set()
         self.segments_cleaned = 0
         self.bytes_moved = 0
-        self.free_wanted = CLEANER_SEGMENTS + (3 if self.heap.count >= SMALL_HEAP_SEGMENTS else 2) + (self.heap.count >> 8)
+        self.free_wanted = CLEANER_SEGMENTS + 2 + (self.heap.count >> 8)
         self._victim = -1
         self._generation = 0  # of the victim: when it differs, the victim was freed
         self._patience = 0
@@ -56,6 +56,10 @@ class Cleaner(object):
     def low(self):
         """Whether free segments have become so few that cleaning should go on beside the clients' work."""
         return len(self.heap.free) < self.free_wanted
+
+    def behind(self):
+        """Whether to clean beside the clients' work: writers owe something, or nearly nothing is free."""
+        return self.low() and (self._debt > 0 or len(self.heap.free) <= CLEANER_SEGMENTS + 1)
 
     def worthwhile(self):
         """Whether there is a victim whose cleaning wins at least a sixteenth of a segment."""
@@ -83,7 +87,7 @@ class Cleaner(object):
             region.limit = region.end
             return
         paid_for = max(size, self._pace_bytes)
-        urgency = self.free_wanted - len(heap.free)
+        urgency = 1.25 * (self.free_wanted - len(heap.free))  # a little more than taken, more when it is late
         self._debt = min(max(self._debt, -paid_for) + urgency * paid_for, 4.0 * heap.segment_size_bytes)
         records, left = SLICE_RECORDS, SLICE_RECORDS * RECORD_BYTES
         while self._debt > 0 and records > 0 and left > 0 and self.worthwhile():

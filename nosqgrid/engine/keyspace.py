@@ -422,7 +422,7 @@ class Keyspace(object):
         if self.expiry.overgrown(self.expiring):
             self.expiry.compact(self._expires_between)
             return True
-        return self.cleaner.low() and self.cleaner.worthwhile() and self.cleaner.step()
+        return self.cleaner.behind() and self.cleaner.worthwhile() and self.cleaner.step()
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
