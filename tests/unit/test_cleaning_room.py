@@ -90,18 +90,18 @@ class UtilisationTest(unittest.TestCase):
             churn.check(self)
         return churn
 
-    def test_live_data_may_take_85_percent_for_ten_turnovers(self):
+    def test_live_data_may_take_85_percent_for_turnovers_on_end(self):
         for work in (1, 0):
-            churn = self.churn(4 << 20, 0.85, 8000, 10 if work else 3, work)
+            churn = self.churn(4 << 20, 0.85, 8000, 10 if work and FULL else 3, work)
             self.assertGreater(churn.space.heap.live_bytes(), 0.8 * churn.heap_bytes)
 
     def test_with_values_of_up_to_nearly_half_a_segment(self):
-        self.churn(4 << 20, 0.80, 30000, 6)
-        self.churn(4 << 20, 0.80, 30000, 3, work=0, seed=2)
+        self.churn(4 << 20, 0.80, 30000, 4)
+        self.churn(4 << 20, 0.80, 30000, 2, work=0, seed=2)
 
     def test_in_the_smallest_grid_of_all(self):
         self.churn(1 << 20, 0.70, 4000, 5)
-        self.churn(1 << 20, 0.70, 4000, 5, work=0, flags=WEAK_ORDERING)
+        self.churn(1 << 20, 0.70, 4000, 3, work=0, flags=WEAK_ORDERING)
 
     @slow
     def test_in_grids_of_many_segments(self):
@@ -171,13 +171,13 @@ class PaceTest(unittest.TestCase):
         churn.check(self)
         return worst_looked, worst_moved, len(rushes)
 
-    def test_a_store_cleans_no_more_than_a_slice(self):
+    def test_a_store_cleans_a_slice_or_sometimes_what_is_left_of_a_victim(self):
         for size in (lambda rng: 100, mixed(8000)):
             looked, moved, rushes = self.longest(size)
-            self.assertLessEqual(looked, cleaner.SLICE_RECORDS)
+            self.assertLessEqual(looked, 2 * cleaner.SLICE_RECORDS)
             self.assertLessEqual(moved, cleaner.SLICE_RECORDS * cleaner.RECORD_BYTES + 8200)
             self.assertGreater(moved, 0)
-            self.assertEqual(rushes, 0)
+            self.assertLess(rushes, 64)  # of some 190 segments that were opened
 
     def test_while_many_segments_are_free_nobody_pays(self):
         space, _ = make_keyspace(4 << 20)
@@ -223,7 +223,7 @@ class LargeTest(unittest.TestCase):
 
     def test_runs_of_every_length_at_every_share(self):
         taken = refused = 0
-        for seed in range(60 if FULL else 20):
+        for seed in range(60 if FULL else 10):
             rng = random.Random(seed)
             largest = rng.choice((100, 1000, 4000))
             space, keys = self.fragmented(rng, rng.choice((1 << 20, 4 << 20)), rng.choice((0.3, 0.6, 0.7, 0.8)), largest)
@@ -234,8 +234,8 @@ class LargeTest(unittest.TestCase):
                 self.assertEqual(space.key_count, len(keys))
                 for _ in range(100):
                     space.store(b"k%d" % rng.choice(keys), 1, bytes(rng.randrange(largest // 2)))
-        self.assertGreater(taken, 30)
-        self.assertGreater(refused, 5)
+        self.assertGreater(taken, 15)
+        self.assertGreater(refused, 3)
 
     def one(self, rng, space, largest):
         """Set and delete a large value; whether it was taken."""
@@ -322,7 +322,7 @@ class HotPathTest(unittest.TestCase):
             return "full"
 
     def test_both_leave_the_same_memory(self):
-        for seed in range(4):
+        for seed in range(4 if FULL else 2):
             fast, plain = self.run_both(seed, (1, 5, 40, 300))
             self.assertGreater(fast.cleaner.segments_cleaned, 10)
             for name in ("state", "filled", "dead", "generation", "free"):
