@@ -22,15 +22,16 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description="How fast nosqgrid is on this machine.",
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
-                        help="nothing for the canonical mix, rivals, durability, utilisation, compare, or the name of a "
-                        "workload")
+                        help="nothing for the canonical mix, rivals, durability, utilisation, compare, or the name of "
+                        "a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
-    parser.add_argument("--quick", action="store_true", help="rivals, durability, utilisation: less of it, under 90 s in all")
+    parser.add_argument("--quick", action="store_true",
+                        help="rivals, durability, utilisation: less of it, under 90 s in all")
     parser.add_argument("--out", metavar="FILE",
                         help="rivals, durability, utilisation: where the report goes instead of "
                         "bench/results/DATE-PYTHON.txt; - for none")
-    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a checkpoint; utilisation: draw what cleaning "
-                        "costs")
+    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a checkpoint; "
+                        "utilisation: draw what cleaning costs")
     parser.add_argument("--keys", type=int, default=workloads.SMALL.key_count, help="workloads: how many keys")
     parser.add_argument("--value-size", type=int, default=workloads.SMALL.value_size_bytes,
                         help="workloads: bytes of a value")

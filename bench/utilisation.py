@@ -28,7 +28,8 @@ from .workloads import SEED, ZIPF_EXPONENT
 
 Plan = collections.namedtuple("Plan", "cases turnovers")
 Case = collections.namedtuple("Case", "memory_mib values order utilisation")
-Outcome = collections.namedtuple("Outcome", "refused writes written_bytes seconds cleaning_s moved_bytes slice_s call_s")
+Outcome = collections.namedtuple("Outcome",
+                                 "refused writes written_bytes seconds cleaning_s moved_bytes slice_s call_s")
 
 MIXED, SMALL = "10 B - 100 KB", "100 B"
 UNIFORM, ZIPF = "uniform", "zipf"

@@ -29,7 +29,8 @@ def curves(found):
     by_memory = {}
     for case, outcome in found:
         if (case.values, case.order) == (MIXED, UNIFORM):
-            by_memory.setdefault(case.memory_mib, []).append((case.utilisation, outcome.written_bytes / outcome.seconds))
+            rate = outcome.written_bytes / outcome.seconds
+            by_memory.setdefault(case.memory_mib, []).append((case.utilisation, rate))
     return [(memory, [(share, rate / points[0][1]) for share, rate in points])
             for memory, points in sorted(by_memory.items(), reverse=True)]
 

@@ -5,9 +5,9 @@ writes a copy into its own region and stores the new slot word; expired ones it 
 more the segment is FREE.
 
 Work is done in slices of so many records and bytes, so that the coordinator can look at its clients in between: while
-few segments are free, one behind each turn of the loop, and one each time writers have filled another few
-KiB, of the length that wins as much as they took.  So a write seldom finds that there is nothing left and has to wait for whole
-segments.
+few segments are free, one each time writers have filled another few KiB, of the length that wins as much as they took,
+and one behind a turn of the loop for what they still owe.  So a write seldom finds that nothing is left and has to wait
+for whole segments.
 
 Invariants
  1. A copy has the version of the original and another stamp (formats/records), and is whole before the slot word names

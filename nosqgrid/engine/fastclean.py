@@ -3,8 +3,8 @@
 `make_move_plain(keyspace)` returns move_plain(victim, position, end, count, size_bytes) -> (position, count,
 moved_bytes), which looks at the records of segment `victim` from `position` on and moves those that live, as long as
 they are of the common kind, and stops in front of the first that is not: with a deadline or a checksum, without room
-behind the survivors, or in the middle of an index growth; and when `count` records were looked at or `size_bytes` moved.
-`count` comes back as what is left of it.  Cleaner.move_record says the same of one record in plain words; a test holds
+behind the survivors, or in the middle of an index growth; and when `count` records were looked at or `size_bytes` were
+moved.  `count` comes back as what is left of it.  Cleaner.move_record says the same of one record in plain words; a test holds
 the two against each other.
 
 Live records that lie side by side are a run and copied at once.  The order within a run is that of a single record: all
@@ -14,7 +14,29 @@ It is written for speed: names bound once, hash and probing inline.
 """
 
 from ..formats.records import COPIES_MASK, HEADER, HEADER_SIZE_BYTES
-from ..formats.slots import GENERATION_SHIFT, OFFSET_MASK
+from ..formats.slots import GENERATION_MASK, GENERATION_SHIFT, OFFSET_MASK
+
+
+def _make_move_run(words, arena, heap):
+    region = heap.survivors
+
+    def move_run(view, start, run_bytes, found):
+        """Copy the run behind the survivors and let the slots of `found` [slot, slot word, stamp, ...] name it."""
+        to = region.cursor
+        arena[to:to + run_bytes] = view[start:start + run_bytes]
+        shift = to - start >> 3
+        more = region.generation_bits - (found[1] & GENERATION_MASK << GENERATION_SHIFT) + shift
+        iterator = iter(found)
+        for _, word, stamp in zip(iterator, iterator, iterator):
+            copied_stamp = stamp + 1 if stamp & COPIES_MASK != COPIES_MASK else stamp - COPIES_MASK
+            words[(word & OFFSET_MASK) + shift] = copied_stamp
+        iterator = iter(found)
+        for slot, word, _ in zip(iterator, iterator, iterator):
+            words[slot] = word + more
+        region.cursor = to + run_bytes
+        heap.discard(start, run_bytes)
+
+    return move_run
 
 
 def make_move_plain(keyspace):
@@ -22,23 +44,7 @@ def make_move_plain(keyspace):
     words, arena, source, heap, index = keyspace.words, keyspace.arena, keyspace.source, keyspace.heap, keyspace.index
     a, b, p = keyspace.secret
     unpack_header, from_bytes, region = HEADER.unpack_from, int.from_bytes, heap.survivors
-    generation_word = 1 << GENERATION_SHIFT
-
-    def move_run(view, start, run_bytes, found):
-        """Copy the run behind the survivors and let the slots of `found` [slot, slot word, stamp, ...] name it."""
-        to = region.cursor
-        arena[to:to + run_bytes] = view[start:start + run_bytes]
-        shift = to - start >> 3
-        from_bits = found[1] >> GENERATION_SHIFT & 0xFFFF
-        more = region.generation_bits - from_bits * generation_word + shift
-        iterator = iter(found)
-        for _, word, stamp in zip(iterator, iterator, iterator):
-            words[(word & OFFSET_MASK) + shift] = stamp - COPIES_MASK if stamp & COPIES_MASK == COPIES_MASK else stamp + 1
-        iterator = iter(found)
-        for slot, word, _ in zip(iterator, iterator, iterator):
-            words[slot] = word + more
-        region.cursor = to + run_bytes
-        heap.discard(start, run_bytes)
+    move_run = _make_move_run(words, arena, heap)
 
     def move_plain(victim, position, end, count, size_bytes):
         if not index.steady:

@@ -12,7 +12,8 @@ import unittest
 
 from tests.explorer.scheduler import HALVES, WORDS, explore
 from tests.explorer.small_grid import (
-    FILL, GridCheck, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits, small_memory, twin_keys)
+    FILL, GridCheck, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits, small_memory,
+    twin_keys)
 from tests.support.tiers import slow
 
 # Three neighbours with one home, so that they stand in one chain, and one key elsewhere.

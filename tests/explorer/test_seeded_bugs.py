@@ -20,7 +20,8 @@ from nosqgrid.formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK
 from nosqgrid.memory.reader import Reader
 from tests.explorer.scheduler import ScheduleFailure, explore
 from tests.explorer.small_grid import (
-    FILL, GridCheck, SmallGrid, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits, small_memory)
+    FILL, GridCheck, SmallGrid, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits,
+    small_memory)
 
 A, B, C = keys_at(1, 3)
 FAR = keys_at(5, 1)[0]

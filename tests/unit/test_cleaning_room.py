@@ -208,12 +208,10 @@ class LargeTest(unittest.TestCase):
         """A grid full to a share, of which every segment holds something."""
         space, _ = make_keyspace(memory_bytes, rng.randrange(1000))
         count = 0
-        try:
+        with self.assertRaises(GridFullError):
             while True:
                 space.store(b"k%d" % count, 1, bytes(rng.randrange(largest)))
                 count += 1
-        except GridFullError:
-            pass
         keys = list(range(count))
         rng.shuffle(keys)
         heap = space.heap
@@ -226,7 +224,8 @@ class LargeTest(unittest.TestCase):
         for seed in range(60 if FULL else 10):
             rng = random.Random(seed)
             largest = rng.choice((100, 1000, 4000))
-            space, keys = self.fragmented(rng, rng.choice((1 << 20, 4 << 20)), rng.choice((0.3, 0.6, 0.7, 0.8)), largest)
+            share, memory_bytes = rng.choice((0.3, 0.6, 0.7, 0.8)), rng.choice((1 << 20, 4 << 20))
+            space, keys = self.fragmented(rng, memory_bytes, share, largest)
             for _ in range(4):
                 got = self.one(rng, space, largest)
                 taken += got
