@@ -31,6 +31,7 @@ FREE, OPEN, SEALED, LARGE, RESTING = range(5)
 REST_MS = 3
 HELD_LOOK_MS = 50  # between two looks at segments that somebody keeps pinned
 CLEANER_SEGMENTS = 1  # FREE segments that only the cleaner may take
+LAST = 1e-9  # times any score is less than any other
 
 
 class Region(object):
@@ -42,7 +43,8 @@ class Region(object):
     def __init__(self):
         self.segment = -1
         self.cursor = 0  # offset in the arena of the next record
-        self.limit = 0
+        self.limit = 0  # how far records may go; at `end`, or before it where the cleaner is to keep pace with them
+        self.end = 0  # of the segment
         self.generation_bits = 0  # of the segment, where a slot word has them
 
 
@@ -55,6 +57,7 @@ class Heap(object):
         self.segment_shift = layout.segment_size_bytes.bit_length() - 1
         self.count = layout.segment_count
         self.record_size_bytes_max = self.segment_size_bytes // 2  # a larger one gets a run of its own
+        self._rest_bytes = self.segment_size_bytes >> 6  # what is left of a segment is worth looking elsewhere
         self._reserve = reserve
         self._step_segments = max(1, RESERVE_STEP_BYTES >> self.segment_shift)
         self._steps_reserved = set()  # what the system has given; it is never given back
@@ -65,8 +68,11 @@ class Heap(object):
         self.generation = [1] * self.count
         self.run = [0] * self.count  # segments of a LARGE run, at its first
         self.free = list(range(self.count))  # a heap queue: the lowest is filled first, LARGE runs begin at the top
+        self.stretch_bytes = self.segment_size_bytes  # how far writers go in a fresh one until the cleaner is asked
         self.writer = Region()
         self.survivors = Region()
+        self.sealed_count = 0
+        self.sealed_at = [0] * self.count  # by sealed_count: when a segment was sealed
         self.opened = 0  # how many times a writer got a fresh segment
         self.pins = None  # function() -> set of pinned segments, while there is anybody who pins
         self.rest = None  # function() that waits REST_MS, for when a writer needs a resting segment at once
@@ -87,15 +93,23 @@ class Heap(object):
         """Offset for a record of `size` bytes (a multiple of 8, at most record_size_bytes_max), or None: no segment is
         left.
 
-        The writers' region leaves the last free segments to the cleaner.
+        Where much would be left of the region's segment, the record goes behind those of the other region if it fits
+        there.  The writers' region leaves the last free segments to the cleaner.
         """
         offset = region.cursor
         if offset + size > region.limit:
-            keep = CLEANER_SEGMENTS if region is self.writer else 0
-            self.settle_now(keep + 1)
-            if len(self.free) <= keep or not self._open(region):
-                return None
-            offset = region.cursor
+            if offset + size <= region.end:
+                region.limit = region.end
+            else:
+                if region.end - offset >= self._rest_bytes:
+                    other = self.writer if region is self.survivors else self.survivors
+                    if other.cursor + size <= other.limit and (other is self.writer or self._cleaner_has_room()):
+                        return self.allocate(other, size)
+                keep = CLEANER_SEGMENTS if region is self.writer else 0
+                self.settle_now(keep + 1)
+                if len(self.free) <= keep or not self._open(region):
+                    return None
+                offset = region.cursor
         region.cursor = offset + size
         return offset
 
@@ -110,10 +124,11 @@ class Heap(object):
         self.state[segment] = OPEN
         region.segment = segment
         region.cursor = self.base + (segment << self.segment_shift)
-        region.limit = region.cursor + self.segment_size_bytes
+        region.limit = region.end = region.cursor + self.segment_size_bytes
         region.generation_bits = self.generation_bits(segment)
         if region is self.writer:
             self.opened += 1
+            region.limit = min(region.end, region.cursor + self.stretch_bytes)
         return True
 
     def _take_free(self):
@@ -160,15 +175,27 @@ class Heap(object):
         segment = region.segment
         if segment < 0:
             return
-        region.segment, region.limit = -1, 0
+        region.segment, region.limit, region.end = -1, 0, 0
         self.filled[segment] = region.cursor - self.base - (segment << self.segment_shift)
         region.cursor = 0
         self.state[segment] = SEALED
+        self.sealed_count += 1
+        self.sealed_at[segment] = self.sealed_count
         self.free_if_dead(segment)
 
-    def allocate_in_rest(self, region, size):
-        """Offset in what is left of another region's segment, or None: the last place to look."""
-        return self.allocate(region, size) if region.cursor + size <= region.limit else None
+    def allocate_in_rest(self, size):
+        """Offset for a writer in what is left of the survivors' segment, or None: the last place to look."""
+        region = self.survivors
+        if region.cursor + size <= region.end and self._cleaner_has_room():
+            return self.allocate(region, size)
+        return None
+
+    def _cleaner_has_room(self):
+        """Whether the cleaner can go on without the rest of its segment.
+
+        Where it cannot, the segment is the last, and has just as much room as the victim still needs.
+        """
+        return self.usable() >= CLEANER_SEGMENTS
 
     def allocate_large(self, size):
         """Offset for a record that fills a run of whole segments, or None where no run of that length is free."""
@@ -296,14 +323,55 @@ class Heap(object):
                    for step in self._steps_reserved) << self.segment_shift
 
     def cheapest(self, excluded):
-        """The SEALED segment with the fewest live bytes outside `excluded`, or -1: what cleaning costs least."""
-        best, best_live = -1, self.segment_size_bytes + 1
+        """The SEALED segment outside `excluded` that is best cleaned next, or -1.
+
+        What it wins, times its age, over what it costs.  Of young segments more will die by itself: they can wait.
+        Those of which less than a sixteenth is dead come last.
+        """
+        best, best_score, size, state, now = -1, -1.0, self.segment_size_bytes, self.state, self.sealed_count + 1
+        little = size >> 4
+        filled, dead, sealed_at = self.filled, self.dead, self.sealed_at
         for segment in range(self.count):
-            if self.state[segment] == SEALED:
-                live = self.filled[segment] - self.dead[segment]
-                if live < best_live and segment not in excluded:
-                    best, best_live = segment, live
+            if state[segment] == SEALED:
+                live = filled[segment] - dead[segment]
+                won = dead[segment] + (size - filled[segment] >> 2)  # copies will leave something unused, too
+                score = won * (now - sealed_at[segment]) / float(live + 1)
+                if dead[segment] < little:
+                    score *= LAST
+                if score > best_score and segment not in excluded:
+                    best, best_score = segment, score
         return best
+
+    def cheapest_run(self, length, excluded):
+        """The first of `length` adjacent segments that hold the fewest live bytes, or -1: what a LARGE record costs.
+
+        They are FREE or SEALED, and none is in `excluded`.
+        """
+        best, best_live, live, since = -1, self.count << self.segment_shift, [0] * self.count, 0
+        total = 0
+        for segment in range(self.count):
+            if self.state[segment] == SEALED and segment not in excluded:
+                live[segment] = self.filled[segment] - self.dead[segment]
+            elif self.state[segment] != FREE or self.reserve_error is not None and not self._has_memory(segment):
+                since, total = segment + 1, 0
+                continue
+            total += live[segment]
+            if segment - since >= length:
+                total -= live[segment - length]
+            if segment - since >= length - 1 and total < best_live:
+                best, best_live = segment - length + 1, total
+        return best
+
+    def hold(self, segments):
+        """Take those of these segments that are FREE out of everybody's reach."""
+        self.free = [segment for segment in self.free if segment not in segments]
+        heapq.heapify(self.free)
+
+    def unhold(self, segments):
+        """Take back hold(): those that are FREE may be taken again."""
+        for segment in segments:
+            if self.state[segment] == FREE and segment not in self.free:
+                heapq.heappush(self.free, segment)
 
     def check(self, live_by_segment):
         """Verify the accounts against the live bytes counted by a walk of the index; raises InvariantError."""

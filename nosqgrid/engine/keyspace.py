@@ -31,14 +31,13 @@ from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
-from .heap import CLEANER_SEGMENTS, SEALED, Heap
+from .heap import CLEANER_SEGMENTS, Heap
 from .index import Index
 from .proof import check
 from .stored import LargeEntry, StoredRecords
 
 RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
-SMALL_HEAP_SEGMENTS = 64
 
 
 class Keyspace(StoredRecords):
@@ -62,6 +61,7 @@ class Keyspace(StoredRecords):
         self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
         self.checked = bool(header.flags & WEAK_ORDERING)
         self._fence = fence
+        self.fenced = fence is not None
         self.heap = Heap(header.layout, reserve)
         self.index = Index(words, arena, header.layout, reserve, self.hash_at)
         self.cleaner = Cleaner(self)
@@ -406,11 +406,13 @@ class Keyspace(StoredRecords):
         heap = self.heap
         if size > heap.record_size_bytes_max:
             return self._allocate_large(size)
+        if heap.writer.cursor + size > heap.writer.limit:
+            self.cleaner.keep_pace(size)
         offset = heap.allocate(heap.writer, size)
-        if offset is None and self._make_room(CLEANER_SEGMENTS + 1):
+        if offset is None and self.cleaner.make_room(CLEANER_SEGMENTS + 1):
             offset = heap.allocate(heap.writer, size)
         if offset is None:
-            offset = heap.allocate_in_rest(heap.survivors, size)
+            offset = heap.allocate_in_rest(size)
         if offset is None:
             raise self._full(size)
         if self._staged is not None:
@@ -419,12 +421,9 @@ class Keyspace(StoredRecords):
 
     def _allocate_large(self, size):
         heap = self.heap
-        length = -(-size >> heap.segment_shift)
         offset = heap.allocate_large(size)
-        wanted = length + CLEANER_SEGMENTS
-        while offset is None and wanted < heap.count and self._make_room(wanted):
+        if offset is None and self.cleaner.make_run(-(-size >> heap.segment_shift)):
             offset = heap.allocate_large(size)
-            wanted = max(wanted, len(heap.free)) + 1
         if offset is None:
             raise self._full(size)
         return offset
@@ -436,30 +435,6 @@ class Keyspace(StoredRecords):
         return GridFullError("the grid is full: %d of %d bytes hold live data and %d more do not fit; delete keys, or "
                              "start the coordinator with more --memory" % (heap.live_bytes(), heap.count
                                                                            << heap.segment_shift, size))
-
-    def _make_room(self, free_wanted):
-        """Clean until so many segments are free; false where the dead bytes cannot yield them.
-
-        Looks at the sum first: where the grid is really full, the answer costs microseconds, not a round of cleaning.
-        """
-        heap, cleaner = self.heap, self.cleaner
-        while self.reclaim_expired():
-            continue
-        heap.settle_now(free_wanted)
-        if heap.usable() >= free_wanted:
-            return True
-        dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
-        enough = heap.segment_size_bytes
-        if heap.count <= SMALL_HEAP_SEGMENTS:
-            enough >>= 4  # what a survivors' segment gains by it is still worth a round of so few
-        if dead < enough:
-            return False
-        cleaned_last = cleaner.segments_cleaned + heap.count
-        while heap.usable() + heap.rests() < free_wanted and cleaner.segments_cleaned < cleaned_last:
-            if not cleaner.step(1 << 20):
-                break
-        heap.settle_now(free_wanted)
-        return heap.usable() >= free_wanted
 
     # -- work beside the commands -------------------------------------------------------------------------------------
 
@@ -477,7 +452,7 @@ class Keyspace(StoredRecords):
         if self.expiry.overgrown(self.expiring):
             self.expiry.compact(self._expires_between)
             return True
-        return self.cleaner.low() and self.cleaner.worthwhile() and self.cleaner.step()
+        return self.cleaner.behind() and self.cleaner.worthwhile() and self.cleaner.step()
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
