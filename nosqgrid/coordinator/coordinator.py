@@ -20,6 +20,7 @@ import selectors
 import time
 import traceback
 
+from ..engine.budget import INDEX, Budget
 from ..engine.claims import Claims
 from ..engine.keyspace import Keyspace
 from ..errors import InvariantError, LaneError, NosqgridError, PermissionRefusedError
@@ -33,6 +34,7 @@ from ..network import credentials
 from ..storage.wal import ALWAYS
 from . import attaching, durability, lane_service, report, sockets
 from .clock import Clock
+from .elastic import Elastic
 from .ordering import cpu_count, fence_for
 from .session import Session
 
@@ -49,12 +51,13 @@ class Coordinator(object):
     """Serves one grid on one listener.
 
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
+    With `memory_bytes_max` the memory grows up to there when it must (elastic).
     `storage` is durability.options(): what is kept on disk.  open() brings it back, run() serves, close() ends it.
     With `linger_s` the coordinator is there for its clients: it ends that long after the last one has left.
     """
 
     def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None, storage=None,
-                 linger_s=None):
+                 linger_s=None, memory_bytes_max=0):
         self.listener = listener
         self.access = access
         self.log = log
@@ -63,9 +66,11 @@ class Coordinator(object):
         self.file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
         self.arena = None
+        self._memory_bytes_max = memory_bytes_max
         self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
         self.commands_ended = 0
+        self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self.accepted = 0
         self._sessions = {}
         self._lanes = []
@@ -93,14 +98,19 @@ class Coordinator(object):
         """An arena with so much memory and an empty keyspace in it, in the place of what is there."""
         if self.arena is not None:
             self.arena.file.close()
+        self.budget = Budget(memory_bytes, lane_format.LANE_SIZE_BYTES, self._memory_bytes_max)
+        self.budget.take(INDEX, arena_format.PAGE_SIZE_BYTES)  # the header
         flags, fence = fence_for()
-        header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
-                                     self.random_bits(62) + 1, os.getpid(), flags)
+        layout = arena_format.Layout(self.budget.limit_bytes_max)
+        header = arena_format.Header(layout, hashing.new_secret(self.random_bits), self.random_bits(62) + 1,
+                                     os.getpid(), flags)
         self.memory_bytes = memory_bytes
-        self.arena = Arena.create(header, **self.file_options)
+        elastic = self.budget.limit_bytes_max > memory_bytes
+        self.arena = Arena.create(header, **dict(self.file_options, releasable=elastic))
         self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
-                                 fence)
+                                 fence, budget=self.budget)
         self.keyspace.now_ms = self.clock.monotonic_ms()
+        self.elastic = Elastic(self.budget, self.keyspace, self.arena.file)
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
 
@@ -114,7 +124,7 @@ class Coordinator(object):
         return report.info(self, section)
 
     def config(self):
-        return {"maxmemory": str(self.keyspace.heap.count << self.keyspace.heap.segment_shift),
+        return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": "noeviction", "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": "1", "timeout": "0"}
 
@@ -274,7 +284,7 @@ class Coordinator(object):
         now = time.monotonic()
         if self._linger_s is not None and not self._sessions:
             wait_s = min(wait_s, max(self._alone_since + self._linger_s - now, 0.001))
-        return min(wait_s, self.durability.sleep_s(now))
+        return min(wait_s, self.durability.sleep_s(now), self.elastic.sleep_s(now))
 
     def _serve_sockets(self, timeout, words=None):
         """Whatever the selector has, waiting up to `timeout` seconds; whether there was anything."""
@@ -301,6 +311,7 @@ class Coordinator(object):
     def _by_the_clock(self, now):
         self._wall_offset_ms = self.clock.wall_ms() - self.clock.monotonic_ms()
         self.durability.tick(now)
+        self.elastic.tick(now)
         if self._linger_s is not None and not self._sessions and now > self._alone_since + self._linger_s:
             self._stopping = True
         if not self._accepting and now > self._accept_again:
@@ -430,7 +441,7 @@ class Coordinator(object):
         session.sock.close()
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
-            session.lane.close()
+            attaching.take_lane(self, session)
         self.claims.session_ended(session)
 
     def _sweep(self, now):

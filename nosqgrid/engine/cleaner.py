@@ -28,6 +28,7 @@ class Cleaner(object):
         self.excluded = set()
         self.segments_cleaned = 0
         self.bytes_moved = 0
+        self.compacting = False  # go on for as long as it wins anything: memory is to be given back
         self._victim = -1
         self._patience = 0
         self._position = 0  # offset in the arena of the next record to look at
@@ -36,7 +37,7 @@ class Cleaner(object):
     def low(self):
         """Whether free segments have become so few that cleaning should go on beside the clients' work."""
         heap = self.heap
-        return len(heap.free) < max(3, heap.count >> 4)
+        return self.compacting or heap.usable() < max(3, heap.usable_total() >> 4)
 
     def worthwhile(self):
         """Whether there is a victim whose cleaning would win at least a sixteenth of a segment."""

@@ -31,10 +31,11 @@ from ..formats.records import (CHECKED, COPIES_BITS, DEADLINE, EXPIRES, HEADER, 
                                pack_body, record_size_bytes, with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, value_size_bytes_max
+from .budget import HEAP, INDEX, Unlimited
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
-from .heap import CLEANER_SEGMENTS, SEALED, Heap
+from .heap import CLEANER_SEGMENTS, FREE, SEALED, Heap
 from .index import Index
 
 Entry = namedtuple("Entry", "type value deadline_ms version")
@@ -50,9 +51,10 @@ class Keyspace(object):
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
     usable or raises GridFullError, `wall_ms()` tells the wall clock, `fence()` orders stores on machines that need it.
     `source` is the same memory as `arena`, for reading: a test that watches the stores passes another face of it.
+    `budget` (engine/budget) is charged for what is reserved.
     """
 
-    def __init__(self, words, arena, header, reserve, wall_ms, fence=None, source=None):
+    def __init__(self, words, arena, header, reserve, wall_ms, fence=None, source=None, budget=Unlimited):
         self.words = words
         self.arena = arena
         self.source = arena if source is None else source
@@ -65,8 +67,9 @@ class Keyspace(object):
         self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
         self.checked = bool(header.flags & WEAK_ORDERING)
         self._fence = fence
-        self.heap = Heap(header.layout, reserve)
-        self.index = Index(words, arena, header.layout, reserve, self.hash_at)
+        self.heap = Heap(header.layout, budget.charging(HEAP, reserve))
+        self.index = Index(words, arena, header.layout, budget.charging(INDEX, reserve), self.hash_at)
+        budget.plan_for(self.heap, self.index)
         self.cleaner = Cleaner(self)
         self.expiry = Expiry()
         self._staged = None
@@ -459,6 +462,8 @@ class Keyspace(object):
 
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
+        if self.heap.state[self.heap.segment_of(units << 3)] == FREE:
+            return 0  # not looked at: it may have no memory any more, and would get some
         _, _, key_length, _, flags = HEADER.unpack_from(self.source, units << 3)
         if not flags & EXPIRES:
             return 0
