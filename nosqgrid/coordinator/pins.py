@@ -16,6 +16,7 @@ import time
 from ..formats import lane as layout
 from ..formats.slots import OFFSET_MASK
 from ..network import credentials
+from . import attaching
 
 REST_S = 0.004  # engine/heap.REST_MS and the millisecond that its clock is rough by
 LOOK_S = 0.05  # between two looks at the lanes that were left
@@ -76,10 +77,11 @@ class Pins(object):
         if self._active(session) and credentials.is_alive(session.pid):
             self._left.append(_Left(session))
         else:
-            session.lane.close()
+            attaching.close_lane(self.server, session.lane)
+        session.lane = None
         self._watch()
 
-    def look(self, now):
+    def tick(self, now):
         """By the clock: forget lanes whose pins or process are gone."""
         if not self._left or now < self._look_at:
             return
@@ -87,11 +89,11 @@ class Pins(object):
         kept = [left for left in self._left if self._active(left) and credentials.is_alive(left.pid)]
         for left in self._left:
             if left not in kept:
-                left.lane.close()
+                attaching.close_lane(self.server, left.lane)
         self._left = kept
         self._watch()
 
-    def sleep_s(self):
+    def sleep_s(self, now):
         """For how many seconds nothing has to be looked at."""
         heap = self.server.keyspace.heap
         return LOOK_S if self._left or heap.rests() or heap.held() else 3600.0
@@ -127,7 +129,7 @@ class Pins(object):
 
     def close(self):
         for left in self._left:
-            left.lane.close()
+            attaching.close_lane(self.server, left.lane)
         self._left = []
 
 

@@ -41,6 +41,7 @@ class Cleaner(object):
         self.segments_cleaned = 0
         self.bytes_moved = 0
         self.free_wanted = CLEANER_SEGMENTS + 2 + (self.heap.count >> 8)
+        self.compacting = False  # go on for as long as it wins anything: memory is to be given back
         self._victim = -1
         self._generation = 0  # of the victim: when it differs, the victim was freed
         self._patience = 0
@@ -55,12 +56,15 @@ class Cleaner(object):
 
     def low(self):
         """Whether free segments have become so few that cleaning should go on beside the clients' work."""
-        return len(self.heap.free) + self.heap.rests() < self.free_wanted
+        return self.compacting or self._free() < self.free_wanted
 
     def behind(self):
         """Whether to clean beside the clients' work: writers owe something, or nearly nothing is free."""
-        return self.low() and (self._debt > 0
-                               or len(self.heap.free) + self.heap.rests() <= CLEANER_SEGMENTS + 1)
+        return self.compacting or self.low() and (self._debt > 0 or self._free() <= CLEANER_SEGMENTS + 1)
+
+    def _free(self):
+        """How many segments are free, or will be in some milliseconds."""
+        return self.heap.usable() + self.heap.rests()
 
     def worthwhile(self):
         """Whether there is a victim whose cleaning wins at least a sixteenth of a segment."""

@@ -30,7 +30,9 @@ LIVE_MAX = 0.88  # of the heap; beyond, cleaning would cost more than what the r
 SLACK_SHIFT = 7  # below LIVE_MAX by this part of the heap after each round, so that rounds are not for single records
 ADOPT_SLICE_SLOTS = 512
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
+EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
+INDEX_LIVE_MAX = 0.8  # of the slots: an index that may grow does so long before
 
 
 class _Group(object):
@@ -62,7 +64,8 @@ class Evictor(object):
         self.noted = []  # (slot, hash, units, key) of sets on the hot path
         self._adopting = None  # (number of the index's table, next slot) while records are taken over
         self._written = 0  # units since the live bytes were counted
-        self._live = 0  # units when they were
+        self._live = 0  # units when they were, without what was evicted since
+        self._behind = False  # more is to be evicted
         self.evicted = {"capacity": 0, "quota": 0, "large": 0}
         self.evicted_bytes = 0
         self.hits = 0
@@ -229,36 +232,45 @@ class Evictor(object):
                                                                           group.policy.weight << 3, group.quota << 3))
 
     def settle(self):
-        """Evict what is over the quotas, and over LIVE_MAX of the heap."""
+        """Evict what is over the quotas, over LIVE_MAX of the heap, or over INDEX_LIVE_MAX of the index.
+
+        Of each not many more than were written since: what is left over is evicted in the next turns.
+        """
+        most = EVICT_SLICE + 2 * len(self.noted)
         self.flush()
         for group in self._groups.values():
             if group.policy_name != REFUSE and group.policy.weight > group.quota:
-                self._evict(group.policy, "quota", lambda: group.policy.weight > group.quota)
+                self._evict(group.policy, "quota", lambda: group.policy.weight > group.quota, most)
         if self._main is None:
+            self._written = 0
             return
-        limit = self._limit()
+        heap, index = self.keyspace.heap, self.keyspace.index
+        limit = int((heap.usable_total() - heap.held()) * heap.segment_size_bytes * LIVE_MAX) >> 3
+        low = limit - (limit >> SLACK_SHIFT)
         if self._live + self._written > limit:
-            self._live, self._written = self.keyspace.heap.live_bytes() >> 3, 0
-            if self._live > limit:
-                low = limit - (limit >> SLACK_SHIFT)
-                self._evict(self._main, "capacity", lambda: self._live > low)
-
-    def _limit(self):
-        heap = self.keyspace.heap
-        return int(heap.usable_bytes() * LIVE_MAX) >> 3
+            self._live, self._written = heap.live_bytes() >> 3, 0
+            self._behind = self._live > limit
+        if self._behind:
+            self._evict(self._main, "capacity", lambda: self._live > low, most)
+            self._behind = self._live > low
+        if index.live > index.table.slots * INDEX_LIVE_MAX:
+            self._evict(self._main, "capacity", lambda: index.live > index.table.slots * INDEX_LIVE_MAX, most)
 
     def evict_bytes(self, size_bytes, cause="capacity"):
         """Evict records of so many bytes, large values included; whether there were any."""
-        self.flush()
-        if self._main is None:
+        if not self.evicts:
             return False
+        self.start()
+        self.flush()
+        while self._adopting is not None and not self._main.count and self._adopt_some():
+            continue
         before = self.evicted_bytes
-        self._evict(self._main, cause, lambda: self.evicted_bytes < before + size_bytes)
+        self._evict(self._main, cause, lambda: self.evicted_bytes < before + size_bytes, EVICT_ROUND_MAX)
         return self.evicted_bytes > before
 
-    def _evict(self, policy, cause, wanted):
+    def _evict(self, policy, cause, wanted, most):
         keyspace = self.keyspace
-        for _ in range(EVICT_ROUND_MAX):
+        for _ in range(most):
             if not wanted():
                 return
             slot = policy.next_victim()
@@ -281,8 +293,10 @@ class Evictor(object):
             if self.evicts and len(heap.free) < heap.count * (1 - TRACK_FROM):
                 self.start()
             return False
-        if self._written or self.noted:
+        if self._written or self.noted or self._behind:
             self.settle()
+            if self._behind:
+                return True
         return self._adopting is not None and self._adopt_some()
 
     def _adopt_some(self):

@@ -17,6 +17,7 @@ Invariants
  3. For each segment: bytes filled = bytes of live records + dead bytes.
  4. A pinned segment is not FREE, and not written.
  5. Writers leave the last FREE segment to the cleaner, which needs it to make others free.
+ 6. A segment that is not FREE has memory behind it (`given`).
 
 Source: log-structured memory, Rumble, Kejriwal and Ousterhout, FAST 2014 (RAMCloud).
 """
@@ -60,7 +61,8 @@ class Heap(object):
         self._rest_bytes = self.segment_size_bytes >> 6  # what is left of a segment is worth looking elsewhere
         self._reserve = reserve
         self._step_segments = max(1, RESERVE_STEP_BYTES >> self.segment_shift)
-        self._steps_reserved = set()  # what the system has given; it is never given back
+        self.given = bytearray(self.count)  # 1 for each segment that has memory; every segment in use has
+        self.given_count = 0
         self.reserve_error = None  # why the system gave no more, the last time it was asked
         self.state = [FREE] * self.count
         self.filled = [0] * self.count
@@ -132,10 +134,10 @@ class Heap(object):
         return True
 
     def _take_free(self):
-        """Take the lowest FREE segment; where the system gives no memory for it, the lowest that has some; or None."""
+        """Take the lowest FREE segment; where there is no memory for it, the lowest that has some; or None."""
         if self._reserve_segments(self.free[0], 1):
             return heapq.heappop(self.free)
-        given = [segment for segment in self.free if self._has_memory(segment)]
+        given = [segment for segment in self.free if self.given[segment]]
         if not given:
             return None
         segment = min(given)
@@ -145,30 +147,64 @@ class Heap(object):
 
     def _one_more(self):
         """Whether there is memory for a FREE segment: what writers leave to the cleaner must be of use to it."""
-        return self._reserve_segments(self.free[0], 1) or any(map(self._has_memory, self.free))
-
-    def _has_memory(self, segment):
-        return segment // self._step_segments in self._steps_reserved
+        return self._reserve_segments(self.free[0], 1) or any(self.given[segment] for segment in self.free)
 
     def usable(self):
-        """How many FREE segments can be had: without those for which the system lately had no memory."""
-        return len(self.free) if self.reserve_error is None else sum(map(self._has_memory, self.free))
+        """How many FREE segments can be had: without those for which there was no memory lately."""
+        return len(self.free) if self.reserve_error is None else self.usable_given()
+
+    def usable_given(self):
+        """How many FREE segments have memory."""
+        return len(self.free) - self.count + self.given_count
+
+    def usable_total(self):
+        """How many segments there are, FREE or not, without those for which there was no memory lately."""
+        return self.count if self.reserve_error is None else self.given_count
 
     def _reserve_segments(self, first, count):
-        """Ask the system for the memory of these segments, a step at a time; false when it has none to give."""
-        for step in range(first // self._step_segments, (first + count - 1) // self._step_segments + 1):
-            if step in self._steps_reserved:
+        """Ask for the memory of these segments; false when there is none to be had.
+
+        A step at a time, and where that is too much the segments alone.
+        """
+        segment, end = first, first + count
+        while segment < end:
+            if self.given[segment]:
+                segment += 1
                 continue
-            start = step * self._step_segments
-            segments = min(self._step_segments, self.count - start)
-            try:
-                self._reserve(self.base + (start << self.segment_shift), segments << self.segment_shift)
-            except GridFullError as error:
-                self.reserve_error = error
-                return False
-            self._steps_reserved.add(step)
-            self.reserve_error = None
+            start = segment - segment % self._step_segments
+            stop = min(start + self._step_segments, self.count)
+            if any(self.given[start:stop]) or not self._reserve_run(start, stop):
+                if not self._reserve_run(segment, segment + 1):
+                    return False
         return True
+
+    def _reserve_run(self, first, stop):
+        try:
+            self._reserve(self.base + (first << self.segment_shift), (stop - first) << self.segment_shift)
+        except GridFullError as error:
+            self.reserve_error = error
+            return False
+        self.given[first:stop] = b"\1" * (stop - first)
+        self.given_count += stop - first
+        self.reserve_error = None
+        return True
+
+    def take_back(self, keep_free):
+        """(offset, length) of a step's worth of FREE segments whose memory is no longer asked for, or None.
+
+        Their bytes may turn into zeros now.  At least `keep_free` FREE segments keep theirs.  The highest go first: the
+        lowest are filled next.
+        """
+        spare = min(self.usable_given() - keep_free, self._step_segments)
+        if spare <= 0:
+            return None
+        stop = max(segment for segment in self.free if self.given[segment]) + 1
+        first = stop - 1
+        while first and stop - first < spare and self.state[first - 1] == FREE and self.given[first - 1]:
+            first -= 1
+        self.given[first:stop] = bytes(stop - first)
+        self.given_count -= stop - first
+        return self.base + (first << self.segment_shift), (stop - first) << self.segment_shift
 
     def close(self, region):
         """Seal the region's segment, if it has one."""
@@ -203,12 +239,16 @@ class Heap(object):
         free = sorted(self.free)
         if len(free) < length + CLEANER_SEGMENTS:
             return None
-        for last in range(len(free) - 1, length - 2, -1):
-            first = free[last - length + 1]
-            if free[last] - first == length - 1 and self._reserve_segments(first, length):
-                self._take_run(first, length, size)
-                return self.base + (first << self.segment_shift)
-        return None
+        runs = [free[last - length + 1] for last in range(len(free) - 1, length - 2, -1)
+                if free[last] - free[last - length + 1] == length - 1]
+        if not runs:
+            return None
+        # Where memory is short, one that lacks least of it: an attempt that fails keeps what it got.
+        first = runs[0] if self.reserve_error is None else max(runs, key=lambda run: sum(self.given[run:run + length]))
+        if not self._reserve_segments(first, length):
+            return None
+        self._take_run(first, length, size)
+        return self.base + (first << self.segment_shift)
 
     def _take_run(self, first, length, size):
         taken = set(range(first, first + length))
@@ -270,7 +310,7 @@ class Heap(object):
 
     def settle_now(self, free_wanted):
         """Free what is resting and not pinned, waiting for as long as that takes, where fewer are free than wanted."""
-        if len(self.free) >= free_wanted:
+        if self.usable() >= free_wanted:
             return
         if self._resting and self.pins is not None and self.rest is not None:
             self.rest()
@@ -319,8 +359,7 @@ class Heap(object):
                    if self.state[s] not in (FREE, RESTING))
 
     def reserved_bytes(self):
-        return sum(min(self._step_segments, self.count - step * self._step_segments)
-                   for step in self._steps_reserved) << self.segment_shift
+        return self.given_count << self.segment_shift
 
     def cheapest(self, excluded):
         """The SEALED segment outside `excluded` that is best cleaned next, or -1.
@@ -352,7 +391,7 @@ class Heap(object):
         for segment in range(self.count):
             if self.state[segment] == SEALED and segment not in excluded:
                 live[segment] = self.filled[segment] - self.dead[segment]
-            elif self.state[segment] != FREE or self.reserve_error is not None and not self._has_memory(segment):
+            elif self.state[segment] != FREE or self.reserve_error is not None and not self.given[segment]:
                 since, total = segment + 1, 0
                 continue
             total += live[segment]
@@ -383,5 +422,9 @@ class Heap(object):
             if self.state[segment] in (FREE, RESTING) and (live or (self.state[segment] == FREE) !=
                                                            (segment in self.free)):
                 raise InvariantError("heap: segment %d is free and is not" % segment)
+            if self.state[segment] != FREE and not self.given[segment]:
+                raise InvariantError("heap: segment %d is in use and has no memory" % segment)
+        if sum(self.given) != self.given_count:
+            raise InvariantError("heap: %d segments have memory, %d counted" % (sum(self.given), self.given_count))
         if len(set(self.free)) != len(self.free):
             raise InvariantError("heap: a segment is free twice")
