@@ -30,7 +30,7 @@ def build_parser():
     parser.add_argument("--out", metavar="FILE",
                         help="rivals, durability, utilisation: where the report goes instead of "
                         "bench/results/DATE-PYTHON.txt; - for none")
-    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a checkpoint; "
+    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during checkpoints; "
                         "utilisation: draw what cleaning costs")
     parser.add_argument("--keys", type=int, default=workloads.SMALL.key_count, help="workloads: how many keys")
     parser.add_argument("--value-size", type=int, default=workloads.SMALL.value_size_bytes,
