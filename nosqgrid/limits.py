@@ -80,7 +80,7 @@ SCAN_COUNT_DEFAULT = 512
 
 
 def segment_size_bytes(memory_bytes):
-    """Size of a heap segment for so large a heap: a power of two within the bounds, 1/64 or less if it can be."""
+    """Size of a heap segment for a heap of so many bytes: a power of two within the bounds, 1/64 of it if possible."""
     size = SEGMENT_SIZE_BYTES_MIN
     while size < SEGMENT_SIZE_BYTES_MAX and size * 2 * SEGMENT_COUNT_GOOD <= memory_bytes:
         size *= 2

@@ -41,7 +41,7 @@ COMES_BACK = [("delete", A), ("delete", B), ("set", FAR, FILL), ("set", A, NEW)]
 def store_published_before_the_body(keyspace, key, body):
     """Keyspace.store_body, but the slot word names the record before the body is in it."""
     size = (8 + len(body) + 7) & ~7
-    offset = keyspace._allocate(size)
+    offset = keyspace.room.allocate(size)
     keyspace.version += 1
     keyspace.words[offset >> 3] = keyspace.version << records.COPIES_BITS
     keyspace._publish(key, offset, size)
@@ -52,7 +52,7 @@ def store_published_before_the_body(keyspace, key, body):
 def store_published_before_the_stamp(keyspace, key, body):
     """Keyspace.store_body, but the stamp comes last."""
     size = (8 + len(body) + 7) & ~7
-    offset = keyspace._allocate(size)
+    offset = keyspace.room.allocate(size)
     keyspace.arena[offset + 8:offset + 8 + len(body)] = body
     keyspace._publish(key, offset, size)
     keyspace.version += 1

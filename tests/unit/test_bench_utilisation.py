@@ -9,11 +9,10 @@ from bench.utilisation import MIXED, SMALL, UNIFORM, ZIPF, Case, Outcome
 
 class UtilisationTest(unittest.TestCase):
     def test_a_case_keeps_what_lives_at_its_share_and_writes_what_it_says(self):
-        for values, order in ((MIXED, UNIFORM), (SMALL, ZIPF)):
-            case = Case(2, values, order, 0.7)
-            outcome = utilisation.measure(case, 1)
+        for memory_mib, values, order in ((16, MIXED, UNIFORM), (2, SMALL, ZIPF)):
+            outcome = utilisation.measure(Case(memory_mib, values, order, 0.7), 1)
             self.assertEqual(outcome.refused, 0)
-            self.assertGreaterEqual(outcome.written_bytes, 0.4 * (2 << 20))
+            self.assertGreaterEqual(outcome.written_bytes, 0.4 * (memory_mib << 20))
             self.assertGreaterEqual(outcome.seconds, outcome.cleaning_s)
             self.assertGreater(outcome.moved_bytes, 0)
 
