@@ -9,6 +9,8 @@ from ..client.grid import size_bytes
 from ..coordinator import durability
 from ..coordinator.coordinator import Coordinator
 from ..coordinator.report import log_to_stderr
+from ..engine.evictor import LFU, POLICIES
+from ..engine.evictor import REFUSE as REFUSE_WRITES
 from ..errors import GridFullError, StartError, UsageError
 from ..limits import (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT,
                       MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB)
@@ -43,6 +45,9 @@ def add_arguments(parser):
     parser.add_argument("--memory-max", metavar="SIZE",
                         help="let the memory grow up to here before writes are refused, as long as the system has it, "
                         "and shrink back when it is not needed (default: it does not grow)")
+    parser.add_argument("--policy", choices=POLICIES,
+                        help="when the memory is full: refuse writes, or evict what is asked for least often (lfu) or "
+                        "was not asked for the longest (lru) (default: refuse with --dir, lfu without)")
     parser.add_argument("--allow-uid", action="append", type=int, default=[], metavar="UID",
                         help="let this user read; may be repeated")
     parser.add_argument("--allow-gid", action="append", type=int, default=[], metavar="GID",
@@ -113,6 +118,13 @@ def _look_at_memory(memory_bytes, memory_bytes_max):
     return memory_bytes
 
 
+def policy_of(arguments):
+    """What happens when the memory is full: a grid that keeps its data on disk loses none unless that was asked for."""
+    if arguments.policy is not None:
+        return arguments.policy
+    return LFU if arguments.dir is None else REFUSE_WRITES
+
+
 def log_path(arguments):
     """Where a daemon's messages go: into its directory, or beside its socket."""
     if arguments.dir is not None:
@@ -126,7 +138,7 @@ def _serve(arguments, memory, storage, path, out, background):
                         others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
         coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr, storage=storage,
-                                  linger_s=arguments.linger, memory_bytes_max=memory[1])
+                                  linger_s=arguments.linger, memory_bytes_max=memory[1], policy=policy_of(arguments))
     except (GridFullError, OSError) as error:
         listener.close()
         raise StartError("cannot have the memory: %s" % error) from error

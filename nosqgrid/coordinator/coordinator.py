@@ -198,6 +198,8 @@ class Coordinator(object):
             now = monotonic()
             keyspace.now_ms = int(now * 1000)
             worked = self._serve_lanes()
+            if keyspace.evictor.tracking:
+                lane_service.take_notes(self._lanes, keyspace.evictor)
             if self._pending or now - last_sockets > SOCKETS_EVERY_S:
                 worked = self._serve_sockets(0) or worked
                 last_sockets = now

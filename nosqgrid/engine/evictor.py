@@ -32,7 +32,7 @@ ADOPT_SLICE_SLOTS = 512
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
 EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
-INDEX_LIVE_MAX = 0.8  # of the slots: an index that may grow does so long before
+INDEX_LIVE_MAX = 0.7  # of the slots: an index that may grow does so before; one that may not has to be rebuilt now and then
 
 
 class _Group(object):
@@ -99,6 +99,7 @@ class Evictor(object):
 
     def set_quota(self, prefix, quota_bytes, policy_name):
         """Give the keys with a prefix, which ends with its only colon, a quota; 0 takes it away."""
+        policy_name = policy_name or self.policy_name
         if policy_name not in POLICIES:
             raise UsageError("no policy is called %r; there are: %s" % (policy_name, " ".join(POLICIES)))
         old = self._groups.get(prefix)
@@ -143,6 +144,7 @@ class Evictor(object):
         if self.evicts:
             self._main = self._new_policy(self.policy_name)
         self.tracking = True
+        self._live, self._written, self._behind = self.keyspace.heap.live_bytes() >> 3, 0, False
         self._adopting = (0, 0)
         self.keyspace.use_evictor()
 
@@ -236,7 +238,7 @@ class Evictor(object):
 
         Of each not many more than were written since: what is left over is evicted in the next turns.
         """
-        most = EVICT_SLICE + 2 * len(self.noted)
+        most = EVICT_SLICE + len(self.noted)
         self.flush()
         for group in self._groups.values():
             if group.policy_name != REFUSE and group.policy.weight > group.quota:
