@@ -30,15 +30,10 @@ def build_parser():
     parser.add_argument("--out", metavar="FILE",
                         help="rivals, durability, hit-ratio, utilisation: where the report goes instead of "
                         "bench/results/DATE-PYTHON.txt; - for none")
-<<<<<<< HEAD
     parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a "
                         "checkpoint; hit-ratio: draw the hit ratios; utilisation: draw what cleaning costs")
     parser.add_argument("--traces", metavar="DIR", help="hit-ratio: a folder of public traces, NAME.trace.gz with a "
                         "key a line, instead of $%s" % hit_ratio.TRACES_VARIABLE)
-=======
-    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during checkpoints; "
-                        "utilisation: draw what cleaning costs")
->>>>>>> cleaner
     parser.add_argument("--keys", type=int, default=workloads.SMALL.key_count, help="workloads: how many keys")
     parser.add_argument("--value-size", type=int, default=workloads.SMALL.value_size_bytes,
                         help="workloads: bytes of a value")

@@ -117,7 +117,8 @@ class Starter(object):
 
     def _spawn(self):
         address = addresses.resolve(None) if self.directory is None else self._own_address()
-        command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", address, "--quiet", "--daemon", "--linger", str(LINGER_S), "--wait", str(WAIT_S)]
+        command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", address, "--quiet", "--daemon", "--linger",
+                   str(LINGER_S), "--wait", str(WAIT_S)]
         if self.memory is not None:
             command += ["--memory", str(self.memory)]
         if self.directory is not None:

@@ -32,7 +32,7 @@ ADOPT_SLICE_SLOTS = 512
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
 EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
-INDEX_LIVE_MAX = 0.7  # of the slots: an index that may grow does so before; one that may not has to be rebuilt now and then
+INDEX_LIVE_MAX = 0.7  # of the slots: an index that may not grow any more has to be rebuilt now and then
 
 
 class _Group(object):

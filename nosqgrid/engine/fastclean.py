@@ -4,14 +4,8 @@
 moved_bytes), which looks at the records of segment `victim` from `position` on and moves those that live, as long as
 they are of the common kind, and stops in front of the first that is not: with a deadline or a checksum, without room
 behind the survivors, or in the middle of an index growth; and when `count` records were looked at or `size_bytes` were
-<<<<<<< HEAD
-moved.  `count` comes back as what is left of it.  Cleaner.move_record says the same of one record in plain words; a
-test holds
-the two against each other.
-=======
 moved. `count` comes back as what is left of it. Cleaner.move_record says the same of one record in plain words; a test
 holds the two against each other.
->>>>>>> cleaner
 
 Live records that lie side by side are a run and copied at once.  The order within a run is that of a single record: all
 bodies, then all stamps, then the slot words.  Nothing else runs between the look at a slot word and its change.

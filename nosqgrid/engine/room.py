@@ -6,6 +6,9 @@ What fails here fails before anything is changed but where records lie, and whic
 from ..errors import GridFullError
 from .heap import CLEANER_SEGMENTS
 
+RUN_TRIES = 4
+EVICT_TRIES = 4
+
 
 class Room(object):
     """Allocates for one keyspace, which lends heap, cleaner and evictor."""
@@ -37,20 +40,27 @@ class Room(object):
     def _allocate_large(self, size):
         heap, length = self.heap, -(-size >> self.heap.segment_shift)
         offset = heap.allocate_large(size)
-        for _ in range(2):  # the first run may be one that there is no memory for, which is known afterwards
-            if offset is None and self._make(size, lambda: self.cleaner.make_run(length)):
-                offset = heap.allocate_large(size)
+        for _ in range(RUN_TRIES):  # that there is no memory for a run, or now there is, is known afterwards
+            if offset is not None:
+                return offset
+            self._make(size, lambda: self.cleaner.make_run(length))
+            offset = heap.allocate_large(size)
         if offset is None:
             raise self._full(size)
         return offset
 
     def _make(self, size_bytes, clean):
-        """Have room made by clean(); where that does not help, evict so many bytes and clean again, and so on."""
+        """Have room made by clean(); where that does not help, evict so many bytes and clean again, a few times.
+
+        Not until nothing is left: what stands in the way may be something that is not evicted, a pinned segment say.
+        """
         evictor = self.keyspace.evictor
-        while not clean():
+        for _ in range(EVICT_TRIES):
+            if clean():
+                return True
             if evictor is None or not evictor.evict_bytes(size_bytes):
                 return False
-        return True
+        return clean()
 
     def _full(self, size):
         heap = self.heap

@@ -80,7 +80,10 @@ def quota(context, args):
         raise errors.CommandError("a map's name has no ':', and is not empty")
     if context.keyspace.staging:
         raise errors.CommandError("a quota is not given within a batch")
-    context.keyspace.evictor.set_quota(name + b":", size_bytes, policy_word.decode("ascii", "replace").lower())
+    evictor = context.keyspace.evictor
+    if evictor is None:
+        raise errors.CommandError("quotas are not for this grid")
+    evictor.set_quota(name + b":", size_bytes, policy_word.decode("ascii", "replace").lower())
     return 1
 
 
