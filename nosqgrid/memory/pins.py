@@ -2,7 +2,7 @@
 
 A pin is made before what it protects is looked at the last time, and ended by a finalizer of the map, when the last
 memoryview or array on it is gone: one store, without lock or message, because a finalizer may run in the middle of any
-call.  After fork() the pins are the parent's, and a finalizer in the child leaves them alone.
+call.  After fork() the pins are the parent's, and the child leaves them alone, its finalizers too.
 
 Invariant: PINS_USED covers every pin that is relied on.
 """
@@ -42,9 +42,11 @@ class Pins(object):
         self._used = 0
 
     def take(self, what):
-        """Make a pin; its place, or -1 where there is none left."""
-        while self._leaving and self._leaving[0][0] < time.monotonic() * 1000:
-            self.free(self._leaving.popleft()[1])
+        """Make a pin; its place, or -1 where there is none left, or they are the parent's."""
+        if self._pid != os.getpid():
+            return -1
+        if self._leaving:
+            self._free_left()
         try:
             place = self._free.pop()
         except IndexError:
@@ -58,6 +60,18 @@ class Pins(object):
         self._words[at + 1] = int(time.monotonic() * 1000)
         self._words[at] = what
         return place
+
+    def _free_left(self):
+        while self._leaving:
+            # Taken out before it is looked at: of two threads that see one that is over, one would end the next too.
+            try:
+                until_ms, place = self._leaving.popleft()
+            except IndexError:
+                return
+            if until_ms >= time.monotonic() * 1000:
+                self._leaving.appendleft((until_ms, place))
+                return
+            self.free(place)
 
     def leave(self, place, until_ms):
         """Let a pin of a large value be one that leaves: void from `until_ms` on; for finalizers."""
