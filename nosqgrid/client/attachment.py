@@ -392,7 +392,7 @@ class Attachment(object):
         self._lose()
         self.lock = threading.RLock()
         self.link.close()
-        self.maps.close()
+        self.maps.close_after_fork()
 
 
 # The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.
