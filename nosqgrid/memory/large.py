@@ -24,6 +24,7 @@ SEAL_WRITE = 0x8
 _SEALS = shared_file.SEAL_SEAL | shared_file.SEAL_SHRINK | shared_file.SEAL_GROW | SEAL_WRITE
 _SEALS_NEEDED = shared_file.SEAL_SHRINK | SEAL_WRITE
 PIECE_BYTES = 1 << 30  # a write(2) takes a little less than 2 GiB
+_PATH = getattr(os, "O_PATH", 0)
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -136,7 +137,7 @@ def _no_room(size_bytes, error):
 
 
 def check(fd, size_bytes, trusted):
-    """Make sure that a descriptor from a client is a file of this size that nobody changes any more.
+    """Make sure that a descriptor from a client is a file of this size that can be read and nobody changes any more.
 
     `trusted`: the client is of our own user, from whom a file will do that only he could change.
     Raises PeerError.
@@ -145,14 +146,16 @@ def check(fd, size_bytes, trusted):
     if not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
         raise PeerError("expected a shared file of %d bytes, got one of %d (mode %o)"
                         % (size_bytes, status.st_size, status.st_mode))
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if flags & (os.O_ACCMODE | _PATH) not in (os.O_RDONLY, os.O_RDWR):
+        raise PeerError("a shared file came that is not open for reading")
     try:
         seals = fcntl.fcntl(fd, F_GET_SEALS)
     except OSError:
         seals = 0
     if seals & _SEALS_NEEDED == _SEALS_NEEDED:
         return
-    writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
-    if not trusted or writable or status.st_nlink:
+    if not trusted or flags & os.O_ACCMODE != os.O_RDONLY or status.st_nlink:
         raise PeerError("a shared file came that is not sealed: whoever has it could change it under its readers")
 
 
