@@ -53,6 +53,7 @@ class Attachment(object):
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.lost = False
+        self.forgotten = []  # numbers of large values that were allocated here and will not come (client/large)
         self._midway = False  # the socket may owe a reply, or part of one may be read, that nobody waits for
         self.link = Link(address, timeout_s)
         try:

@@ -50,10 +50,10 @@ def get_or_compute(mapping, key, function, ttl, timeout):
             mine.add((store.address, raw_key))
             try:
                 value = function()
-                value_type, payload = encode_checked(store.codec, value, raw_key)
             finally:
                 mine.discard((store.address, raw_key))
             try:
+                value_type, payload = encode_checked(store.codec, value, raw_key)
                 link.command(b"NOSQGRID.FILL", raw_key, payload, value_type, deadline_ms_of(ttl))
             except (GridFullError, ValueTooLargeError, DiskError):
                 return value  # computed, and not kept; the claim goes to the next one, who computes for himself

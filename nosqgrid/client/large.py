@@ -11,6 +11,8 @@ A kill at any line leaves nothing: what was charged is given back with the sessi
 import contextlib
 import importlib
 import os
+import stat
+import weakref
 
 from ..errors import CommandError, CoordinatorError, GridFullError, NosqgridError, UsageError
 from ..formats import arrays, values
@@ -37,10 +39,14 @@ def store(attachment, parts, size_bytes, raw_key, value_type, deadline_ms, condi
 def from_file(attachment, path, raw_key, deadline_ms):
     """Set a key to the content of a file, which does not pass through this process; the version.
 
-    Raises OSError for the file; NotHandedOver, ValueTooLargeError.
+    Raises OSError for the file; UsageError for what is none, or does not say how large it is; NotHandedOver,
+    ValueTooLargeError.
     """
-    with open(path, "rb") as source:
-        size_bytes = os.fstat(source.fileno()).st_size
+    with open(path, "rb", opener=_without_waiting) as source:
+        status = os.fstat(source.fileno())
+        size_bytes = status.st_size
+        if not stat.S_ISREG(status.st_mode) or not size_bytes and source.read(1):
+            raise UsageError("%s is not a file with a size; read it, and set() what it gives" % path)
         if not size_bytes:
             return attachment.command(b"NOSQGRID.SET", raw_key, b"", values.BYTES, deadline_ms, *ALWAYS)
         with _new_value(attachment, size_bytes, 0) as (file, number):
@@ -48,6 +54,10 @@ def from_file(attachment, path, raw_key, deadline_ms):
             if copied != size_bytes:
                 raise UsageError("%s became shorter while it was read: %d of %d bytes" % (path, copied, size_bytes))
             return hand_over(attachment, file, b"NOSQGRID.ADOPT", number, raw_key, values.BYTES, deadline_ms, *ALWAYS)
+
+
+def _without_waiting(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for somebody who writes
 
 
 def share(attachment, parts, size_bytes):
@@ -78,7 +88,7 @@ def hand_over(attachment, file, *command):
 def _new_value(attachment, size_bytes, shared):
     """(file, number) of a value to fill and hand over within the block."""
     try:
-        number = attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
+        number = _allocate(attachment, size_bytes, shared)
     except GridFullError as error:
         raise NotHandedOver(error) from error
     with _given_back(attachment, number):
@@ -90,6 +100,13 @@ def _new_value(attachment, size_bytes, shared):
             yield file, number
         finally:
             file.close()
+
+
+def _allocate(attachment, size_bytes, shared):
+    """The number of a value to be made; those of creations that were forgotten meanwhile are given back first."""
+    while attachment.forgotten:
+        attachment.command(b"NOSQGRID.ABANDON_VALUE", attachment.forgotten.pop())
+    return attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
 
 
 def _fill(function):
@@ -118,7 +135,8 @@ class Creation(object):
     Attributes:
         buffer: a writable memoryview of `nbytes` bytes, zeros to begin with.
         array: the same as a numpy array, where it was created with a dtype.
-    Before seal() nobody sees it, and with its process it is gone.  Arrays and views made of the buffer have to be gone
+    Before seal() nobody sees it, and with its process it is gone; where it is forgotten its memory is, and what was
+    charged for it is given back with the next value of this process that has a file.  Arrays and views made of the buffer have to be gone
     by then: the kernel refuses to make a file unchangeable that somebody could still write.
     """
 
@@ -128,10 +146,12 @@ class Creation(object):
         self._size = len(head) + nbytes
         self._attachment = attachment = store_.live()
         self._array_of = array_of
-        self._number = attachment.command(b"NOSQGRID.ALLOCATE", self._size, 0)
+        self._number = _allocate(attachment, self._size, 0)
         self._file = self._map = self.buffer = None
         try:
             self._file = NewFile(self._size)
+            self._forget = weakref.finalize(self, _forget, attachment, self._file, self._number)
+            self._forget.atexit = False
             self._map = self._file.map()
             self._map[:len(head)] = head
             self.buffer = memoryview(self._map)[len(head):]
@@ -157,6 +177,7 @@ class Creation(object):
         if self._file is None:
             raise UsageError("this value was sealed or discarded already")
         self._unmap()
+        self._forget.detach()
         file, number = self._file, self._number
         self._file = self._number = None
         try:
@@ -184,6 +205,7 @@ class Creation(object):
         number, self._number = self._number, None
         file, self._file = self._file, None
         if file is not None:
+            self._forget.detach()
             file.close()
         if number is not None:
             with contextlib.suppress(NosqgridError):
@@ -200,6 +222,12 @@ class Creation(object):
 
     def __repr__(self):
         return "<nosqgrid value of %d bytes, %s>" % (self._size, "done" if self._file is None else "being made")
+
+
+def _forget(attachment, file, number):
+    """Of a Creation that nobody sealed or discarded; runs in the middle of anything, so that it can send nothing."""
+    file.close()
+    attachment.forgotten.append(number)
 
 
 def new_array(store_, raw_key, deadline_ms, dtype, shape, order):
