@@ -60,19 +60,15 @@ def _without_waiting(path, flags):
     return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for somebody who writes
 
 
-def share(attachment, parts, size_bytes):
-    """Hand over a value that is no key's; (attachment, number, place of the pin that holds it)."""
+def share(attachment, parts, size_bytes, kind):
+    """Hand over a value that is no key's; (attachment, number, the pin that holds it, a `kind` of memory/pins.Pin)."""
     with _new_value(attachment, size_bytes, 1) as (file, number):
         _fill(lambda: file.write(parts))
-        place = attachment.maps.hold(number)
-        if place < 0:
+        pin = attachment.maps.hold(number, kind)
+        if not pin.made:
             raise UsageError("this process holds as many references, views and large values as it may; drop some")
-        try:
-            hand_over(attachment, file, b"NOSQGRID.SHARE", number)
-        except BaseException:
-            attachment.maps.let_go(place)
-            raise
-        return attachment, number, place
+        hand_over(attachment, file, b"NOSQGRID.SHARE", number)
+        return attachment, number, pin
 
 
 def hand_over(attachment, file, *command):

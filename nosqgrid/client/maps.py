@@ -13,7 +13,7 @@ import weakref
 from ..errors import CoordinatorError
 from ..formats import lane as layout
 from ..formats.slots import OFFSET_MASK
-from ..memory.pins import Part, Pins, map_part
+from ..memory.pins import Part, Pin, Pins, map_part
 
 
 class Maps(object):
@@ -65,20 +65,19 @@ class Maps(object):
         if pins is None or not self._declared_to_all():
             return None
         with self._lock:
-            place = pins.take(layout.PIN_HEAP | found.word & layout.PIN_VALUE_MASK) if self._close.alive else -1
-            if place < 0:
+            if not self._close.alive:
                 return None
+            pin = Pin(pins, layout.PIN_HEAP | found.word & layout.PIN_VALUE_MASK)
+            if not pin.made:
+                return None
+            words = self._attachment.reader.words
+            if words[found.slot] != found.word or words[found.word & OFFSET_MASK] != found.stamp:
+                raise KeyError("the record has changed")
             try:
-                words = self._attachment.reader.words
-                if words[found.slot] != found.word or words[found.word & OFFSET_MASK] != found.stamp:
-                    raise KeyError("the record has changed")
                 part = map_part(self._arena_fd, start, stop)
-            except BaseException as error:
-                pins.free(place)
-                if isinstance(error, OSError):
-                    return None  # no descriptor or address space left: the value is copied instead
-                raise
-            weakref.finalize(part, pins.free, place).atexit = False
+            except OSError:
+                return None  # no descriptor or address space left: the value is copied instead
+            part.pin = pin
         self._parts[name] = part
         return part
 
@@ -106,27 +105,14 @@ class Maps(object):
         """
         part = self._parts.get(number)
         if part is None:
-            pins, place = self.pins, self.hold(number)
-            try:
-                part = self._attachment.open_large(number, size_bytes, Part)
-            except BaseException:
-                self.let_go(place)
-                raise
+            pin = self.hold(number)
+            part = self._attachment.open_large(number, size_bytes, Part)
             if part is None:
-                self.let_go(place)
                 return None
-            if place >= 0:
-                weakref.finalize(part, pins.free, place).atexit = False
+            part.pin = pin
             self._parts[number] = part
         return memoryview(part)
 
-    def hold(self, number):
-        """Pin a large value, before it is asked for; the pin's place, or -1 for none: then it is not accounted for."""
-        pins = self.pins
-        return -1 if pins is None else pins.take(layout.PIN_LARGE | number)
-
-    def let_go(self, place):
-        """End what hold() made."""
-        pins = self.pins
-        if place >= 0 and pins is not None:
-            pins.free(place)
+    def hold(self, number, kind=Pin):
+        """Pin a large value, before it is asked for.  Where the pin was not made the value is not accounted for."""
+        return kind(self.pins, layout.PIN_LARGE | number)

@@ -13,11 +13,11 @@ import contextlib
 import os
 import threading
 import time
-import weakref
 
 from ..errors import NosqgridError, SharedObjectGoneError, UsageError
 from ..formats import values
 from ..limits import SHARE_GRACE_S
+from ..memory.pins import Pin
 from . import large
 
 SIGNED_FOR = b"\0shared"  # the name that stands for a key where a pickle is signed
@@ -25,6 +25,22 @@ _grids = {}  # (address, codec) -> the grid that Refs from other processes use i
 _lock = threading.RLock()
 _forks = [0]  # how many children this process has forked, and its parents before it was
 make_grid = None  # client/grid.Grid, which imports this module
+
+
+class _RefPin(Pin):
+    """The pin of a Ref: where somebody may be about to take one over from it, it is one that leaves."""
+
+    __slots__ = ("forks",)
+
+    def __init__(self, pins, what):
+        self.forks = _forks[0]  # when it was made; None once the Ref was pickled
+        super().__init__(pins, what)
+
+    def _let_go(self, place):
+        if self.forks == _forks[0]:
+            self._pins.free(place)
+        else:
+            self._pins.leave(place, int((time.monotonic() + SHARE_GRACE_S) * 1000))
 
 
 class Ref(object):
@@ -41,22 +57,18 @@ class Ref(object):
         self._address, self._codec = address, codec
         self._epoch, self._number, self._type = epoch, number, value_type
         self.nbytes = nbytes
-        self._attachment = self._drop = None
-        self._sent = [_forks[0]]  # when it was held, None once it was pickled; the finalizer asks
+        self._attachment = self._pin = None
+        self._sent = False  # whether it was pickled
 
     def _store(self):
         if self._grid is None:
             self._grid = _grid_of(self._address, self._codec)
         return self._grid._store
 
-    def _hold(self, attachment, place):
-        if self._sent[0] is not None:
-            self._sent = [_forks[0]]
-        previous, self._attachment = self._drop, attachment
-        self._drop = weakref.finalize(self, _drop, attachment.maps.pins, place, self._sent)
-        self._drop.atexit = False
-        if previous is not None:
-            previous()
+    def _hold(self, attachment, pin):
+        if self._sent:
+            pin.forks = None
+        self._attachment, self._pin = attachment, pin
 
     def _own(self):
         """Make sure that this process holds the object by a session that is alive."""
@@ -65,11 +77,11 @@ class Ref(object):
         attachment = self._store().live()
         if attachment.info["epoch"] != self._epoch:
             raise self._gone("its coordinator has ended")
-        place = attachment.maps.hold(self._number)
-        if place < 0:
+        pin = attachment.maps.hold(self._number, _RefPin)
+        if not pin.made:
             raise UsageError("this process may only read this grid, or holds as many references, views and large "
                              "values as it may: drop some")
-        self._hold(attachment, place)
+        self._hold(attachment, pin)
 
     def get(self):
         """The object.
@@ -92,7 +104,9 @@ class Ref(object):
                                      "others have theirs" % (self._number, self._address, why))
 
     def __reduce__(self):
-        self._sent[0] = None
+        self._sent = True
+        if self._pin is not None:
+            self._pin.forks = None
         return _received, (self._address, self._codec, self._epoch, self._number, self._type, self.nbytes)
 
     def __repr__(self):
@@ -105,11 +119,11 @@ def share(grid, value):
     value_type, parts = store.codec.encode_parts(value, SIGNED_FOR)
     nbytes = values.payload_size(parts)
     try:
-        attachment, number, place = store.call(large.share, parts, max(nbytes, 1))
+        attachment, number, pin = store.call(large.share, parts, max(nbytes, 1), _RefPin)
     except large.NotHandedOver as error:
         raise error.error
     ref = Ref(grid, grid.address, store.codec.name, attachment.info["epoch"], number, value_type, nbytes)
-    ref._hold(attachment, place)
+    ref._hold(attachment, pin)
     return ref
 
 
@@ -128,13 +142,6 @@ def _grid_of(address, codec):
         if grid is None:
             grid = _grids[address, codec] = make_grid(address, codec=codec)
         return grid
-
-
-def _drop(pins, place, sent):
-    if sent[0] == _forks[0]:
-        pins.free(place)
-    else:
-        pins.leave(place, int((time.monotonic() + SHARE_GRACE_S) * 1000))
 
 
 def _before_fork():
