@@ -12,7 +12,6 @@ import contextlib
 import importlib
 import os
 import stat
-import weakref
 
 from ..errors import CommandError, CoordinatorError, GridFullError, NosqgridError, UsageError
 from ..formats import arrays, values
@@ -80,29 +79,65 @@ def hand_over(attachment, file, *command):
         raise NotHandedOver(error) from error
 
 
+class _Allocation(object):
+    """A number that was allocated for a value, to be handed over (done()) or given back.  Raises GridFullError.
+
+    Where it is forgotten it is given back with the next one; where it is interrupted, so that nobody knows whether
+    there is one, with its session, unless that has others under way: then it stays until the session ends.
+    """
+
+    number = None
+
+    def __init__(self, attachment, size_bytes, shared):
+        self._attachment = attachment
+        attachment.filling.add(self)
+        for number in list(attachment.forgotten):
+            attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
+            attachment.forgotten.discard(number)
+        try:
+            self.number = attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
+        except Exception:
+            raise
+        except BaseException:
+            if len(attachment.filling) < 2:
+                attachment.end()
+            raise
+
+    def done(self):
+        """It was handed over."""
+        self.number = None
+
+    def abandon(self):
+        """Give it back, unless that was done or it was handed over; can be repeated."""
+        if self.number is not None:
+            with contextlib.suppress(NosqgridError):  # a session that is over has given it back
+                self._attachment.command(b"NOSQGRID.ABANDON_VALUE", self.number)
+            self.number = None
+
+    def __del__(self):
+        if self.number is not None:
+            self._attachment.forgotten.add(self.number)  # this may run in the middle of any call: nothing is sent
+
+
 @contextlib.contextmanager
 def _new_value(attachment, size_bytes, shared):
     """(file, number) of a value to fill and hand over within the block."""
     try:
-        number = _allocate(attachment, size_bytes, shared)
+        allocation = _Allocation(attachment, size_bytes, shared)
     except GridFullError as error:
         raise NotHandedOver(error) from error
-    with _given_back(attachment, number):
+    file = None
+    try:
         try:
             file = NewFile(size_bytes)
         except (OSError, GridFullError, CoordinatorError) as error:
             raise NotHandedOver(error) from error
-        try:
-            yield file, number
-        finally:
+        yield file, allocation.number
+        allocation.done()
+    finally:
+        if file is not None:
             file.close()
-
-
-def _allocate(attachment, size_bytes, shared):
-    """The number of a value to be made; those of creations that were forgotten meanwhile are given back first."""
-    while attachment.forgotten:
-        attachment.command(b"NOSQGRID.ABANDON_VALUE", attachment.forgotten.pop())
-    return attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
+        allocation.abandon()
 
 
 def _fill(function):
@@ -110,17 +145,6 @@ def _fill(function):
         return function()
     except GridFullError as error:
         raise NotHandedOver(error) from error
-
-
-@contextlib.contextmanager
-def _given_back(attachment, number):
-    """Give back what was allocated where it does not come to be used."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(NosqgridError):  # a session that is over has given it back
-            attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
-        raise
 
 
 class Creation(object):
@@ -142,12 +166,10 @@ class Creation(object):
         self._size = len(head) + nbytes
         self._attachment = attachment = store_.live()
         self._array_of = array_of
-        self._number = _allocate(attachment, self._size, 0)
         self._file = self._map = self.buffer = None
+        self._allocation = _Allocation(attachment, self._size, 0)
         try:
             self._file = NewFile(self._size)
-            self._forget = weakref.finalize(self, _forget, attachment, self._file, self._number)
-            self._forget.atexit = False
             self._map = self._file.map()
             self._map[:len(head)] = head
             self.buffer = memoryview(self._map)[len(head):]
@@ -173,17 +195,15 @@ class Creation(object):
         if self._file is None:
             raise UsageError("this value was sealed or discarded already")
         self._unmap()
-        self._forget.detach()
-        file, number = self._file, self._number
-        self._file = self._number = None
         try:
-            with _given_back(self._attachment, number):
-                return hand_over(self._attachment, file, b"NOSQGRID.ADOPT", number, self._raw_key, self._type,
-                                 self._deadline_ms, *ALWAYS)
+            version = hand_over(self._attachment, self._file, b"NOSQGRID.ADOPT", self._allocation.number,
+                                self._raw_key, self._type, self._deadline_ms, *ALWAYS)
+            self._allocation.done()
+            return version
         except NotHandedOver as error:
             raise error.error
         finally:
-            file.close()
+            self.discard()
 
     def _unmap(self):
         if self._map is None:
@@ -198,14 +218,10 @@ class Creation(object):
 
     def discard(self):
         """Forget it; nothing was stored.  Can be repeated."""
-        number, self._number = self._number, None
-        file, self._file = self._file, None
-        if file is not None:
-            self._forget.detach()
-            file.close()
-        if number is not None:
-            with contextlib.suppress(NosqgridError):
-                self._attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._allocation.abandon()
 
     def __enter__(self):
         return self
@@ -218,12 +234,6 @@ class Creation(object):
 
     def __repr__(self):
         return "<nosqgrid value of %d bytes, %s>" % (self._size, "done" if self._file is None else "being made")
-
-
-def _forget(attachment, file, number):
-    """Of a Creation that nobody sealed or discarded; runs in the middle of anything, so that it can send nothing."""
-    file.close()
-    attachment.forgotten.append(number)
 
 
 def new_array(store_, raw_key, deadline_ms, dtype, shape, order):

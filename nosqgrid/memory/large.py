@@ -29,20 +29,23 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class NewFile(object):
-    """A file being filled; `fd` is for writing, `reader_fd` for whoever gets it once it is sealed.
+    """A file being filled; `fd` is for writing.  Its descriptors are closed with it.
 
     Raises GridFullError where the system has no room, OSError with EMFILE or ENFILE where there is no descriptor.
     """
 
-    def __init__(self, size_bytes, backends=shared_file.BACKENDS):
+    _opened = ()
+
+    def __init__(self, size_bytes, backends=None):
+        self._opened = []
         self.size_bytes = size_bytes
-        self.fd, self.reader_fd, backend = shared_file.open_anonymous("nosqgrid-value", backends)
+        backend = shared_file.open_anonymous("nosqgrid-value", backends or shared_file.BACKENDS, self._opened)
+        self.fd = self._opened[0]
         self._can_seal = backend != "file"
         try:
             if size_bytes:
                 os.ftruncate(self.fd, size_bytes)
         except OSError as error:
-            self.close()
             raise _no_room(size_bytes, error) from error
 
     def write(self, parts):
@@ -98,24 +101,23 @@ class NewFile(object):
                     raise BlockingIOError(error.errno, "a writable map of the file is left") from error
                 if error.errno != errno.EINVAL:
                     raise
-        if self.reader_fd == self.fd:
-            self.reader_fd = os.open("/proc/self/fd/%d" % self.fd, os.O_RDONLY | os.O_CLOEXEC)
-        return self.reader_fd
+        if len(self._opened) < 2:
+            self._opened.append(os.open("/proc/self/fd/%d" % self.fd, os.O_RDONLY | os.O_CLOEXEC))
+        return self._opened[1]
 
     def detach(self):
         """The descriptor of a sealed file; the caller's to close."""
         kept = self.seal()
-        fd = os.dup(kept)
-        os.set_inheritable(fd, False)
+        self._opened.remove(kept)
         self.close()
-        return fd
+        return kept
 
     def close(self):
-        """Close the descriptors."""
-        for fd in {self.fd, self.reader_fd}:
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self.reader_fd = -1
+        """Close the descriptors; can be repeated."""
+        shared_file.close_all(self._opened)
+
+    def __del__(self):
+        self.close()
 
 
 def _transfer(out_fd, in_fd, offset, count):

@@ -122,7 +122,7 @@ class Pin(object):
 
     def end(self):
         """Let what it protects go; can be repeated."""
-        place, self._place = self._place, -1
+        place, self._place = getattr(self, "_place", -1), -1  # none: interrupted in __init__
         if place >= 0:
             self._let_go(place)
 

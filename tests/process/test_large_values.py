@@ -51,11 +51,8 @@ WITHOUT_MEMFD = """
 import sys
 from nosqgrid.memory import shared_file
 shared_file.BACKENDS = (shared_file.FILE,)
-for function in (shared_file.open_anonymous, shared_file.create):
-    function.__defaults__ = tuple((shared_file.FILE,) if type(value) is tuple and len(value) == 3 else value
-                                  for value in function.__defaults__)
-from nosqgrid.memory import large
-large.NewFile.__init__.__defaults__ = ((shared_file.FILE,),)
+shared_file.create.__defaults__ = tuple((shared_file.FILE,) if type(value) is tuple else value
+                                        for value in shared_file.create.__defaults__)
 """
 
 SERVE = """
@@ -451,7 +448,7 @@ class HostileTest(LargeTestCase):
     def test_a_number_of_somebody_else_is_refused_and_stays_his(self):
         with nosqgrid.attach(self.launched.address) as other:
             creation = other.create("mine", SIZE)
-            number = creation._number
+            number = creation._allocation.number
             file = client_large.NewFile(SIZE)
             file.seal()
             with self.assertRaisesRegex(nosqgrid.errors.CommandError, "not allocated by this client"):

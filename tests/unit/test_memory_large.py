@@ -166,8 +166,9 @@ class CheckTest(LargeFileTestCase):
 
     def test_what_somebody_could_change_is_refused(self):
         for seals in (0, shared_file.SEAL_SHRINK, large.SEAL_WRITE, shared_file.SEAL_SEAL | shared_file.SEAL_GROW):
-            fd, _, _ = shared_file.open_anonymous("test", shared_file.BACKENDS[:2])
-            with opened(fd):
+            made = []
+            shared_file.open_anonymous("test", shared_file.BACKENDS[:2], made)
+            with opened(made[0]) as fd:
                 os.ftruncate(fd, SIZE)
                 fcntl.fcntl(fd, shared_file.F_ADD_SEALS, seals)
                 for trusted in (False, True):
