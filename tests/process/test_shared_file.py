@@ -491,9 +491,9 @@ class Attaching(SharedFileTestCase):
 
     def test_an_address_space_too_small_is_told_apart(self):
         file = self.create()
-        with mock.patch("mmap.mmap", side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")):
-            with self.assertRaisesRegex(errors.GridFullError, "this process.*ulimit -v"):
-                shared_file.map_readonly(file.reader_fd(), SIZE)
+        kind = mock.Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory"))
+        with self.assertRaisesRegex(errors.GridFullError, "this process.*ulimit -v"):
+            shared_file.map_readonly(file.reader_fd(), SIZE, kind)
 
 
 if __name__ == "__main__":
