@@ -66,7 +66,11 @@ def share(attachment, parts, size_bytes, kind):
         pin = attachment.maps.hold(number, kind)
         if not pin.made:
             raise UsageError("this process holds as many references, views and large values as it may; drop some")
-        hand_over(attachment, file, b"NOSQGRID.SHARE", number)
+        try:
+            hand_over(attachment, file, b"NOSQGRID.SHARE", number)
+        except BaseException:
+            pin.end()  # the exception keeps this frame for as long as it is kept
+            raise
         return attachment, number, pin
 
 

@@ -106,7 +106,11 @@ class Maps(object):
         part = self._parts.get(number)
         if part is None:
             pin = self.hold(number)
-            part = self._attachment.open_large(number, size_bytes, Part)
+            try:
+                part = self._attachment.open_large(number, size_bytes, Part)
+            except BaseException:
+                pin.end()  # the exception keeps this frame for as long as it is kept
+                raise
             if part is None:
                 return None
             part.pin = pin
