@@ -160,8 +160,9 @@ class Creation(object):
         buffer: a writable memoryview of `nbytes` bytes, zeros to begin with.
         array: the same as a numpy array, where it was created with a dtype.
     Before seal() nobody sees it, and with its process it is gone; where it is forgotten its memory is, and what was
-    charged for it is given back with the next value of this process that has a file.  Arrays and views made of the buffer have to be gone
-    by then: the kernel refuses to make a file unchangeable that somebody could still write.
+    charged for it is given back with the next value of this process that has a file.
+    Arrays and views made of the buffer have to be gone before seal(): the kernel refuses to make a file unchangeable
+    that somebody could still write.
     """
 
     def __init__(self, store_, raw_key, nbytes, deadline_ms=0, value_type=values.BYTES, head=b"", array_of=None):

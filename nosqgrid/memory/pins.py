@@ -2,7 +2,8 @@
 
 A pin is made before what it protects is looked at the last time, and ends with the object that stands for it, which
 the map refers to: when the last memoryview or array on the map is gone.  That is one store, without lock or message,
-because a finalizer may run in the middle of any call.  After fork() the pins are the parent's, and the child leaves them alone, its finalizers too.
+because a finalizer may run in the middle of any call.  After fork() the pins are the parent's, and the child leaves
+them alone, its finalizers too.
 
 Invariant: PINS_USED covers every pin that is relied on.
 """

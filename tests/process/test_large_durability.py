@@ -29,7 +29,7 @@ class DurableTest(ProcessTestCase):
         self.launched.stop()
 
     def test_they_are_there_again_after_the_coordinator_was_killed(self):
-        for level in ("os", "always"):
+        for level in ("os", "everysec", "always") if FULL else ("always",):
             grid = self.start(level)
             grid.clear()
             for number in range(6):
@@ -72,6 +72,7 @@ class DurableTest(ProcessTestCase):
         grid.close()
         self.launched.stop()
 
+    @slow
     def test_checkpoints_while_they_are_overwritten_and_deleted(self):
         grid = self.start("os")
         stop, failed = [], []
@@ -92,7 +93,7 @@ class DurableTest(ProcessTestCase):
         thread = threading.Thread(target=write)
         thread.start()
         try:
-            for turn in range(20 if FULL else 3):
+            for turn in range(20 if FULL else 1):
                 grid.checkpoint()
                 grid.checkpoint(to=self.path("out"))
         finally:

@@ -1,4 +1,4 @@
-"""The ends of views, by process, session, fork and coordinator; and what happens where there is nothing left for them."""
+"""The ends of views: process, session, fork, coordinator; and what there is where pins or descriptors run out."""
 
 import contextlib
 import gc

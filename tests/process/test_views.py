@@ -52,7 +52,7 @@ class ViewTestCase(GridTestCase):
     def wait_released(self, grid=None):
         wait_until(lambda: (grid or self.grid).stats()["retained_bytes"] == 0, 10.0, "everything to be given back")
 
-    def overwrite_everything(self, rounds=3):
+    def overwrite_everything(self, rounds=2):
         """Fill the heap several times over, with the cleaner at work."""
         full = 0
         for number in range(rounds * 8 * 1024 * 1024 // IN_HEAP):
