@@ -7,8 +7,8 @@ import signal
 import sys
 import time
 
-from . import (contest, durability, durability_report, machine, picture, readers, report, rivals, timing,
-               workloads)
+from . import (contest, durability, durability_report, hit_picture, hit_ratio, hit_ratio_report, machine, picture,
+               readers, report, rivals, timing, utilisation, utilisation_picture, workloads)
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 LOOP_S = 0.5  # of one repeat of a single workload
@@ -22,13 +22,18 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description="How fast nosqgrid is on this machine.",
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
-                        help="nothing for the canonical mix, rivals, durability, compare, or the name of a workload")
+                        help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, compare, or "
+                        "the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
-    parser.add_argument("--quick", action="store_true", help="rivals, durability: shorter loops, under 90 s in all")
+    parser.add_argument("--quick", action="store_true",
+                        help="rivals, durability, hit-ratio, utilisation: less of it, under 90 s in all")
     parser.add_argument("--out", metavar="FILE",
-                        help="rivals, durability: where the report goes instead of bench/results/DATE-PYTHON.txt; - "
-                        "for none")
-    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a checkpoint")
+                        help="rivals, durability, hit-ratio, utilisation: where the report goes instead of "
+                        "bench/results/DATE-PYTHON.txt; - for none")
+    parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a "
+                        "checkpoint; hit-ratio: draw the hit ratios; utilisation: draw what cleaning costs")
+    parser.add_argument("--traces", metavar="DIR", help="hit-ratio: a folder of public traces, NAME.trace.gz with a "
+                        "key a line, instead of $%s" % hit_ratio.TRACES_VARIABLE)
     parser.add_argument("--keys", type=int, default=workloads.SMALL.key_count, help="workloads: how many keys")
     parser.add_argument("--value-size", type=int, default=workloads.SMALL.value_size_bytes,
                         help="workloads: bytes of a value")
@@ -41,7 +46,7 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "durability", "compare"] + list(workloads.WORKLOADS)
+    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "compare"] + list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
     if len(arguments.files) != (2 if arguments.what == "compare" else 0):
@@ -55,6 +60,10 @@ def main(argv=None, out=None, err=None):
             return run_rivals(arguments, out, err)
         if arguments.what == "durability":
             return run_durability(arguments, out, err)
+        if arguments.what == "hit-ratio":
+            return run_hit_ratio(arguments, out, err)
+        if arguments.what == "utilisation":
+            return run_utilisation(arguments, out, err)
         return run_workload(arguments, out)
     except rivals.Absent as absent:
         err.write("bench: nosqgrid cannot be measured: %s\n" % absent)
@@ -94,6 +103,31 @@ def run_durability(arguments, out, err):
         dataset = next(iter(result.busy))
         with open(arguments.picture, "w", encoding="utf-8") as file:
             file.write(picture.draw(result.still[dataset], result.busy[dataset], durability.name_of(dataset)))
+        err.write("drawn in %s\n" % arguments.picture)
+    return EXIT_OK
+
+
+def run_hit_ratio(arguments, out, err):
+    """`hit-ratio`: replay, print, keep the report, and draw."""
+    result = hit_ratio.run(arguments.traces, arguments.quick, _progress(err))
+    if result.absent:
+        err.write("bench: %s\n" % result.absent)
+    _keep(hit_ratio_report.write(result), arguments, "-hit-ratio", out, err)
+    if arguments.picture:
+        with open(arguments.picture, "w", encoding="utf-8") as file:
+            file.write(hit_picture.draw(result))
+        err.write("drawn in %s\n" % arguments.picture)
+    return EXIT_OK
+
+
+def run_utilisation(arguments, out, err):
+    """`utilisation`: measure, print, keep the report, and draw."""
+    plan, facts = utilisation.QUICK if arguments.quick else utilisation.FULL, machine.describe()
+    found = utilisation.run(plan, _progress(err))
+    _keep(utilisation.write(found, plan, facts), arguments, "-utilisation", out, err)
+    if arguments.picture:
+        with open(arguments.picture, "w", encoding="utf-8") as file:
+            file.write(utilisation_picture.draw(found))
         err.write("drawn in %s\n" % arguments.picture)
     return EXIT_OK
 

@@ -9,9 +9,12 @@ from ..client.grid import size_bytes
 from ..coordinator import durability
 from ..coordinator.coordinator import Coordinator
 from ..coordinator.report import log_to_stderr
+from ..engine.evictor import LFU, POLICIES
+from ..engine.evictor import REFUSE as REFUSE_WRITES
 from ..errors import GridFullError, StartError, UsageError
 from ..limits import (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT,
                       MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB)
+from ..memory import available
 from ..network import addresses
 from ..network.listener import Listener
 from ..storage.journal import REFUSE, SERVE
@@ -35,9 +38,16 @@ SIGUSR2 makes a checkpoint, SIGTERM and SIGINT make one and end; a second one en
 
 
 def add_arguments(parser):
-    parser.add_argument("--memory", default=str(MEMORY_BYTES_DEFAULT // MIB) + "m", metavar="SIZE",
-                        help="memory for keys and values, such as 64m or 2g; taken from the system as it is used "
-                        "(default: %(default)s)")
+    parser.add_argument("--memory", metavar="SIZE",
+                        help="memory for all of the grid, keys, values, index and lanes, such as 64m or 2g; taken from "
+                        "the system as it is used (default: %dm, or less where the machine or its container has not so "
+                        "much)" % (MEMORY_BYTES_DEFAULT // MIB))
+    parser.add_argument("--memory-max", metavar="SIZE",
+                        help="let the memory grow up to here before writes are refused, as long as the system has it, "
+                        "and shrink back when it is not needed (default: it does not grow)")
+    parser.add_argument("--policy", choices=POLICIES,
+                        help="when the memory is full: refuse writes, or evict what is asked for least often (lfu) or "
+                        "was not asked for the longest (lru) (default: refuse with --dir, lfu without)")
     parser.add_argument("--allow-uid", action="append", type=int, default=[], metavar="UID",
                         help="let this user read; may be repeated")
     parser.add_argument("--allow-gid", action="append", type=int, default=[], metavar="GID",
@@ -71,17 +81,48 @@ def add_arguments(parser):
 
 def run(arguments, out):
     """Serve; the exit status."""
-    memory_bytes = size_bytes(arguments.memory)
-    if not MEMORY_BYTES_MIN <= memory_bytes <= MEMORY_BYTES_MAX:
-        raise UsageError("--memory %s: it must be from %dm to %dg" % (arguments.memory, MEMORY_BYTES_MIN // MIB,
-                                                                     MEMORY_BYTES_MAX >> 30))
+    memory = _memory(arguments)
     storage = _storage(arguments)
     _check_platform()
     path = addresses.resolve(arguments.socket)
     if arguments.daemon:
-        return daemon.run(lambda background: _serve(arguments, memory_bytes, storage, path, out, background),
+        return daemon.run(lambda background: _serve(arguments, memory, storage, path, out, background),
                           log_path(arguments))
-    return _serve(arguments, memory_bytes, storage, path, out, None)
+    return _serve(arguments, memory, storage, path, out, None)
+
+
+def _memory(arguments):
+    """(--memory, --memory-max) in bytes, None and 0 where they were not said."""
+    sizes = []
+    for name, text in (("--memory", arguments.memory), ("--memory-max", arguments.memory_max)):
+        size = None if text is None else size_bytes(text)
+        if size is not None and not MEMORY_BYTES_MIN <= size <= MEMORY_BYTES_MAX:
+            raise UsageError("%s %s: it must be from %dm to %dg" % (name, text, MEMORY_BYTES_MIN // MIB,
+                                                                   MEMORY_BYTES_MAX >> 30))
+        sizes.append(size)
+    memory_bytes, memory_bytes_max = sizes
+    if memory_bytes_max is not None and memory_bytes_max < (memory_bytes or 0):
+        raise UsageError("--memory-max %s is less than --memory %s" % (arguments.memory_max, arguments.memory))
+    return memory_bytes, memory_bytes_max or 0
+
+
+def _look_at_memory(memory_bytes, memory_bytes_max):
+    """What --memory is to be, after a look at what the system has; raises StartError where it cannot be had."""
+    backend = available.probe_backend()
+    if memory_bytes is None:
+        memory_bytes = available.sensible_bytes(min(MEMORY_BYTES_DEFAULT, memory_bytes_max or MEMORY_BYTES_DEFAULT),
+                                                backend)
+    warning = available.check_before_start(memory_bytes, backend)
+    if warning is not None:
+        log_to_stderr(warning)
+    return memory_bytes
+
+
+def policy_of(arguments):
+    """What happens when the memory is full: a grid that keeps its data on disk loses none unless that was asked for."""
+    if arguments.policy is not None:
+        return arguments.policy
+    return LFU if arguments.dir is None else REFUSE_WRITES
 
 
 def log_path(arguments):
@@ -91,12 +132,13 @@ def log_path(arguments):
     return addresses.resolve(arguments.socket) + ".log"
 
 
-def _serve(arguments, memory_bytes, storage, path, out, background):
+def _serve(arguments, memory, storage, path, out, background):
+    memory_bytes = _look_at_memory(*memory)
     listener = Listener(path, arguments.allow_loose_directory,
                         others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
         coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr, storage=storage,
-                                  linger_s=arguments.linger)
+                                  linger_s=arguments.linger, memory_bytes_max=memory[1], policy=policy_of(arguments))
     except (GridFullError, OSError) as error:
         listener.close()
         raise StartError("cannot have the memory: %s" % error) from error
@@ -157,10 +199,19 @@ def _introduce(coordinator, path, arguments, out):
         out.write("%s: %d keys in %.1f s, %d from the checkpoint, then %d log entries%s\n" % (
             coordinator.durability.directory, coordinator.keyspace.key_count, coordinator.durability.recovery_s,
             report.keys, report.entries, "; the log had a torn end" if report.torn else ""))
-    out.write("nosqgrid %d serves %s with %s of memory%s; end it with Ctrl-C or SIGTERM\n" % (
-        os.getpid(), path, arguments.memory,
+    out.write("nosqgrid %d serves %s with %s%s; end it with Ctrl-C or SIGTERM\n" % (
+        os.getpid(), path, _memory_text(coordinator, arguments),
         "" if report is None else ", durability %s" % coordinator.durability.options.level))
     out.flush()
+
+
+def _memory_text(coordinator, arguments):
+    text = "%s of memory" % (arguments.memory or "%dm" % (coordinator.memory_bytes // MIB))
+    if arguments.memory_max is not None:
+        text += ", up to %s where needed" % arguments.memory_max
+    elif arguments.memory is None and coordinator.memory_bytes < MEMORY_BYTES_DEFAULT:
+        text += " (%dm would be too much here)" % (MEMORY_BYTES_DEFAULT // MIB)
+    return text
 
 
 def access_for(arguments):

@@ -20,7 +20,7 @@ import weakref
 
 from ..errors import CoordinatorLostError, LaneError, PeerError, UsageError
 from ..formats import lane as layout
-from ..formats.arena import FORMAT_VERSION, SLEEPING
+from ..formats.arena import EVICTS, FORMAT_VERSION, SLEEPING
 from ..formats.resp import NEED_MORE, ReplyReader, encode_command
 from ..formats.records import BODY
 from ..limits import LANE_FRAME_BYTES_MAX, LANE_REQUEST_BYTES
@@ -71,6 +71,8 @@ class Attachment(object):
         alone = _cpu_count() < 2
         self._spin_loads = 0 if alone else SPIN_LOADS
         self._crowded_until = float("inf") if alone or not hasattr(os, "sched_yield") else 0.0
+        evicts = self.arena.header.flags & EVICTS
+        self.note_words = self.lane.words if evicts and self.lane is not None else None
         # Whether set_frame() may be called without looking further.
         self.ready = self.lane is not None and FORK_HOOKED
         # At exit finalizers run latest first: daemon threads come to a stand here before the link is closed under them.
@@ -388,6 +390,7 @@ class Attachment(object):
         with self._turn():
             self.end()
             self.lane = self.arena = None
+            self.note_words = None
             self.maps.pins = None  # what is mapped has its own way to them
 
     def forget_after_fork(self):

@@ -4,8 +4,11 @@ A codec has `encoders`, {type: function(value) -> (value type, payload)} for wha
 encode(value, raw_key); encode_parts(value, raw_key), which copies no buffer; decode(value type, payload, raw_key).
 """
 
-from ..errors import UnsupportedTypeError, UsageError
+import os
+
+from ..errors import PermissionRefusedError, UnsupportedTypeError, UsageError
 from ..formats import values
+from ..network import credentials
 
 PICKLE = "pickle"
 
@@ -16,6 +19,9 @@ class TypedCodec(object):
     name = None
     encoders = values.PLAIN_ENCODERS
     loads = None
+
+    def check_peer(self, sock):
+        """Whoever serves will do: nothing that he could send is more than data."""
 
     def encode(self, value, raw_key):
         return values.encode(value)
@@ -40,6 +46,12 @@ class PickleCodec(object):
         from . import pickled  # here alone: who does not ask for pickle does not import it
         self._pickled = pickled
         self._secret = pickled.load_key()
+
+    def check_peer(self, sock):
+        """Refuse a coordinator of another user, who could put old pickles of this one in new places."""
+        _, uid, _ = credentials.peer(sock)
+        if uid != os.getuid():
+            raise PermissionRefusedError("codec=\"pickle\" is for a grid of this user; %d serves this one" % uid)
 
     def encode(self, value, raw_key):
         value_type, parts = self.encode_parts(value, raw_key)

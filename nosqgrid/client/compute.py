@@ -5,37 +5,109 @@ coordinator (engine/claims), over a connection made for this call: when the comp
 and the one who waits longest computes instead, within milliseconds.
 """
 
+import contextlib
 import functools
 import hashlib
+import math
+import random
 import threading
 import time
 
-from ..engine.claims import FILLED
-from ..errors import ComputationCycleError, CoordinatorTimeoutError, DiskError, GridFullError, ValueTooLargeError
+from ..engine.claims import GRANTED
+from ..errors import (ComputationCycleError, CoordinatorError, CoordinatorTimeoutError, DiskError, GridFullError,
+                      UsageError, ValueTooLargeError)
 from ..formats import values
 from .link import Link
-from .mapping import deadline_ms_of, encode_checked
+from .mapping import deadline_ms_of
 
 _MISSING = object()
 _WAIT_FOR_EVER_S = 0  # as Link.command takes it
 _WAIT_S_MIN = 0.05  # what a timeout of nothing waits all the same: the answer of a coordinator that has one
+DURATIONS_MAX = 10000
 _computing = threading.local()
+_durations = {}  # (address, raw key) -> seconds that this process took to compute it the last time
 
 
-def get_or_compute(mapping, key, function, ttl, timeout):
+def get_or_compute(mapping, key, function, ttl, timeout, stale=None, early=0.0):
     """The value at `key` of a GridMapping, computed by function() if there is none (Grid.get_or_compute)."""
-    value = mapping.get(key, _MISSING)
-    if value is not _MISSING:
-        return value
-    deadline_ms_of(ttl)  # refuse a bad ttl before anything is computed
+    kept_ttl = _kept_ttl(ttl, stale, early)
+    if kept_ttl is None or not stale and not early:
+        value = mapping.get(key, _MISSING)
+        if value is not _MISSING:
+            return value
+    else:
+        value, left_s = _with_time_left(mapping, key)
+        if value is not _MISSING:
+            left_s = left_s if left_s is None else left_s - (stale or 0)
+            if left_s is None or left_s > 0 and not _is_early(mapping, key, left_s, early):
+                return value
+            return _refreshed(mapping, key, function, kept_ttl, value)
+    return _computed_once(mapping, key, function, kept_ttl, timeout)
+
+
+def get_stale(mapping, key, stale, default):
+    """(value, whether it is fresh) of a key that was kept `stale` seconds longer than it is fresh (Grid.get_stale)."""
+    value, left_s = _with_time_left(mapping, key)
+    if value is _MISSING:
+        return default, False
+    return value, left_s is None or left_s > stale
+
+
+def _kept_ttl(ttl, stale, early):
+    """How long a value is kept: fresh for `ttl`, and then `stale` seconds more; refuses what makes no sense."""
+    deadline_ms_of(ttl)
+    if stale is not None:
+        deadline_ms_of(stale)
+        if ttl is None:
+            raise UsageError("stale is how long a value may be used beyond its ttl: give a ttl")
+    if isinstance(early, bool) or not isinstance(early, (int, float)) or not 0 <= early <= 100:
+        raise UsageError("early is a factor from 0 to 100, of which 1 is the usual, not %r" % (early,))
+    return ttl if stale is None else ttl + stale
+
+
+def _with_time_left(mapping, key):
+    """(value or _MISSING, seconds until it is gone or None for never)."""
     store, raw_key = mapping._store, mapping._raw(key)
-    mine = _computing.__dict__.setdefault("keys", set())
-    if (store.address, raw_key) in mine:
+    store.check_open()
+    found = store.read(raw_key)
+    if found is None:
+        return _MISSING, None
+    value = store.codec.decode(found.type, found.value, raw_key)
+    return value, found.deadline_ms / 1000.0 - time.monotonic() if found.deadline_ms else None
+
+
+def _is_early(mapping, key, left_s, early):
+    """Whether this caller shall make the value anew although it is fresh: the likelier, the less time is left.
+
+    Source: Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.  How
+    long a computation takes is known to those who did one.
+    """
+    took_s = _durations.get((mapping._store.address, mapping._raw(key)), 0.0)
+    return bool(early and took_s) and -took_s * early * math.log(1.0 - random.random()) >= left_s
+
+
+def _refreshed(mapping, key, function, kept_ttl, value):
+    """The value made anew, by this caller if nobody else is at it; else the present one."""
+    store, raw_key = mapping._store, mapping._raw(key)
+    if (store.address, raw_key) in _computing.__dict__.setdefault("keys", set()):
+        return value
+    try:
+        link = Link(store.address, store.timeout_s)
+    except CoordinatorError:
+        return value  # nobody is there to keep a new one
+    with contextlib.closing(link):
+        if link.command(b"NOSQGRID.CLAIM", raw_key, b"REFRESH") != GRANTED:
+            return value
+        return _compute(mapping, raw_key, function, kept_ttl, link)
+
+
+def _computed_once(mapping, key, function, ttl, timeout):
+    store, raw_key = mapping._store, mapping._raw(key)
+    if (store.address, raw_key) in _computing.__dict__.setdefault("keys", set()):
         raise ComputationCycleError("computing %r asks for %r itself" % (key, key))
     store.live()
     deadline = None if timeout is None else time.monotonic() + timeout
-    link = Link(store.address, store.timeout_s)
-    try:
+    with contextlib.closing(Link(store.address, store.timeout_s)) as link:  # its end gives back a claim not filled
         while True:
             granted = _claim(link, key, raw_key, deadline)
             value = mapping.get(key, _MISSING)
@@ -45,21 +117,30 @@ def get_or_compute(mapping, key, function, ttl, timeout):
                 value = mapping.get(key, _MISSING)
             if value is not _MISSING:
                 return value
-            if granted == FILLED:
-                continue  # it was there and is gone again: expired, or deleted
-            mine.add((store.address, raw_key))
-            try:
-                value = function()
-            finally:
-                mine.discard((store.address, raw_key))
-            try:
-                value_type, payload = encode_checked(store.codec, value, raw_key)
-                link.command(b"NOSQGRID.FILL", raw_key, payload, value_type, deadline_ms_of(ttl))
-            except (GridFullError, ValueTooLargeError, DiskError):
-                return value  # computed, and not kept; the claim goes to the next one, who computes for himself
-            return value
+            if granted == GRANTED:
+                return _compute(mapping, raw_key, function, ttl, link)
+            # It was there and is gone again: expired, or deleted.
+
+
+def _compute(mapping, raw_key, function, ttl, link):
+    """Compute a value that this link holds the claim of, and store it if the grid takes it."""
+    store, mine = mapping._store, _computing.keys
+    mine.add((store.address, raw_key))
+    begun = time.monotonic()
+    try:
+        value = function()
     finally:
-        link.close()  # gives back a claim that was not filled
+        mine.discard((store.address, raw_key))
+    if len(_durations) >= DURATIONS_MAX:
+        _durations.clear()
+    _durations[store.address, raw_key] = time.monotonic() - begun
+    value_type, parts = store.codec.encode_parts(value, raw_key)
+    with contextlib.suppress(GridFullError, ValueTooLargeError, DiskError):  # computed, and not kept
+        if values.payload_size(parts) >= store.live().large_value_bytes:
+            mapping._set_raw(raw_key, value_type, parts, deadline_ms_of(ttl))  # who waits finds it when this link ends
+        else:
+            link.command(b"NOSQGRID.FILL", raw_key, b"".join(parts), value_type, deadline_ms_of(ttl))
+    return value
 
 
 def _claim(link, key, raw_key, deadline):
@@ -71,7 +152,7 @@ def _claim(link, key, raw_key, deadline):
         raise CoordinatorTimeoutError("nobody finished computing %r in the time given" % (key,)) from None
 
 
-def cached(mapping, ttl=None, name=None, key=None):
+def cached(mapping, ttl=None, name=None, key=None, stale=None, early=0.0):
     """The decorator behind Grid.cached."""
     def decorate(function):
         prefix = name or "cached:%s.%s" % (function.__module__, function.__qualname__)
@@ -85,7 +166,8 @@ def cached(mapping, ttl=None, name=None, key=None):
 
         @functools.wraps(function)
         def wrapper(*args, **kwargs):
-            return mapping.get_or_compute(key_of(*args, **kwargs), lambda: function(*args, **kwargs), ttl)
+            return mapping.get_or_compute(key_of(*args, **kwargs), lambda: function(*args, **kwargs), ttl, stale=stale,
+                                          early=early)
 
         wrapper.key_of = key_of
         wrapper.forget = lambda *args, **kwargs: bool(mapping.delete(key_of(*args, **kwargs)))

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+from ..engine.evictor import POLICIES
 from ..errors import NosqgridError, StartError, StorageError, UsageError
 from ..limits import SOCKET_PATH_BYTES_MAX
 from ..network import addresses
@@ -36,8 +37,8 @@ class Starter(object):
     def __init__(self, directory, memory, policy, durability):
         self.directory = None if directory is None else os.path.abspath(os.fspath(directory))
         self.memory, self.policy, self.durability = memory, policy, durability
-        if policy not in (None, "refuse"):
-            raise UsageError("policy=%r: a grid that is full refuses writes; leave it out" % (policy,))
+        if policy is not None and policy not in POLICIES:
+            raise UsageError("no policy is called %r; there are: %s" % (policy, " ".join(POLICIES)))
         if durability is not None and durability not in LEVELS:
             raise UsageError("no durability is called %r; there are: %s" % (durability, " ".join(LEVELS)))
         if directory is None and durability not in (None, "none"):
@@ -116,10 +117,14 @@ class Starter(object):
 
     def _spawn(self):
         address = addresses.resolve(None) if self.directory is None else self._own_address()
-        command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", address, "--memory", str(self.memory),
-                   "--quiet", "--daemon", "--linger", str(LINGER_S), "--wait", str(WAIT_S)]
+        command = [sys.executable, "-m", "nosqgrid", "serve", "--socket", address, "--quiet", "--daemon", "--linger",
+                   str(LINGER_S), "--wait", str(WAIT_S)]
+        if self.memory is not None:
+            command += ["--memory", str(self.memory)]
         if self.directory is not None:
             command += ["--dir", self.directory]
+        if self.policy is not None:
+            command += ["--policy", self.policy]
         if self.durability is not None and self.directory is not None:
             command += ["--durability", self.durability]
         environment = dict(os.environ)

@@ -9,6 +9,8 @@ the budget it becomes the old one, and the old one is forgotten.  A hit in the o
 in ADMIT_ONE_IN is remembered: a key that is read again and again gets in soon, a key read once seldom pushes another
 out.
 
+Where the grid evicts, some of the reads are noted in the lane (formats/lane), for the coordinator to know what is used.
+
 What a value decodes to is shared between callers only if it cannot change; of the other types the cache keeps the bytes
 and decodes anew.
 
@@ -24,12 +26,15 @@ from time import monotonic
 
 from ..errors import KeyTooLargeError
 from ..formats.arena import NEWEST
+from ..formats.lane import NOTES, NOTES_MAX, NOTES_TAIL
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT, TOMBSTONE
 from ..formats.values import DECODERS, IMMUTABLE, PICKLE, decode, encode_key
 from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 
 ADMIT_ONE_IN = 8
+NOTE_ONE_IN = 4  # reads of the arena, and
+NOTE_NEAR_ONE_IN = 16  # hits in the near cache: a note costs as much as five loads
 
 
 class Retired(Exception):
@@ -50,7 +55,7 @@ class _RetiredWords(object):
 
 
 def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None, open_large=None,
-             unpickle=None):
+             unpickle=None, lane_words=None):
     """(get, retire) for one attachment.
 
     get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)`
@@ -68,7 +73,11 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
     budget = near_cache_bytes // 2
     young, old, spent = {}, {}, 0
     near_get, old_get = young.get, old.get
-    admit = itertools.cycle([True] + [False] * (ADMIT_ONE_IN - 1)) if budget else itertools.repeat(False)
+    notes, noted = lane_words, 0
+    # Of reads of the arena (bits: 1 note it, 2 remember it), and of hits in the near cache.
+    marks = itertools.cycle([(0 if turn or not budget else 2) + (notes is not None and turn % NOTE_ONE_IN == 1)
+                             for turn in range(ADMIT_ONE_IN)])
+    near_marks = itertools.cycle([True] + [False] * (NOTE_NEAR_ONE_IN - 1))
 
     def get(_, key, default=None):
         try:
@@ -80,6 +89,8 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             if entry is not None:
                 slot, word, stamp_index, stamp, until, value, thaw, _ = entry
                 if words[slot] == word and words[stamp_index] == stamp and (until is None or monotonic() < until):
+                    if notes is not None and next(near_marks):
+                        note(slot)
                     return value if thaw is None else thaw(value)
             try:
                 raw = key.encode()
@@ -112,7 +123,10 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
                         if until is not None and monotonic() >= until:
                             return default
                         value = payload if value_type == 0 else decoders[value_type](payload)
-                        if entry is not None or next(admit):
+                        mark = next(marks)
+                        if mark & 1:
+                            note(slot)
+                        if entry is not None or mark & 2:
                             remember(key, slot, word, offset >> 3, stamp, until, payload, value_type, value)
                         return value
                     return read_plainly(key, default)
@@ -158,10 +172,21 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
         if found.type == PICKLE and unpickle is not None:
             return unpickle(found.value, raw)
         value = decoders[found.type](found.value)
-        if next(admit):
+        mark = next(marks)
+        if mark & 1:
+            note(found.slot)
+        if mark & 2:
             remember(key, found.slot, found.word, found.word & OFFSET_MASK, found.stamp, until, found.value,
                      found.type, value)
         return value
+
+    def note(slot):
+        nonlocal noted
+        lane = notes
+        if lane is not None:  # another thread may just have retired this
+            lane[NOTES + noted % NOTES_MAX] = slot
+            noted += 1
+            lane[NOTES_TAIL] = noted
 
     def remember(key, slot, word, stamp_index, stamp, until, payload, value_type, value):
         size = len(payload)
@@ -185,7 +210,8 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             near_get, old_get = young.get, old.get
 
     def retire():
-        nonlocal words, arena
+        nonlocal words, arena, notes
+        notes = None
         words = reader.words = _RetiredWords()
         arena = reader.arena = None  # lets go of the map; a read in another thread ends in read_plainly
         young.clear()

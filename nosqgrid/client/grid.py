@@ -59,19 +59,30 @@ class Ops(GridMapping):
         self._store.check_open()
         return Pipeline(self._store, self._raw)
 
-    def get_or_compute(self, key, function, ttl=None, timeout=None):
+    def get_or_compute(self, key, function, ttl=None, timeout=None, *, stale=None, early=0.0):
         """The value at `key`; where there is none, function() computes it, once among all processes and threads.
 
         The others wait for the value, up to `timeout` seconds if given (then CoordinatorTimeoutError).  When function()
         raises, its exception goes to its caller and the next one who waits computes; the same when the process dies.
         Where the grid is full, the value too large for it, or the disk refuses the log, the value is returned all the
         same, and not kept.
+        Rather old than late: with `stale` seconds a value is kept so much longer than its `ttl`; meanwhile one caller
+        makes it anew, and everybody else gets the old one at once.  With `early`, a factor (1.0 is the usual), a value
+        is now and then made anew before its time, the likelier the less is left and the longer it took, so that those
+        who ask all the time never meet an old one.
         Raises ComputationCycleError when function() asks for the key itself.
         Cost: that of get() where the value is there; else some 200 us and the computation.
         """
-        return compute.get_or_compute(self, key, function, ttl, timeout)
+        return compute.get_or_compute(self, key, function, ttl, timeout, stale, early)
 
-    def cached(self, ttl=None, *, name=None, key=None):
+    def get_stale(self, key, stale, default=None):
+        """(value, fresh) of a key that is kept `stale` seconds longer than it is fresh; (default, False) without one.
+
+        For values that get_or_compute(stale=...) keeps, or set() with a ttl that has those seconds in it.
+        """
+        return compute.get_stale(self, key, stale, default)
+
+    def cached(self, ttl=None, *, name=None, key=None, stale=None, early=0.0):
         """A decorator that keeps a function's results in the grid, shared by all processes, for `ttl` seconds.
 
             @grid.cached(ttl=60)
@@ -80,9 +91,9 @@ class Ops(GridMapping):
         Arguments and result must be values that the grid carries.  `key(*args, **kwargs)` may make the key from the
         arguments itself; `name` stands for the function instead of its module and name.  The wrapped function has
         `key_of(*args)`, the key of a call, and `forget(*args)`, which deletes its result.  Each result is computed once
-        even when many miss it at once (get_or_compute).
+        even when many miss it at once; `stale` and `early` are those of get_or_compute.
         """
-        return compute.cached(self, ttl, name, key)
+        return compute.cached(self, ttl, name, key, stale, early)
 
 
 class Grid(Ops):
@@ -131,9 +142,20 @@ class Grid(Ops):
         """Remove every key, in one step."""
         self._store.command(b"FLUSHALL", again=True)
 
-    def map(self, name):
-        """The keys that begin with "name:" as a mapping of their own, without that prefix."""
-        return Namespace(self._store, name)
+    def map(self, name, *, quota=None, policy=None):
+        """The keys that begin with "name:" as a mapping of their own, without that prefix.
+
+        With `quota`, bytes or a text like "64m", its keys together may take so much (large values included); beyond,
+        `policy` decides: "lfu" and "lru" evict keys of this map, "refuse" raises GridFullError.  Left out, it is the
+        grid's own policy.  A quota is the same for all who use the grid, whoever set it last; 0 takes it away.  It is
+        set anew when this process attaches to another coordinator.
+        """
+        space = Namespace(self._store, name)
+        if quota is not None:
+            self._store.set_quota(encode_key(name), size_bytes(quota), policy)
+        elif policy is not None:
+            raise UsageError("a map has a policy of its own only with a quota")
+        return space
 
     def stats(self):
         """The coordinator's numbers: pid, epoch, clients, keys, heap_size_bytes, heap_live_bytes, uptime_s and more."""
@@ -222,35 +244,38 @@ def attach(address=None, *, timeout=None, near_cache=NEAR_CACHE_BYTES_DEFAULT, c
     return Grid(address, timeout, near_cache, codec, reconnect)
 
 
-def open(directory=None, *, memory="256m", policy=None, durability=None, timeout=None,
+def open(directory=None, *, memory=None, policy=None, durability=None, timeout=None,
          near_cache=NEAR_CACHE_BYTES_DEFAULT, codec=None):
     """A grid that needs no service: attaches to the coordinator of a directory, and starts one where there is none.
 
     Args:
         directory: where the data are kept; made (mode 0700) if it is not there.  None: in memory alone, shared by
             whatever this user opens so, at the default address of attach().
-        memory: for keys and values, when a coordinator is started here.
-        policy: what becomes of writes when the memory is full: "refuse", which is the default.
+        memory: for the grid, when a coordinator is started here; 256 MiB, or what the machine or its container has.
+        policy: what happens when the memory is full: "refuse" writes (the default with a directory), or evict what is
+            asked for least often ("lfu", the default without) or was not asked for the longest ("lru").
         durability: "none", "os", "everysec" (the default with a directory) or "always".
         timeout, near_cache, codec: as in attach().
     The coordinator outlives the process that started it as long as somebody is attached.  The last one to close(),
     or to end, has it make a checkpoint and end.  When it is killed the next write of anybody starts another.
     (A set or delete in whose middle it dies is made again; any other call raises CoordinatorLostError then, because
     nobody knows whether it took effect.)
-    Raises StartError with what is in the way; UsageError where the directory is served with another durability.
+    Raises StartError with what is in the way; UsageError where it is served with another durability or policy.
     """
     grid = _open_again(directory, memory, policy, durability, timeout, near_cache, codec)
-    if durability is not None:
-        served = grid.stats().get("durability")
-        if served != durability:
+    asked = {"durability": durability, "policy": policy}
+    served = grid.stats() if durability is not None or policy is not None else {}
+    for name, value in asked.items():
+        if value is not None and served.get(name) != value:
             grid.close()
-            raise UsageError("%s is served with durability %s, and %s was asked for: use one for all"
-                             % (directory or grid.address, served, durability))
+            raise UsageError("%s is served with %s %s, and %s was asked for: use one for all"
+                             % (directory or grid.address, name, served.get(name), value))
     return grid
 
 
 def _open_again(directory, memory, policy, durability, timeout, near_cache, codec):
-    size_bytes(memory)  # refused here, with a better message than a coordinator's that does not start
+    if memory is not None:
+        size_bytes(memory)  # refused here, with a better message than a coordinator's that does not start
     return Grid(None, timeout, near_cache, codec, 0.0, Starter(directory, memory, policy, durability))
 
 

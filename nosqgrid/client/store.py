@@ -40,6 +40,7 @@ class Store(object):
         self.reconnect_s = reconnect_s
         self.near_cache_bytes = near_cache_bytes
         self.codec = codec
+        self._quotas = {}  # name of a map -> (bytes, policy)
         self.closed = False
         self._publish_get = publish_get
         self._owner = owner
@@ -51,11 +52,19 @@ class Store(object):
 
     def _attach(self):
         attachment = Attachment(self.address, self.timeout_s)
+        try:
+            self.codec.check_peer(attachment.link.sock)
+        except BaseException:
+            attachment.end()
+            raise
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
-                               open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads)
+                               open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads,
+                               lane_words=attachment.note_words)
         previous, retire_previous = self.attachment, self._retire
         self.attachment, self._retire = attachment, retire
         self._publish_get(get)
+        for name, (quota_bytes, policy) in list(self._quotas.items()):
+            attachment.command(b"NOSQGRID.QUOTA", name, quota_bytes, policy or "")
         if previous is not None:
             retire_previous()
             previous.end()
@@ -68,6 +77,11 @@ class Store(object):
 
     def read_function(self, key, default):
         raise NotImplementedError("the grid sets this")
+
+    def set_quota(self, name, quota_bytes, policy):
+        """Give the keys name:* a quota, here and with every coordinator to come."""
+        self.command(b"NOSQGRID.QUOTA", name, quota_bytes, policy or "")
+        self._quotas[name] = quota_bytes, policy
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,14 @@
-"""Attaching: what a client of shared memory gets, the arena to read and a lane to write through."""
+"""Attaching: what a client of shared memory gets, the arena to read and a lane to write through.
+
+A lane is charged to the budget.  Where there is no room for it, and where the system has no memory for it, the session
+gets none: it reads the arena all the same, and writes over its socket, which costs some 30 us more a write.
+"""
 
 import os
 
-from ..errors import CommandError
+from ..engine.budget import LANES
+from ..errors import CommandError, GridFullError
+from ..formats.lane import LANE_SIZE_BYTES
 from ..formats.resp import Map
 from ..memory.lane import CoordinatorLane
 
@@ -26,11 +32,28 @@ def attach(server, session):
 
 def _give_lane(server, session):
     try:
+        server.budget.take(LANES, LANE_SIZE_BYTES)
+    except GridFullError:
+        server.lanes_refused += 1
+        return
+    lane = None
+    try:
         lane = CoordinatorLane(**server.file_options)
+        # A lane whose size is not sealed could be shrunk under our map by another user: he has the socket.
+        if session.uid == os.getuid() or lane.file.size_sealed:
+            server.add_lane(session, lane)
+    except GridFullError:
+        server.lanes_refused += 1
     except OSError as error:
         raise CommandError("the coordinator cannot make a lane (%s); raise its limit of open files with "
                            "ulimit -n" % error.strerror) from error
-    if session.uid != os.getuid() and not lane.file.size_sealed:
-        lane.close()  # somebody else could shrink it under our map: he has the socket
-    else:
-        server.add_lane(session, lane)
+    finally:
+        if session.lane is None:
+            close_lane(server, lane)
+
+
+def close_lane(server, lane):
+    """A lane is of no use any more; None for one that could not be made."""
+    if lane is not None:
+        lane.close()
+    server.budget.give_back(LANES, LANE_SIZE_BYTES)

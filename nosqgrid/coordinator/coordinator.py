@@ -21,22 +21,21 @@ import time
 import traceback
 
 from ..engine.claims import Claims
-from ..engine.keyspace import Keyspace
+from ..engine.evictor import REFUSE
 from ..errors import InvariantError, LaneError, NosqgridError, PermissionRefusedError
 from ..formats import arena as arena_format
-from ..formats import hashing
 from ..formats import lane as lane_format
 from ..formats.resp import encode_error, encode_reply
 from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
-from ..memory.arena import Arena
 from ..network import credentials
 from ..storage.wal import ALWAYS
 from . import attaching, durability, lane_service, report, sockets
 from .clock import Clock
 from .large_values import LargeValues
-from .ordering import cpu_count, fence_for
+from .ordering import cpu_count
 from .pins import Pins
 from .session import Session
+from .space import Space
 
 SOCKETS_EVERY_S = 0.0005  # how long a busy loop leaves the sockets alone
 CROWDED_S = 0.00003  # a turn without work that lasts longer than this was not alone on its processor
@@ -51,12 +50,14 @@ class Coordinator(object):
     """Serves one grid on one listener.
 
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
+    With `memory_bytes_max` the memory grows up to there when it must (elastic); `policy` (engine/evictor) is what
+    happens when it is full.
     `storage` is durability.options(): what is kept on disk.  open() brings it back, run() serves, close() ends it.
     With `linger_s` the coordinator is there for its clients: it ends that long after the last one has left.
     """
 
     def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None, storage=None,
-                 linger_s=None):
+                 linger_s=None, memory_bytes_max=0, policy=REFUSE):
         self.listener = listener
         self.access = access
         self.log = log
@@ -67,9 +68,12 @@ class Coordinator(object):
         self.pins = Pins(self)
         self.large_values = LargeValues(self)
         self.arena = None
+        self._memory_bytes_max = memory_bytes_max
+        self.policy = policy
         self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
         self.commands_ended = 0
+        self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self.accepted = 0
         self._sessions = {}
         self._lanes = []
@@ -97,15 +101,10 @@ class Coordinator(object):
         """An arena with so much memory and an empty keyspace in it, in the place of what is there."""
         if self.arena is not None:
             self.arena.file.close()
-        flags, fence = fence_for()
-        header = arena_format.Header(arena_format.Layout(memory_bytes), hashing.new_secret(self.random_bits),
-                                     self.random_bits(62) + 1, os.getpid(), flags)
         self.memory_bytes = memory_bytes
-        self.arena = Arena.create(header, **self.file_options)
-        self.keyspace = Keyspace(self.arena.words, self.arena.map, header, self.arena.file.reserve, self._wall_ms,
-                                 fence)
-        self.keyspace.now_ms = self.clock.monotonic_ms()
-        self.keyspace.larges = self.large_values.new_account(lambda size: None, lambda size: None)
+        space = Space(self, memory_bytes, self._memory_bytes_max, self.policy, self._wall_ms)
+        self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
+        self.elastic = space.elastic
 
     # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
 
@@ -119,8 +118,8 @@ class Coordinator(object):
         return report.info(self, section)
 
     def config(self):
-        return {"maxmemory": str(self.keyspace.heap.count << self.keyspace.heap.segment_shift),
-                "maxmemory-policy": "noeviction", "save": "",
+        return {"maxmemory": str(self.budget.limit_bytes_max),
+                "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": "1", "timeout": "0"}
 
     def checkpoint(self, session, final):
@@ -199,6 +198,8 @@ class Coordinator(object):
             now = monotonic()
             keyspace.now_ms = int(now * 1000)
             worked = self._serve_lanes()
+            if keyspace.evictor.tracking:
+                lane_service.take_notes(self._lanes, keyspace.evictor)
             if self._pending or now - last_sockets > SOCKETS_EVERY_S:
                 worked = self._serve_sockets(0) or worked
                 last_sockets = now
@@ -247,6 +248,7 @@ class Coordinator(object):
             lane_service.serve(session, self.keyspace, sockets.queue)
         except LaneError as error:
             self.log("client %d (pid %d): %s; disconnected" % (session.id, session.pid, error))
+            session.lane_is_sane = False
             self._end(session)
             return
         except Exception:
@@ -268,6 +270,10 @@ class Coordinator(object):
             self._serve_sockets(self._sleep_s(), words)
         words[arena_format.SLEEPING] = 0
 
+    def _by_clock(self):
+        """What has to be looked at now and then."""
+        return self.durability, self.pins, self.large_values, self.elastic
+
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
         wait_s = SLEEP_S_MAX if self._accepting else RETRY_ACCEPT_S
@@ -279,7 +285,7 @@ class Coordinator(object):
         now = time.monotonic()
         if self._linger_s is not None and not self._sessions:
             wait_s = min(wait_s, max(self._alone_since + self._linger_s - now, 0.001))
-        return min(wait_s, self.durability.sleep_s(now), self.pins.sleep_s(), self.large_values.sleep_s())
+        return min([wait_s] + [part.sleep_s(now) for part in self._by_clock()])
 
     def _serve_sockets(self, timeout, words=None):
         """Whatever the selector has, waiting up to `timeout` seconds; whether there was anything."""
@@ -305,9 +311,8 @@ class Coordinator(object):
 
     def _by_the_clock(self, now):
         self._wall_offset_ms = self.clock.wall_ms() - self.clock.monotonic_ms()
-        self.durability.tick(now)
-        self.pins.look(now)
-        self.large_values.look(now)
+        for part in self._by_clock():
+            part.tick(now)
         if self._linger_s is not None and not self._sessions and now > self._alone_since + self._linger_s:
             self._stopping = True
         if not self._accepting and now > self._accept_again:

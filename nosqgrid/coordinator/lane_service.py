@@ -32,6 +32,13 @@ def serve(session, keyspace, send):
     lane.finish(start + position)
 
 
+def take_notes(sessions, evictor):
+    """Tell the evictor of the hits that clients have noted."""
+    for session in sessions:
+        for slot in session.lane.take_notes():
+            evictor.hit(slot)
+
+
 def serve_together(sessions, keyspace):
     """Plain sets that several clients have posted, as one entry of the log; the sessions that were served.
 

@@ -11,6 +11,7 @@ Invariants
 
 import os
 
+from ..engine.budget import LARGE
 from ..engine.large import Larges
 from ..errors import CommandError, CoordinatorError, GridFullError, PeerError, ValueTooLargeError
 from ..limits import LARGE_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
@@ -27,9 +28,10 @@ class LargeValues(object):
         self.server = server
         self._sweep_at = 0.0
 
-    def new_account(self, take, give_back):
-        """The engine's account for a new keyspace; take and give_back are the memory's."""
-        return Larges(self, take, give_back, self.server.pins.larges)
+    def new_account(self, budget):
+        """The engine's account for a new keyspace."""
+        return Larges(self, lambda size: budget.take(LARGE, size), lambda size: budget.give_back(LARGE, size),
+                      self.server.pins.larges)
 
     @property
     def _account(self):
@@ -137,12 +139,12 @@ class LargeValues(object):
         session.close_lent()
         self._sweep_at = 0.0
 
-    def look(self, now):
+    def tick(self, now):
         """By the clock: let go of what nobody holds any more."""
         if self._account.to_sweep and now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             self._account.sweep()
 
-    def sleep_s(self):
+    def sleep_s(self, now):
         """For how many seconds nothing has to be looked at."""
         return SWEEP_S if self._account.to_sweep else 3600.0

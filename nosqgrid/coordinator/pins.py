@@ -5,7 +5,7 @@ Invariants
     holds counts as used memory (engine/large asks `larges`), whatever became of their keys.
  2. The pins of a process end with it: at once where the system tells of its death, else when that is looked for.
  3. A session may end before its process does: the connection was closed, or we closed it.  As long as there are pins in
-    its lane and the process lives, the lane is kept, as one of the `left`.
+    its lane and the process lives, the lane is kept, as one of the `left`; but not one that was full of garbage.
 
 A kill of the client at any line leaves pins that are void with it; a kill of the coordinator leaves an arena that
 nobody writes any more.
@@ -16,6 +16,7 @@ import time
 from ..formats import lane as layout
 from ..formats.slots import OFFSET_MASK
 from ..network import credentials
+from . import attaching
 
 REST_S = 0.004  # engine/heap.REST_MS and the millisecond that its clock is rough by
 LOOK_S = 0.05  # between two looks at the lanes that were left
@@ -73,13 +74,14 @@ class Pins(object):
 
     def session_ended(self, session):
         """Forget its lane, or keep it for the pins in it."""
-        if self._active(session) and credentials.is_alive(session.pid):
+        if session.lane_is_sane and self._active(session) and credentials.is_alive(session.pid):
             self._left.append(_Left(session))
         else:
-            session.lane.close()
+            attaching.close_lane(self.server, session.lane)
+        session.lane = None
         self._watch()
 
-    def look(self, now):
+    def tick(self, now):
         """By the clock: forget lanes whose pins or process are gone."""
         if not self._left or now < self._look_at:
             return
@@ -87,11 +89,11 @@ class Pins(object):
         kept = [left for left in self._left if self._active(left) and credentials.is_alive(left.pid)]
         for left in self._left:
             if left not in kept:
-                left.lane.close()
+                attaching.close_lane(self.server, left.lane)
         self._left = kept
         self._watch()
 
-    def sleep_s(self):
+    def sleep_s(self, now):
         """For how many seconds nothing has to be looked at."""
         heap = self.server.keyspace.heap
         return LOOK_S if self._left or heap.rests() or heap.held() else 3600.0
@@ -127,7 +129,7 @@ class Pins(object):
 
     def close(self):
         for left in self._left:
-            left.lane.close()
+            attaching.close_lane(self.server, left.lane)
         self._left = []
 
 

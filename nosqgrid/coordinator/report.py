@@ -5,8 +5,10 @@ import platform
 import resource
 import sys
 
+from ..engine.budget import KINDS
 from ..engine.heap import FREE
 
+POLICY_NAMES = {"refuse": "noeviction", "lfu": "allkeys-lfu", "lru": "allkeys-lru"}  # in Redis' words
 VERSION = "0.1.0"
 REDIS_VERSION = "7.0.15"  # whose commands and replies these are; clients key on it
 
@@ -44,17 +46,26 @@ def stats(server):
         ("index_slots", index.table.slots),
         ("index_size_bytes", index.reserved_bytes()),
         ("index_growths", index.growths),
+        ("index_growth_failures", index.growth_failures),
         ("claims", len(server.claims)),
+        ("lanes_refused", server.lanes_refused),
         ("shared_memory", server.arena.file.backend),
         ("value_size_bytes_max", keyspace.value_size_bytes_max),
-    ] + keyspace.larges.stats() + server.pins.stats() + server.durability.stats()
+    ] + (_memory(server.budget) + server.elastic.stats() + keyspace.evictor.stats() + keyspace.larges.stats()
+         + server.pins.stats()
+         + server.durability.stats())
+
+
+def _memory(budget):
+    return [("memory_limit_bytes", budget.limit_bytes), ("memory_limit_bytes_max", budget.limit_bytes_max),
+            ("memory_used_bytes", budget.total_bytes)] + [("memory_%s_bytes" % kind, budget.used[kind])
+                                                          for kind in KINDS]
 
 
 def info(server, section):
     """[(section, [(name, value)])] of INFO: one section by name, or all that INFO shows by default (None)."""
     now_ms, keyspace = server.clock.monotonic_ms(), server.keyspace
     uptime_s = (now_ms - server.started_ms) // 1000
-    used = keyspace.heap.reserved_bytes() + keyspace.index.reserved_bytes()
     sections = [
         ("Server", [
             ("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
@@ -64,13 +75,13 @@ def info(server, section):
                                                                                   platform.python_version())]),
         ("Clients", [("connected_clients", len(server.sessions())),
                      ("blocked_clients", sum(1 for session in server.sessions() if session.waiting))]),
-        ("Memory", [("used_memory", used), ("used_memory_rss", _rss_bytes()),
-                    ("maxmemory", keyspace.heap.count << keyspace.heap.segment_shift),
-                    ("maxmemory_policy", "noeviction"), ("mem_allocator", "nosqgrid")]),
+        ("Memory", [("used_memory", server.budget.total_bytes), ("used_memory_rss", _rss_bytes()),
+                    ("maxmemory", server.budget.limit_bytes_max),
+                    ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid")]),
         ("Persistence", server.durability.info()),
         ("Stats", [("total_connections_received", server.accepted), ("total_commands_processed", server.commands_ended
                                                                      + sum(s.commands for s in server.sessions())),
-                   ("expired_keys", keyspace.expired_count), ("evicted_keys", 0)]),
+                   ("expired_keys", keyspace.expired_count), ("evicted_keys", sum(keyspace.evictor.evicted.values()))]),
         ("Replication", [("role", "master"), ("connected_slaves", 0)]),
         ("Cluster", [("cluster_enabled", 0)]),
         ("Keyspace", [("db0", "keys=%d,expires=%d,avg_ttl=0" % (keyspace.key_count, keyspace.expiring))]

@@ -13,6 +13,7 @@ from ..errors import InvariantError
 
 FILLED = 0  # there is a value: read it
 GRANTED = 1  # compute it, then fill or abandon
+TAKEN = 2  # somebody else computes it, and the session did not want to wait
 
 
 class Claims(object):
@@ -39,6 +40,13 @@ class Claims(object):
         self._waiters.setdefault(key, OrderedDict())[session] = True
         self._waits[session] = key
         return None
+
+    def try_claim(self, session, key):
+        """GRANTED or TAKEN; nobody waits.  For a value that is there and is to be made anew."""
+        if self._holders.get(key, session) is not session:
+            return TAKEN
+        self._grant(session, key)
+        return GRANTED
 
     def _grant(self, session, key):
         self._holders[key] = session

@@ -32,9 +32,10 @@ def make_apply_sets(keyspace, log=None):
     one, type_max = 1 << COPIES_BITS, len(NAMES) - 1
     append = None if log is None else log.append
     run_end = make_run_end(keyspace)
+    note = keyspace.hot_note()
 
     def apply_sets(data, position, end):
-        if not index.steady or keyspace.staging:
+        if not index.steady or keyspace.staging or note is False:
             return position
         base, shift, table = index.base, index.shift, index.table
         stamp = keyspace.version << COPIES_BITS
@@ -78,6 +79,8 @@ def make_apply_sets(keyspace, log=None):
             stamp += one
             words[cursor >> 3] = stamp
             words[slot] = tag << TAG_SHIFT | generation | cursor >> 3
+            if note is not None:
+                note((slot, key_hash, following - cursor >> 3, key))
             cursor = following
             if word:
                 segment = (old - heap_base) >> segment_shift

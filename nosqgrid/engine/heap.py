@@ -17,6 +17,7 @@ Invariants
  3. For each segment: bytes filled = bytes of live records + dead bytes.
  4. A pinned segment is not FREE, and not written.
  5. Writers leave the last FREE segment to the cleaner, which needs it to make others free.
+ 6. A segment that is not FREE has memory behind it (`given`).
 
 Source: log-structured memory, Rumble, Kejriwal and Ousterhout, FAST 2014 (RAMCloud).
 """
@@ -31,6 +32,7 @@ FREE, OPEN, SEALED, LARGE, RESTING = range(5)
 REST_MS = 3
 HELD_LOOK_MS = 50  # between two looks at segments that somebody keeps pinned
 CLEANER_SEGMENTS = 1  # FREE segments that only the cleaner may take
+LAST = 1e-9  # times any score is less than any other
 
 
 class Region(object):
@@ -42,7 +44,8 @@ class Region(object):
     def __init__(self):
         self.segment = -1
         self.cursor = 0  # offset in the arena of the next record
-        self.limit = 0
+        self.limit = 0  # how far records may go; at `end`, or before it where the cleaner is to keep pace with them
+        self.end = 0  # of the segment
         self.generation_bits = 0  # of the segment, where a slot word has them
 
 
@@ -55,9 +58,11 @@ class Heap(object):
         self.segment_shift = layout.segment_size_bytes.bit_length() - 1
         self.count = layout.segment_count
         self.record_size_bytes_max = self.segment_size_bytes // 2  # a larger one gets a run of its own
+        self._rest_bytes = self.segment_size_bytes >> 6  # what is left of a segment is worth looking elsewhere
         self._reserve = reserve
         self._step_segments = max(1, RESERVE_STEP_BYTES >> self.segment_shift)
-        self._steps_reserved = set()  # what the system has given; it is never given back
+        self.given = bytearray(self.count)  # 1 for each segment that has memory; every segment in use has
+        self.given_count = 0
         self.reserve_error = None  # why the system gave no more, the last time it was asked
         self.state = [FREE] * self.count
         self.filled = [0] * self.count
@@ -65,8 +70,11 @@ class Heap(object):
         self.generation = [1] * self.count
         self.run = [0] * self.count  # segments of a LARGE run, at its first
         self.free = list(range(self.count))  # a heap queue: the lowest is filled first, LARGE runs begin at the top
+        self.stretch_bytes = self.segment_size_bytes  # how far writers go in a fresh one until the cleaner is asked
         self.writer = Region()
         self.survivors = Region()
+        self.sealed_count = 0
+        self.sealed_at = [0] * self.count  # by sealed_count: when a segment was sealed
         self.opened = 0  # how many times a writer got a fresh segment
         self.pins = None  # function() -> set of pinned segments, while there is anybody who pins
         self.rest = None  # function() that waits REST_MS, for when a writer needs a resting segment at once
@@ -87,15 +95,23 @@ class Heap(object):
         """Offset for a record of `size` bytes (a multiple of 8, at most record_size_bytes_max), or None: no segment is
         left.
 
-        The writers' region leaves the last free segments to the cleaner.
+        Where much would be left of the region's segment, the record goes behind those of the other region if it fits
+        there.  The writers' region leaves the last free segments to the cleaner.
         """
         offset = region.cursor
         if offset + size > region.limit:
-            keep = CLEANER_SEGMENTS if region is self.writer else 0
-            self.settle_now(keep + 1)
-            if len(self.free) <= keep or not self._open(region):
-                return None
-            offset = region.cursor
+            if offset + size <= region.end:
+                region.limit = region.end
+            else:
+                if region.end - offset >= self._rest_bytes:
+                    other = self.writer if region is self.survivors else self.survivors
+                    if other.cursor + size <= other.limit and (other is self.writer or self._cleaner_has_room()):
+                        return self.allocate(other, size)
+                keep = CLEANER_SEGMENTS if region is self.writer else 0
+                self.settle_now(keep + 1)
+                if len(self.free) <= keep or not self._open(region):
+                    return None
+                offset = region.cursor
         region.cursor = offset + size
         return offset
 
@@ -110,17 +126,18 @@ class Heap(object):
         self.state[segment] = OPEN
         region.segment = segment
         region.cursor = self.base + (segment << self.segment_shift)
-        region.limit = region.cursor + self.segment_size_bytes
+        region.limit = region.end = region.cursor + self.segment_size_bytes
         region.generation_bits = self.generation_bits(segment)
         if region is self.writer:
             self.opened += 1
+            region.limit = min(region.end, region.cursor + self.stretch_bytes)
         return True
 
     def _take_free(self):
-        """Take the lowest FREE segment; where the system gives no memory for it, the lowest that has some; or None."""
+        """Take the lowest FREE segment; where there is no memory for it, the lowest that has some; or None."""
         if self._reserve_segments(self.free[0], 1):
             return heapq.heappop(self.free)
-        given = [segment for segment in self.free if self._has_memory(segment)]
+        given = [segment for segment in self.free if self.given[segment]]
         if not given:
             return None
         segment = min(given)
@@ -130,45 +147,91 @@ class Heap(object):
 
     def _one_more(self):
         """Whether there is memory for a FREE segment: what writers leave to the cleaner must be of use to it."""
-        return self._reserve_segments(self.free[0], 1) or any(map(self._has_memory, self.free))
-
-    def _has_memory(self, segment):
-        return segment // self._step_segments in self._steps_reserved
+        return self._reserve_segments(self.free[0], 1) or any(self.given[segment] for segment in self.free)
 
     def usable(self):
-        """How many FREE segments can be had: without those for which the system lately had no memory."""
-        return len(self.free) if self.reserve_error is None else sum(map(self._has_memory, self.free))
+        """How many FREE segments can be had: without those for which there was no memory lately."""
+        return len(self.free) if self.reserve_error is None else self.usable_given()
+
+    def usable_given(self):
+        """How many FREE segments have memory."""
+        return len(self.free) - self.count + self.given_count
+
+    def usable_total(self):
+        """How many segments there are, FREE or not, without those for which there was no memory lately."""
+        return self.count if self.reserve_error is None else self.given_count
 
     def _reserve_segments(self, first, count):
-        """Ask the system for the memory of these segments, a step at a time; false when it has none to give."""
-        for step in range(first // self._step_segments, (first + count - 1) // self._step_segments + 1):
-            if step in self._steps_reserved:
+        """Ask for the memory of these segments; false when there is none to be had.
+
+        A step at a time, and where that is too much the segments alone.
+        """
+        segment, end = first, first + count
+        while segment < end:
+            if self.given[segment]:
+                segment += 1
                 continue
-            start = step * self._step_segments
-            segments = min(self._step_segments, self.count - start)
-            try:
-                self._reserve(self.base + (start << self.segment_shift), segments << self.segment_shift)
-            except GridFullError as error:
-                self.reserve_error = error
-                return False
-            self._steps_reserved.add(step)
-            self.reserve_error = None
+            start = segment - segment % self._step_segments
+            stop = min(start + self._step_segments, self.count)
+            if any(self.given[start:stop]) or not self._reserve_run(start, stop):
+                if not self._reserve_run(segment, segment + 1):
+                    return False
         return True
+
+    def _reserve_run(self, first, stop):
+        try:
+            self._reserve(self.base + (first << self.segment_shift), (stop - first) << self.segment_shift)
+        except GridFullError as error:
+            self.reserve_error = error
+            return False
+        self.given[first:stop] = b"\1" * (stop - first)
+        self.given_count += stop - first
+        self.reserve_error = None
+        return True
+
+    def take_back(self, keep_free):
+        """(offset, length) of a step's worth of FREE segments whose memory is no longer asked for, or None.
+
+        Their bytes may turn into zeros now.  At least `keep_free` FREE segments keep theirs.  The highest go first: the
+        lowest are filled next.
+        """
+        spare = min(self.usable_given() - keep_free, self._step_segments)
+        if spare <= 0:
+            return None
+        stop = max(segment for segment in self.free if self.given[segment]) + 1
+        first = stop - 1
+        while first and stop - first < spare and self.state[first - 1] == FREE and self.given[first - 1]:
+            first -= 1
+        self.given[first:stop] = bytes(stop - first)
+        self.given_count -= stop - first
+        return self.base + (first << self.segment_shift), (stop - first) << self.segment_shift
 
     def close(self, region):
         """Seal the region's segment, if it has one."""
         segment = region.segment
         if segment < 0:
             return
-        region.segment, region.limit = -1, 0
+        region.segment, region.limit, region.end = -1, 0, 0
         self.filled[segment] = region.cursor - self.base - (segment << self.segment_shift)
         region.cursor = 0
         self.state[segment] = SEALED
+        self.sealed_count += 1
+        self.sealed_at[segment] = self.sealed_count
         self.free_if_dead(segment)
 
-    def allocate_in_rest(self, region, size):
-        """Offset in what is left of another region's segment, or None: the last place to look."""
-        return self.allocate(region, size) if region.cursor + size <= region.limit else None
+    def allocate_in_rest(self, size):
+        """Offset for a writer in what is left of the survivors' segment, or None: the last place to look."""
+        region = self.survivors
+        if region.cursor + size <= region.end and self._cleaner_has_room():
+            return self.allocate(region, size)
+        return None
+
+    def _cleaner_has_room(self):
+        """Whether the cleaner can go on without the rest of its segment.
+
+        Where it cannot, the segment is the last, and has just as much room as the victim still needs.
+        """
+        return self.usable() >= CLEANER_SEGMENTS
 
     def allocate_large(self, size):
         """Offset for a record that fills a run of whole segments, or None where no run of that length is free."""
@@ -176,12 +239,16 @@ class Heap(object):
         free = sorted(self.free)
         if len(free) < length + CLEANER_SEGMENTS:
             return None
-        for last in range(len(free) - 1, length - 2, -1):
-            first = free[last - length + 1]
-            if free[last] - first == length - 1 and self._reserve_segments(first, length):
-                self._take_run(first, length, size)
-                return self.base + (first << self.segment_shift)
-        return None
+        runs = [free[last - length + 1] for last in range(len(free) - 1, length - 2, -1)
+                if free[last] - free[last - length + 1] == length - 1]
+        if not runs:
+            return None
+        # Where memory is short, one that lacks least of it: an attempt that fails keeps what it got.
+        first = runs[0] if self.reserve_error is None else max(runs, key=lambda run: sum(self.given[run:run + length]))
+        if not self._reserve_segments(first, length):
+            return None
+        self._take_run(first, length, size)
+        return self.base + (first << self.segment_shift)
 
     def _take_run(self, first, length, size):
         taken = set(range(first, first + length))
@@ -243,7 +310,7 @@ class Heap(object):
 
     def settle_now(self, free_wanted):
         """Free what is resting and not pinned, waiting for as long as that takes, where fewer are free than wanted."""
-        if len(self.free) >= free_wanted:
+        if self.usable() >= free_wanted:
             return
         if self._resting and self.pins is not None and self.rest is not None:
             self.rest()
@@ -298,18 +365,58 @@ class Heap(object):
                    if self.state[s] not in (FREE, RESTING))
 
     def reserved_bytes(self):
-        return sum(min(self._step_segments, self.count - step * self._step_segments)
-                   for step in self._steps_reserved) << self.segment_shift
+        return self.given_count << self.segment_shift
 
     def cheapest(self, excluded):
-        """The SEALED segment with the fewest live bytes outside `excluded`, or -1: what cleaning costs least."""
-        best, best_live = -1, self.segment_size_bytes + 1
+        """The SEALED segment outside `excluded` that is best cleaned next, or -1.
+
+        What it wins, times its age, over what it costs.  Of young segments more will die by itself: they can wait.
+        Those of which less than a sixteenth is dead come last.
+        """
+        best, best_score, size, state, now = -1, -1.0, self.segment_size_bytes, self.state, self.sealed_count + 1
+        little = size >> 4
+        filled, dead, sealed_at = self.filled, self.dead, self.sealed_at
         for segment in range(self.count):
-            if self.state[segment] == SEALED:
-                live = self.filled[segment] - self.dead[segment]
-                if live < best_live and segment not in excluded:
-                    best, best_live = segment, live
+            if state[segment] == SEALED:
+                live = filled[segment] - dead[segment]
+                won = dead[segment] + (size - filled[segment] >> 2)  # copies will leave something unused, too
+                score = won * (now - sealed_at[segment]) / float(live + 1)
+                if dead[segment] < little:
+                    score *= LAST
+                if score > best_score and segment not in excluded:
+                    best, best_score = segment, score
         return best
+
+    def cheapest_run(self, length, excluded):
+        """The first of `length` adjacent segments that hold the fewest live bytes, or -1: what a LARGE record costs.
+
+        They are FREE or SEALED, and none is in `excluded`.
+        """
+        best, best_live, live, since = -1, self.count << self.segment_shift, [0] * self.count, 0
+        total = 0
+        for segment in range(self.count):
+            if self.state[segment] == SEALED and segment not in excluded:
+                live[segment] = self.filled[segment] - self.dead[segment]
+            elif self.state[segment] != FREE or self.reserve_error is not None and not self.given[segment]:
+                since, total = segment + 1, 0
+                continue
+            total += live[segment]
+            if segment - since >= length:
+                total -= live[segment - length]
+            if segment - since >= length - 1 and total < best_live:
+                best, best_live = segment - length + 1, total
+        return best
+
+    def hold(self, segments):
+        """Take those of these segments that are FREE out of everybody's reach."""
+        self.free = [segment for segment in self.free if segment not in segments]
+        heapq.heapify(self.free)
+
+    def unhold(self, segments):
+        """Take back hold(): those that are FREE may be taken again."""
+        for segment in segments:
+            if self.state[segment] == FREE and segment not in self.free:
+                heapq.heappush(self.free, segment)
 
     def check(self, live_by_segment):
         """Verify the accounts against the live bytes counted by a walk of the index; raises InvariantError."""
@@ -321,5 +428,9 @@ class Heap(object):
             if self.state[segment] in (FREE, RESTING) and (live or (self.state[segment] == FREE) !=
                                                            (segment in self.free)):
                 raise InvariantError("heap: segment %d is free and is not" % segment)
+            if self.state[segment] != FREE and not self.given[segment]:
+                raise InvariantError("heap: segment %d is in use and has no memory" % segment)
+        if sum(self.given) != self.given_count:
+            raise InvariantError("heap: %d segments have memory, %d counted" % (sum(self.given), self.given_count))
         if len(set(self.free)) != len(self.free):
             raise InvariantError("heap: a segment is free twice")

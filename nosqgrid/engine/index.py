@@ -31,6 +31,7 @@ from ..limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL, 
 
 CLEAR_STEP_BYTES = 128 * KIB  # reserved and cleared at a time, some 50 us
 INDEX_LOAD_NEW = 0.36  # the most that a new table begins with: a table due to grow is doubled
+INDEX_LOAD_DENSE = 0.85  # the most where memory does not allow the table that there should be
 INDEX_LOAD_FULL = 0.9  # beyond, an insert is refused: growth has failed or ended
 INSERT_STEP_SLOTS = 16  # moved by each insert into a table that is due to grow; 4 would be enough to be done in time
 
@@ -68,7 +69,9 @@ class Index(object):
         self.arena = arena
         self.layout = layout
         self.hash_at = hash_at
+        self.tracker = None  # is told which slots are vacated, and what moves where (engine/evictor)
         self._reserve = reserve
+        self.may_grow = None  # (slots, size_bytes) -> whether a table of so many slots may take so much more
         self._dirty_bytes = [0, 0]  # of each area: how far it is reserved and may hold words of an older generation
         self.live = 0
         self.growths = 0
@@ -146,10 +149,14 @@ class Index(object):
     def check_room(self, slot, table):
         """Refuse the last slot (invariant 5), and a load at which probing would crawl because growth has ended."""
         if slot >= table.end - 1 or table.used >= table.full_at:
+            if self.may_grow is not None:
+                self.start_growth()  # there may be memory by now; whoever tries again later finds the room
             raise GridFullError("the index is full with %d keys; start the coordinator with more --memory" % self.live)
 
     def remove(self, slot):
         """Unpublish the key at this slot."""
+        if self.tracker is not None:
+            self.tracker.removed(slot)
         words = self.words
         self.live -= 1
         if words[slot + 1] != EMPTY:
@@ -184,7 +191,31 @@ class Index(object):
             slots *= 2
         if slots == self.layout.slots_max == self.table.slots and self.live > slots * INDEX_LOAD_MAX * 0.95:
             return  # as large as it gets and hardly a tombstone in it: check_room() will refuse
-        self._announce(slots)
+        if self.may_grow is not None:
+            slots = self._allowed(slots, self.live + more)
+        if slots:
+            self._announce(slots)
+        else:
+            self.growth_failures += 1
+            self.table.grow_at = min(max(self.table.grow_at, self.table.used) + (self.table.slots >> 6),
+                                     self.table.full_at)  # asked for again then, not with every insert
+
+    def _allowed(self, slots, keys):
+        """The largest table up to this one that there is memory for and that is of use, or 0."""
+        own_bytes = self._dirty_bytes[self.table.number & 1]
+        other_bytes = self._dirty_bytes[~self.table.number & 1]
+        while slots >= INDEX_SLOTS_INITIAL and keys <= slots * INDEX_LOAD_DENSE:
+            size_bytes = (slots + INDEX_OVERFLOW_SLOTS) * WORD_SIZE_BYTES
+            # A table of the same size is of use where it gets rid of many tombstones, or of some that are in the way.
+            won = self.table.used - keys
+            of_use = (slots != self.table.slots or won >= slots >> 2
+                      or won >= slots >> 5 and self.table.used >= slots * INDEX_LOAD_DENSE)
+            # In both areas: such a table must be able to get rid of its tombstones later.
+            missing_bytes = max(size_bytes - other_bytes, 0) + max(size_bytes - own_bytes, 0)
+            if of_use and self.may_grow(slots, missing_bytes):
+                return slots
+            slots //= 2
+        return 0
 
     def _announce(self, slots):
         """Name the next generation in NEWEST (invariant 4: before its area is touched).
@@ -239,9 +270,10 @@ class Index(object):
         new, area = self.new, self.new.number & 1
         start = self._cleared_bytes
         length = min(CLEAR_STEP_BYTES, new.size_bytes - start)
-        if start + length > self._dirty_bytes[area]:
+        unreserved = max(start, self._dirty_bytes[area])
+        if start + length > unreserved:
             try:
-                self._reserve(new.offset_bytes + start, length)
+                self._reserve(new.offset_bytes + unreserved, start + length - unreserved)
             except GridFullError:
                 self.new = None
                 raise
@@ -268,7 +300,9 @@ class Index(object):
             if word == EMPTY:
                 break
             if word >= FIRST_REAL:
-                self._place(new, self.hash_at((word & OFFSET_MASK) << 3), word)
+                place = self._place(new, self.hash_at((word & OFFSET_MASK) << 3), word)
+                if self.tracker is not None:
+                    self.tracker.moved(slot - 1, place)
         for old in range(start, slot):
             words[old] = MOVED
         self.frontier = slot
@@ -281,6 +315,7 @@ class Index(object):
             raise InvariantError("the overflow of index generation %d is full" % table.number)
         words[slot] = word
         table.used += 1
+        return slot
 
     def _finish(self):
         self.words[ROOT] = self.new.word

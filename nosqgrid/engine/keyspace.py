@@ -28,17 +28,18 @@ from ..formats.records import (COPIES_BITS, EXPIRES, HEADER, HEADER_SIZE_BYTES, 
                                with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
+from .budget import HEAP, INDEX, Unlimited
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
-from .heap import CLEANER_SEGMENTS, SEALED, Heap
+from .heap import FREE, Heap
 from .index import Index
 from .proof import check
+from .room import Room
 from .stored import LargeEntry, StoredRecords
 
 RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
-SMALL_HEAP_SEGMENTS = 64
 
 
 class Keyspace(StoredRecords):
@@ -47,9 +48,10 @@ class Keyspace(StoredRecords):
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
     usable or raises GridFullError, `wall_ms()` tells the wall clock, `fence()` orders stores on machines that need it.
     `source` is the same memory as `arena`, for reading: a test that watches the stores passes another face of it.
+    `budget` (engine/budget) is charged for what is reserved.
     """
 
-    def __init__(self, words, arena, header, reserve, wall_ms, fence=None, source=None):
+    def __init__(self, words, arena, header, reserve, wall_ms, fence=None, source=None, budget=Unlimited):
         self.words = words
         self.arena = arena
         self.source = arena if source is None else source
@@ -62,15 +64,20 @@ class Keyspace(StoredRecords):
         self.value_size_bytes_max = value_size_bytes_max(header.layout.heap_size_bytes)
         self.checked = bool(header.flags & WEAK_ORDERING)
         self._fence = fence
-        self.heap = Heap(header.layout, reserve)
-        self.index = Index(words, arena, header.layout, reserve, self.hash_at)
+        self.fenced = fence is not None
+        self.heap = Heap(header.layout, budget.charging(HEAP, reserve))
+        self.index = Index(words, arena, header.layout, budget.charging(INDEX, reserve), self.hash_at)
+        budget.plan_for(self.heap, self.index)
         self.cleaner = Cleaner(self)
+        self.room = Room(self)
         self.expiry = Expiry()
         self._staged = None
         self.staging = False  # whether a batch is under way
         self._effects = []  # of the batch under way, for the log
         self._version_before = 0  # of the batch under way
         self.larges = None  # engine/large.Larges, of a grid that has large values
+        self.evictor = None  # engine/evictor.Evictor
+        self._tracker = None  # the same while it keeps order among the records
         self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
         self.log = None
         self.behind = False  # the log has what is not applied yet
@@ -90,6 +97,19 @@ class Keyspace(StoredRecords):
         self.log = log
         self.apply_sets = self.apply_sets_plain if log is None else self._make_apply_sets(self, log)
 
+    def use_evictor(self):
+        """The evictor has begun to keep order, has ended that, or looks at other keys."""
+        self._tracker = self.index.tracker = self.evictor if self.evictor.tracking else None
+        self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
+        if self.log is not None:
+            self.apply_sets = self._make_apply_sets(self, self.log)
+
+    def hot_note(self):
+        """What the hot path notes each set with: a function, None for nobody, False where it has to stand aside."""
+        if self._tracker is None:
+            return None
+        return False if self._tracker.refuses_by_quota() else self._tracker.noted.append
+
     # -- lookup -------------------------------------------------------------------------------------------------------
 
     def _find(self, key, key_hash):
@@ -99,8 +119,12 @@ class Keyspace(StoredRecords):
         """Where the record lies that a command sees at this key, expired or not, or 0."""
         if self._staged is not None and key in self._staged:
             return self._staged[key]
-        _, word = self._find(key, self.hash_of(key))
-        return (word & OFFSET_MASK) << 3 if word >= FIRST_REAL else 0
+        slot, word = self._find(key, self.hash_of(key))
+        if word < FIRST_REAL:
+            return 0
+        if self._tracker is not None:
+            self._tracker.hit(slot)
+        return (word & OFFSET_MASK) << 3
 
     def _is_live(self, offset):
         if not offset:
@@ -139,6 +163,8 @@ class Keyspace(StoredRecords):
         larges = self.larges
         larges.hold(number)
         try:
+            if self._tracker is not None:
+                self._tracker.admit(key, larges.size_of(number))
             if self.log is not None and self._staged is None:
                 return self._logged(self._store_large, key, value_type, number, deadline_ms)
             return self._store_large(key, value_type, number, deadline_ms)
@@ -177,6 +203,8 @@ class Keyspace(StoredRecords):
 
     def store_frame(self, key, frame):
         """Set a key to the value in a SET frame (a record body without checksum) whose sizes were checked."""
+        if self._tracker is not None:
+            self._tracker.admit(key, len(frame) + 8)
         if self.log is not None and self._staged is None:
             return self._logged(self.store_frame, key, frame)
         if self._staged is not None:
@@ -186,7 +214,7 @@ class Keyspace(StoredRecords):
     def store_body(self, key, body):
         """Set a key to the value in a record body, past the log; returns the version."""
         size = (8 + len(body) + 7) & ~7
-        offset = self._allocate(size)
+        offset = self.room.allocate(size)
         self.arena[offset + 8:offset + 8 + len(body)] = body
         self.version += 1
         self.words[offset >> 3] = self.version << COPIES_BITS
@@ -274,6 +302,8 @@ class Keyspace(StoredRecords):
         self.cleaner.forget()
         self.expiry.clear()
         self.expiring = 0
+        if self._tracker is not None:
+            self._tracker.cleared()
         self.behind = False
         return dropped
 
@@ -358,6 +388,8 @@ class Keyspace(StoredRecords):
                 | offset >> 3)
         if self._fence is not None:
             self._fence()  # Invariant 1.
+        if self._tracker is not None:
+            self._tracker.stored(slot, key, key_hash, self.weight_at(offset))  # before insert(), which may move it
         if old >= FIRST_REAL:
             self.words[slot] = word
             self._discard((old & OFFSET_MASK) << 3)
@@ -365,6 +397,8 @@ class Keyspace(StoredRecords):
             try:
                 self.index.insert(key_hash, slot, word)
             except GridFullError:
+                if self._tracker is not None:
+                    self._tracker.removed(slot)
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         self._note_deadline(offset)
@@ -400,72 +434,18 @@ class Keyspace(StoredRecords):
         self._discard(offset)
         self.expired_count += 1
 
-    # -- room ---------------------------------------------------------------------------------------------------------
-
-    def _allocate(self, size):
-        heap = self.heap
-        if size > heap.record_size_bytes_max:
-            return self._allocate_large(size)
-        offset = heap.allocate(heap.writer, size)
-        if offset is None and self._make_room(CLEANER_SEGMENTS + 1):
-            offset = heap.allocate(heap.writer, size)
-        if offset is None:
-            offset = heap.allocate_in_rest(heap.survivors, size)
-        if offset is None:
-            raise self._full(size)
-        if self._staged is not None:
-            self.cleaner.excluded.add(heap.segment_of(offset))
-        return offset
-
-    def _allocate_large(self, size):
-        heap = self.heap
-        length = -(-size >> heap.segment_shift)
-        offset = heap.allocate_large(size)
-        wanted = length + CLEANER_SEGMENTS
-        while offset is None and wanted < heap.count and self._make_room(wanted):
-            offset = heap.allocate_large(size)
-            wanted = max(wanted, len(heap.free)) + 1
-        if offset is None:
-            raise self._full(size)
-        return offset
-
-    def _full(self, size):
-        heap = self.heap
-        if heap.reserve_error is not None and len(heap.free) > CLEANER_SEGMENTS:
-            return GridFullError(str(heap.reserve_error))
-        return GridFullError("the grid is full: %d of %d bytes hold live data and %d more do not fit; delete keys, or "
-                             "start the coordinator with more --memory" % (heap.live_bytes(), heap.count
-                                                                           << heap.segment_shift, size))
-
-    def _make_room(self, free_wanted):
-        """Clean until so many segments are free; false where the dead bytes cannot yield them.
-
-        Looks at the sum first: where the grid is really full, the answer costs microseconds, not a round of cleaning.
-        """
-        heap, cleaner = self.heap, self.cleaner
-        while self.reclaim_expired():
-            continue
-        heap.settle_now(free_wanted)
-        if heap.usable() >= free_wanted:
-            return True
-        dead = sum(heap.dead[s] for s in range(heap.count) if heap.state[s] == SEALED and s not in cleaner.excluded)
-        enough = heap.segment_size_bytes
-        if heap.count <= SMALL_HEAP_SEGMENTS:
-            enough >>= 4  # what a survivors' segment gains by it is still worth a round of so few
-        if dead < enough:
-            return False
-        cleaned_last = cleaner.segments_cleaned + heap.count
-        while heap.usable() + heap.rests() < free_wanted and cleaner.segments_cleaned < cleaned_last:
-            if not cleaner.step(1 << 20):
-                break
-        heap.settle_now(free_wanted)
-        return heap.usable() >= free_wanted
+    def evict(self, slot, offset):
+        """Remove the record in a slot to make room; the log does not hear of it."""
+        self.index.remove(slot)
+        self._discard(offset)
 
     # -- work beside the commands -------------------------------------------------------------------------------------
 
     def work(self):
         """One slice, about half a millisecond, of what can be done beside the commands; false when there is none."""
         self.heap.settle(self.now_ms)
+        if self.evictor is not None and self.evictor.work():
+            return True
         if self.index.growing:
             try:
                 self.index.step(MOVE_SLICE_SLOTS)
@@ -477,7 +457,7 @@ class Keyspace(StoredRecords):
         if self.expiry.overgrown(self.expiring):
             self.expiry.compact(self._expires_between)
             return True
-        return self.cleaner.low() and self.cleaner.worthwhile() and self.cleaner.step()
+        return self.cleaner.behind() and self.cleaner.worthwhile() and self.cleaner.step()
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
@@ -491,6 +471,8 @@ class Keyspace(StoredRecords):
 
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
+        if self.heap.state[self.heap.segment_of(units << 3)] == FREE:
+            return 0  # not looked at: it may have no memory any more, and would get some
         _, _, key_length, _, flags = HEADER.unpack_from(self.source, units << 3)
         if not flags & EXPIRES:
             return 0

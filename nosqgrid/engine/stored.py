@@ -77,6 +77,11 @@ class StoredRecords(object):
         start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
         return LARGE_VALUE.unpack_from(self.source, start)
 
+    def weight_at(self, offset):
+        """Bytes of a record, a large value included."""
+        large = self.large_at(offset)[1] if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE else 0
+        return self.size_at(offset) + large
+
     def size_at(self, offset):
         _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         return record_size_bytes(key_length, value_length, flags)

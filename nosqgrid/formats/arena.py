@@ -30,6 +30,7 @@ GUARD_WORDS = 4
 
 CONSTANTS = struct.Struct("<16Q")
 CONSTANTS_OFFSET_BYTES = GUARD_WORDS * WORD_SIZE_BYTES
+EVICTS = 2  # bit of `flags`: readers note which slots they read
 WEAK_ORDERING = 1  # bit of `flags`: the writer runs on a machine that may reorder stores, records are CHECKED
 
 # Control words, by index in the arena; each group on its own cache line.

@@ -5,6 +5,8 @@
                            1 REPLY_HEAD   bytes taken out of the reply ring, ever
                            2 WAITING      1 while the client blocks on its socket for the coordinator
                            3 PINS_USED    how many pins of the table below the client has ever used
+                           4 NOTES_TAIL   how many hits it has noted, ever
+                          64 NOTES        the slots of the last NOTES_MAX of those hits
              coordinator  16 HEAD         bytes of the request ring whose effects are visible, ever
                           17 REPLY_TAIL   bytes put into the reply ring, ever
                           18 RESULT       of the last frame with a fixed result: a version, a count
@@ -21,6 +23,9 @@ A request frame is a record body (formats/records) whose flags say the operation
 A frame is at most LANE_FRAME_BYTES_MAX long; what is longer goes over the socket.  A reply frame is the HEAD behind the
 request it answers (8 bytes), a length (4 bytes) and so many bytes of RESP; the length ON_SOCKET says that the reply did
 not fit and comes over the socket.  Frames in a ring wrap around byte by byte.
+
+Hits are noted for grids that evict: which slot of the index was read, at NOTES_TAIL modulo NOTES_MAX.  The notes are
+lossy: what the coordinator does not fetch in time is overwritten.
 
 A pin is two words that the client writes: what it keeps in use, and since when (ms of the monotonic clock).  The first
 word is 0 for none, or in its two upper bits:
@@ -49,10 +54,14 @@ TAIL = 0
 REPLY_HEAD = 1
 WAITING = 2
 PINS_USED = 3
+NOTES_TAIL = 4
 HEAD = 16
 REPLY_TAIL = 17
 RESULT = 18
 FAILED_AT = 19
+
+NOTES = 64
+NOTES_MAX = 64
 
 SET = 0
 DELETE = 4

@@ -23,6 +23,7 @@ class CoordinatorLane(object):
         self.words = memoryview(self.map).cast("Q")
         self.head = 0
         self._reply_tail = 0
+        self._notes_head = 0
 
     def take(self):
         """(bytes, more): what was posted and not yet served, and whether there is more behind it."""
@@ -63,6 +64,18 @@ class CoordinatorLane(object):
         ring.copy_in(self.map, layout.REPLY_OFFSET_BYTES, LANE_REPLY_BYTES, self._reply_tail, data)
         self._reply_tail += len(data)
         self.words[layout.REPLY_TAIL] = self._reply_tail
+
+    def take_notes(self):
+        """The slots that the client noted since, as far as they are still there; they may be anything."""
+        tail = self.words[layout.NOTES_TAIL]
+        count, self._notes_head = tail - self._notes_head, tail
+        if count == 0:
+            return ()
+        notes = self.words[layout.NOTES:layout.NOTES + layout.NOTES_MAX].tolist()
+        if not 0 < count < layout.NOTES_MAX:
+            return notes
+        start = (tail - count) % layout.NOTES_MAX
+        return (notes + notes)[start:start + count]
 
     def pins(self):
         """[(what, since_ms)] of what the client keeps in use."""

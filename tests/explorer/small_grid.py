@@ -214,6 +214,14 @@ def doing(*steps):
     return actor
 
 
+def cleaning_behind_survivors(grid, then=()):
+    """A writer that cleans a segment when the survivors' segment is open already, so that runs are moved at once; and
+    does more then.
+    """
+    grid.keyspace.heap._open(grid.keyspace.heap.survivors)
+    return doing(("clean",), *then)(grid)
+
+
 def scenario(actors, before=(), fast=False, checked=False):
     """A make_scenario for explore(): a grid in which `before` was done, and these actors."""
     def make_scenario(memory):

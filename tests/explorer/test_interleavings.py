@@ -12,7 +12,8 @@ import unittest
 
 from tests.explorer.scheduler import HALVES, WORDS, explore
 from tests.explorer.small_grid import (
-    FILL, GridCheck, doing, getting, keys_at, scenario, small_limits, small_memory, twin_keys)
+    FILL, GridCheck, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits, small_memory,
+    twin_keys)
 from tests.support.tiers import slow
 
 # Three neighbours with one home, so that they stand in one chain, and one key elsewhere.
@@ -279,6 +280,24 @@ class ReuseTest(InterleavingCase):
         def verify(grid):
             self.assertEqual(grid.keyspace.cleaner.bytes_moved, 24)
         self.interleave([getting(A), doing(("clean",))], self.TO_CLEAN, outcomes=[b"old"], verify=verify)
+
+    # A and C lie side by side in segment 0, behind them a dead one; the survivors' segment is open.
+    RUN_TO_CLEAN = [("set", A, b"old"), ("set", C, b"c"), ("set", B, b"b"), ("set", B, FILL)]
+
+    def test_get_while_the_cleaner_moves_a_run_of_records(self):
+        def verify(grid):
+            self.assertEqual(grid.keyspace.cleaner.bytes_moved, 48)
+            self.assertEqual(grid.keyspace.cleaner.segments_cleaned, 1)
+        for key, value in ((A, b"old"), (C, b"c")):
+            self.interleave([getting(key), cleaning_behind_survivors], self.RUN_TO_CLEAN, outcomes=[value], bound=2,
+                            verify=verify)
+
+    def test_get_while_a_run_is_moved_and_its_segment_used_again(self):
+        def verify(grid):
+            self.assertEqual(grid.keyspace.heap.generation[0], 2)
+        self.interleave([getting(C), functools.partial(cleaning_behind_survivors,
+                                                       then=[("set", B, FILL), ("set", B, FILL)])],
+                        self.RUN_TO_CLEAN, bound=2, outcomes=[b"c"], verify=verify)
 
     def test_get_of_a_checksummed_record_while_the_cleaner_moves_it(self):
         def verify(grid):

@@ -9,6 +9,8 @@ import contextlib
 import unittest
 from unittest import mock
 
+from nosqgrid.engine import cleaner
+from nosqgrid.engine.fastclean import make_move_plain
 from nosqgrid.engine.heap import Heap
 from nosqgrid.engine.index import Index
 from nosqgrid.engine.keyspace import Keyspace
@@ -18,7 +20,8 @@ from nosqgrid.formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK
 from nosqgrid.memory.reader import Reader
 from tests.explorer.scheduler import ScheduleFailure, explore
 from tests.explorer.small_grid import (
-    FILL, GridCheck, SmallGrid, doing, getting, keys_at, scenario, small_limits, small_memory)
+    FILL, GridCheck, SmallGrid, cleaning_behind_survivors, doing, getting, keys_at, scenario, small_limits,
+    small_memory)
 
 A, B, C = keys_at(1, 3)
 FAR = keys_at(5, 1)[0]
@@ -27,6 +30,7 @@ FAR = keys_at(5, 1)[0]
 # becomes free when A and B are deleted, and the next record but one lies where A lay.
 OLD, NEW = b"old" * 5, b"new" * 5
 TO_CLEAN = [("set", A, OLD), ("set", B, FILL), ("set", B, FILL)]
+RUN_TO_CLEAN = [("set", A, b"old"), ("set", C, b"c"), ("set", B, b"b"), ("set", B, FILL)]
 FULL = [("set", A, OLD), ("set", B, FILL), ("set", FAR, FILL)]
 COMES_BACK = [("delete", A), ("delete", B), ("set", FAR, FILL), ("set", A, NEW)]
 
@@ -37,7 +41,7 @@ COMES_BACK = [("delete", A), ("delete", B), ("set", FAR, FILL), ("set", A, NEW)]
 def store_published_before_the_body(keyspace, key, body):
     """Keyspace.store_body, but the slot word names the record before the body is in it."""
     size = (8 + len(body) + 7) & ~7
-    offset = keyspace._allocate(size)
+    offset = keyspace.room.allocate(size)
     keyspace.version += 1
     keyspace.words[offset >> 3] = keyspace.version << records.COPIES_BITS
     keyspace._publish(key, offset, size)
@@ -48,7 +52,7 @@ def store_published_before_the_body(keyspace, key, body):
 def store_published_before_the_stamp(keyspace, key, body):
     """Keyspace.store_body, but the stamp comes last."""
     size = (8 + len(body) + 7) & ~7
-    offset = keyspace._allocate(size)
+    offset = keyspace.room.allocate(size)
     keyspace.arena[offset + 8:offset + 8 + len(body)] = body
     keyspace._publish(key, offset, size)
     keyspace.version += 1
@@ -60,6 +64,36 @@ def copy_published_before_the_stamp(keyspace, slot, key_hash, offset, stamp, gen
     """Keyspace.publish_copy with its two stores exchanged."""
     keyspace.words[slot] = (key_hash & 0xFFFF) << 48 | generation_bits | offset >> 3
     keyspace.words[offset >> 3] = stamp
+
+
+class Late:
+    """A face of the memory whose stores are kept until tell() makes them."""
+
+    def __init__(self, face):
+        self._face, self._kept = face, []
+
+    def __setitem__(self, place, value):
+        self._kept.append((place, bytes(value) if isinstance(value, memoryview) else value))
+
+    def tell(self):
+        for place, value in self._kept:
+            self._face[place] = value
+
+
+def moving_runs_bodies_last():
+    """Patch engine/fastclean: the bodies of a run come after the slot words."""
+    def make(keyspace):
+        class Lent:
+            secret, source, heap, index = keyspace.secret, keyspace.source, keyspace.heap, keyspace.index
+            words, arena = keyspace.words, None
+
+        def move(*arguments):
+            late = Lent.arena = Late(keyspace.arena)
+            answer = make_move_plain(Lent)(*arguments)
+            late.tell()
+            return answer
+        return move
+    return mock.patch.object(cleaner, "make_move_plain", make)
 
 
 def clean_and_publish_later(grid):
@@ -211,6 +245,10 @@ class SeededBugTest(unittest.TestCase):
     def test_copy_of_the_cleaner_published_before_its_stamp_is_caught(self):
         self.assert_caught([getting(A), doing(("clean",))], TO_CLEAN,
                            [mock.patch.object(Keyspace, "publish_copy", copy_published_before_the_stamp)])
+
+    def test_run_of_the_cleaner_published_before_its_bodies_is_caught(self):
+        for key in (A, C):
+            self.assert_caught([getting(key), cleaning_behind_survivors], RUN_TO_CLEAN, [moving_runs_bodies_last()])
 
     def test_segment_used_again_before_the_slots_are_changed_is_caught(self):
         def actor(work):

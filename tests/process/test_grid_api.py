@@ -235,7 +235,7 @@ class ErrorTests(GridTestCase):
         self.assertEqual(dict(grid.items()), {"k": "old"})
 
     def test_bad_options_of_attach_are_refused(self):
-        for options in ({"codec": "pickle"}, {"near_cache": "much"}):
+        for options in ({"codec": "json"}, {"near_cache": "much"}):
             self.assertRaises(errors.UsageError, lambda: nosqgrid.attach(self.addr, **options))
         self.assertRaises(errors.NotServedError, nosqgrid.attach, self.addr + ".no")
 

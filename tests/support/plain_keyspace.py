@@ -36,6 +36,8 @@ class PlainKeyspace:
     def staging(self):
         return self._before_batch is not None
 
+    evictor = None  # a table of its own has none to give a quota to
+
     def lookup(self, key):
         entry = self._entries.get(key)
         if entry is None or entry.deadline_ms and entry.deadline_ms <= self.now_ms:

@@ -46,8 +46,8 @@ class LayoutTest(unittest.TestCase):
         self.assertLessEqual(Layout(MEMORY_BYTES_MAX).arena_size_bytes >> 3, OFFSET_MASK)
 
     def test_segments_grow_with_the_memory_between_their_bounds(self):
-        self.assertEqual([Layout(size * MIB).segment_size_bytes // KIB for size in (1, 2, 4, 8, 16, 32, 1024)],
-                         [64, 128, 256, 512, 1024, 1024, 1024])
+        self.assertEqual([Layout(size * MIB).segment_size_bytes // KIB for size in (1, 4, 8, 16, 32, 64, 1024)],
+                         [64, 64, 128, 256, 512, 1024, 1024])
 
 
 class HeaderTest(unittest.TestCase):

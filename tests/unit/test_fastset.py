@@ -6,6 +6,7 @@ import unittest
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.lane import DELETE
 from nosqgrid.formats.records import BODY, CHECKED, EXPIRES, pack_body
+from nosqgrid.formats.values import NAMES
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX
 from tests.support.keyspaces import make_keyspace
 
@@ -45,7 +46,7 @@ class FastAgainstPlain(unittest.TestCase):
             for _ in range(rng.randrange(1, 30)):
                 key = b"key:%d" % rng.randrange(key_count)
                 deadline_ms = 10 ** 9 if rng.random() < 0.03 else 0
-                body = pack_body(key, bytes(rng.randrange(value_bytes_max)), rng.randrange(9), deadline_ms)
+                body = pack_body(key, bytes(rng.randrange(value_bytes_max)), rng.randrange(len(NAMES)), deadline_ms)
                 frames.append((key, body))
             data, position = b"".join(body for _, body in frames), 0
             ends = {}
@@ -100,7 +101,7 @@ class StopsTest(unittest.TestCase):
         return reached == len(first)
 
     def test_in_front_of_all_that_is_not_plain(self):
-        for frame in (pack_body(b"k", b"v", 0, 5), pack_body(b"k", b"v", 9), pack_body(b"k", b"v", 0, 0, True),
+        for frame in (pack_body(b"k", b"v", 0, 5), pack_body(b"k", b"v", len(NAMES)), pack_body(b"k", b"v", 0, 0, True),
                       BODY.pack(0, 1, 0, DELETE) + b"k", BODY.pack(1, 1, 0, CHECKED) + b"kv",
                       BODY.pack(1, 1, 0, EXPIRES) + b"kv", BODY.pack(2, 1, 0, 0) + b"kv", BODY.pack(1, 2, 0, 0) + b"kv",
                       BODY.pack(2 ** 32 - 1, 1, 0, 0) + b"kv", b"\0" * 7, b"\xff" * 100,

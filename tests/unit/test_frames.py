@@ -8,6 +8,7 @@ from nosqgrid.errors import (BatchError, CommandError, GridFullError, LaneError,
 from nosqgrid.formats import lane
 from nosqgrid.formats.records import BODY, CHECKED, EXPIRES, pack_body
 from nosqgrid.formats.resp import encode_command
+from nosqgrid.formats.values import NAMES
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX
 from tests.support.command_context import PlainContext
 from tests.support.keyspaces import make_keyspace
@@ -56,7 +57,8 @@ class EndTest(FramesTestCase):
                       BODY.pack(0, 1, 0, lane.DELETE | EXPIRES), BODY.pack(0, 0, 0, lane.COMMAND | EXPIRES),
                       BODY.pack(0, 0, 0, lane.BATCH | EXPIRES), BODY.pack(1, 1, 0, lane.DELETE) + b"kv",
                       BODY.pack(1, 1, 0, lane.COMMAND) + b"kv", BODY.pack(1, 1, 0, lane.BATCH) + b"kv",
-                      BODY.pack(0, KEY_SIZE_BYTES_MAX + 1, 0, 0), BODY.pack(0, 1, 9, 0), BODY.pack(0, 1, 255, 0)):
+                      BODY.pack(0, KEY_SIZE_BYTES_MAX + 1, 0, 0), BODY.pack(0, 1, len(NAMES), 0),
+                      BODY.pack(0, 1, 255, 0)):
             with self.assertRaises(LaneError):
                 frame_end(frame, 0, len(frame))
 

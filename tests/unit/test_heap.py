@@ -116,18 +116,18 @@ class FullTest(unittest.TestCase):
                 space, _ = make_keyspace(32 << 20, reserve=budget)
                 space.store(b"first", 0, b"")
                 budget.remaining = steps * (4 << 20) + 100000
-                count = fill(space, 1000)
+                count = fill(space, 1500)
                 space.check()
                 self.assertGreater(count, 1000 * (steps + 1))
                 self.assertEqual(space.key_count, count + 1)
                 for number in range(0, count, 2):
                     self.assertTrue(space.delete(b"k%06d" % number))
                 for number in range(count // 4):
-                    space.store(b"n%06d" % number, 0, bytes(1000))
+                    space.store(b"n%06d" % number, 0, bytes(1500))
                 space.check()
-                self.assertEqual(space.lookup(b"k000001").value, bytes(1000))
+                self.assertEqual(space.lookup(b"k000001").value, bytes(1500))
                 budget.remaining = 1 << 40
-                self.assertGreater(fill(space, 1000, count), count + 2000)
+                self.assertGreater(fill(space, 1500, count), count + 2000)
                 space.check()
 
     def test_expired_records_make_room_by_themselves(self):

@@ -71,11 +71,45 @@ class AllocationTest(HeapTestCase):
         self.assertIsNone(self.heap.allocate(self.heap.survivors, self.size))
 
     def test_what_is_left_of_another_regions_segment_is_the_last_place(self):
-        self.assertIsNone(self.heap.allocate_in_rest(self.heap.survivors, 8))
+        self.assertIsNone(self.heap.allocate_in_rest(8))
         self.heap.allocate(self.heap.survivors, self.size // 2)
-        self.assertIsNone(self.heap.allocate_in_rest(self.heap.survivors, self.size // 2 + 8))
-        self.assertIsNotNone(self.heap.allocate_in_rest(self.heap.survivors, self.size // 2))
-        self.assertIsNone(self.heap.allocate_in_rest(self.heap.survivors, 8))
+        self.assertIsNone(self.heap.allocate_in_rest(self.size // 2 + 8))
+        self.assertIsNotNone(self.heap.allocate_in_rest(self.size // 2))
+        self.assertIsNone(self.heap.allocate_in_rest(8))
+
+    def test_writers_keep_off_the_cleaners_rest_when_it_has_no_other_room(self):
+        self.fill_all()
+        self.heap.allocate(self.heap.survivors, 64)
+        self.assertEqual(self.heap.free, [])
+        self.assertIsNone(self.heap.allocate_in_rest(64))
+        self.assertIsNone(self.heap.allocate(self.heap.writer, 64))
+        self.assertIsNotNone(self.heap.allocate(self.heap.survivors, 64))
+
+    def test_a_record_that_would_leave_much_of_a_segment_goes_behind_those_of_the_other_region(self):
+        heap, half = self.heap, self.size // 2
+        survivor = heap.allocate(heap.survivors, 64)
+        heap.allocate(heap.writer, half + 8)
+        crossed = heap.allocate(heap.writer, half)
+        self.assertEqual(heap.segment_of(crossed), heap.segment_of(survivor))
+        self.assertEqual(heap.opened, 1)
+        self.assertEqual(heap.allocate(heap.writer, half - 8), heap.base + self.size + half + 8)  # its own rest
+        heap.allocate(heap.writer, half)
+        self.assertEqual(heap.opened, 2)
+
+    def test_a_rest_of_a_few_bytes_is_not_worth_another_place(self):
+        heap = self.heap
+        heap.allocate(heap.survivors, 64)
+        heap.allocate(heap.writer, self.size // 2)
+        heap.allocate(heap.writer, self.size // 2 - 64)
+        heap.allocate(heap.writer, 128)
+        self.assertEqual(heap.opened, 2)
+
+    def test_a_limit_before_the_end_is_no_end_of_the_segment(self):
+        heap = self.heap
+        first = heap.allocate(heap.writer, 64)
+        heap.writer.limit = heap.writer.cursor
+        self.assertEqual(heap.allocate(heap.writer, 64), first + 64)
+        self.assertEqual(heap.opened, 1)
 
     def test_memory_is_asked_for_in_steps_once_each(self):
         self.make(32 * MIB)
@@ -229,7 +263,7 @@ class LargeTest(HeapTestCase):
 
 
 class ChoiceTest(HeapTestCase):
-    def test_the_sealed_segment_with_the_fewest_live_bytes_is_the_cheapest(self):
+    def test_of_segments_sealed_about_the_same_time_the_one_with_the_fewest_live_bytes_is_the_cheapest(self):
         offsets = []
         for _ in range(5):
             offsets.append(self.fill_segment(self.size // 8))
@@ -237,14 +271,73 @@ class ChoiceTest(HeapTestCase):
             for offset in offsets[segment][:dead]:
                 self.heap.discard(offset, self.size // 8)
         self.assertEqual(self.heap.state[4], OPEN)
+        self.heap.sealed_at = [1] * self.heap.count
         self.assertEqual(self.heap.cheapest(()), 2)
         self.assertEqual(self.heap.cheapest({2}), 3)
         self.assertEqual(self.heap.cheapest({0, 1, 2, 3}), -1)
+
+    def test_an_old_segment_is_cleaned_before_a_young_one_in_which_a_little_less_lives(self):
+        offsets = [self.fill_segment(self.size // 8) for _ in range(5)]
+        for segment, dead in ((0, 4), (3, 5)):
+            for offset in offsets[segment][:dead]:
+                self.heap.discard(offset, self.size // 8)
+        self.assertEqual(self.heap.cheapest(()), 0)
+
+    def test_what_wins_little_is_cleaned_last_however_old(self):
+        offsets = [self.fill_segment(self.size // 32) for _ in range(6)]
+        self.heap.discard(offsets[0][0], self.size // 32)
+        for offset in offsets[4][:2]:
+            self.heap.discard(offset, self.size // 32)
+        self.assertEqual(self.heap.cheapest(()), 4)
+        self.assertEqual(self.heap.cheapest({4}), 0)
 
     def test_neither_open_nor_large_nor_free_segments_are_chosen(self):
         self.heap.allocate(self.heap.writer, 64)
         self.heap.allocate_large(2 * self.size)
         self.assertEqual(self.heap.cheapest(()), -1)
+
+
+class RunChoiceTest(HeapTestCase):
+    """Which adjacent segments are emptied for a LARGE record."""
+
+    def setUp(self):
+        super().setUp()
+        self.offsets = [self.fill_segment(self.size // 8) for _ in range(self.heap.count - 1)]
+        self.heap.close(self.heap.writer)
+
+    def kill(self, segment, count):
+        for offset in self.offsets[segment][:count]:
+            self.heap.discard(offset, self.size // 8)
+
+    def test_the_run_with_the_fewest_live_bytes(self):
+        for segment, dead in ((2, 8), (5, 4), (6, 5), (7, 4), (10, 8)):
+            self.kill(segment, dead)
+        self.assertEqual(self.heap.cheapest_run(3, ()), 5)
+        self.assertEqual(self.heap.cheapest_run(1, ()), 2)
+        self.assertEqual(self.heap.cheapest_run(3, {6}), 0)
+        self.assertEqual(self.heap.cheapest_run(self.heap.count, ()), 0)
+        self.assertEqual(self.heap.cheapest_run(self.heap.count, {3}), -1)
+
+    def test_open_and_large_segments_are_no_part_of_one(self):
+        self.kill(8, 8)
+        self.heap.allocate(self.heap.survivors, 64)
+        self.assertEqual(self.heap.survivors.segment, 8)
+        self.assertEqual(self.heap.cheapest_run(8, ()), 0)
+        self.assertEqual(self.heap.cheapest_run(9, ()), -1)
+        self.assertIsNone(self.heap.allocate_large(self.size))
+        self.kill(4, 8)
+        self.assertEqual(self.heap.cheapest_run(7, range(8)), 9)
+        self.assertIsNotNone(self.heap.allocate_large(self.size))  # the last one
+        self.assertEqual(self.heap.cheapest_run(7, range(8)), -1)
+
+    def test_what_is_held_is_taken_by_nobody_until_it_is_let_go(self):
+        self.kill(3, 8)
+        self.kill(4, 8)
+        self.heap.hold(range(3, 5))
+        self.assertEqual(self.heap.free, [self.heap.count - 1])
+        self.kill(5, 8)
+        self.heap.unhold(range(3, 5))
+        self.assertEqual(sorted(self.heap.free), [3, 4, 5, self.heap.count - 1])
 
 
 class CheckTest(HeapTestCase):

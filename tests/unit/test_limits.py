@@ -28,9 +28,9 @@ class RelationTest(unittest.TestCase):
             self.assertEqual(size & (size - 1), 0)
             self.assertGreaterEqual(memory // size, SEGMENT_COUNT_MIN)
 
-    def test_a_segment_doubles_exactly_where_sixteen_of_the_larger_fit(self):
+    def test_a_segment_doubles_exactly_where_sixty_four_of_the_larger_fit(self):
         for size in (128, 256, 512, 1024):
-            memory = size * limits.KIB * SEGMENT_COUNT_MIN
+            memory = size * limits.KIB * 64
             self.assertEqual(limits.segment_size_bytes(memory), size * limits.KIB)
             self.assertEqual(limits.segment_size_bytes(memory - 1), size * limits.KIB // 2)
 

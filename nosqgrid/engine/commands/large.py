@@ -1,4 +1,5 @@
-"""Commands for large values (engine/large), each in a file of its own that is passed as a descriptor, and for pins.
+"""Commands about memory: large values (engine/large), each in a file of its own that is passed as a descriptor, pins,
+and quotas.
 
     NOSQGRID.ALLOCATE size shared          a number; its memory is charged.  shared 1: it will be no key's
     NOSQGRID.ADOPT number key type deadline_ms mode version    with the descriptor: as NOSQGRID.SET, which see
@@ -6,6 +7,7 @@
     NOSQGRID.ABANDON_VALUE number          it will not come; 1, or 0 where it was not this client's
     NOSQGRID.LARGE number                  the size, and the descriptor beside the reply; null where it is gone
     NOSQGRID.PIN                           this client is going to pin segments of the heap
+    NOSQGRID.QUOTA name bytes policy       the keys name:* may take so much; then policy (refuse, lfu, lru); 0: no quota
 """
 
 from ... import errors, limits
@@ -70,11 +72,27 @@ def pin(context, args):
     return 1
 
 
+def quota(context, args):
+    """Give the keys of a map a quota."""
+    name, size_word, policy_word = args
+    size_bytes = bounded(size_word, limits.LARGE_SIZE_BYTES_MAX, "quota")
+    if not name or b":" in name or len(name) >= limits.KEY_SIZE_BYTES_MAX:
+        raise errors.CommandError("a map's name has no ':', and is not empty")
+    if context.keyspace.staging:
+        raise errors.CommandError("a quota is not given within a batch")
+    evictor = context.keyspace.evictor
+    if evictor is None:
+        raise errors.CommandError("quotas are not for this grid")
+    evictor.set_quota(name + b":", size_bytes, policy_word.decode("ascii", "replace").lower())
+    return 1
+
+
 COMMANDS = (
     Command(b"NOSQGRID.ALLOCATE", allocate, 3, WRITE_ALONE),
     Command(b"NOSQGRID.ADOPT", adopt, 7, WRITE, 2, 2, 1),
     Command(b"NOSQGRID.SHARE", share, 2, WRITE_ALONE),
     Command(b"NOSQGRID.ABANDON_VALUE", abandon, 2, WRITE_ALONE),
     Command(b"NOSQGRID.LARGE", large, 2, READ),
+    Command(b"NOSQGRID.QUOTA", quota, 4, WRITE_ALONE),
     Command(b"NOSQGRID.PIN", pin, 1, CONNECTION),
 )

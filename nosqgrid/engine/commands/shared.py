@@ -3,6 +3,7 @@
     NOSQGRID.ATTACH format          the arena and, for a session that may write, a lane, as descriptors beside the reply
     NOSQGRID.BATCH frames           lane frames applied together or not at all: a batch too large for the lane
     NOSQGRID.CLAIM key              0 there is a value, 1 compute it; waits while somebody else computes it
+    NOSQGRID.CLAIM key REFRESH      1 compute it anew, 2 somebody else does; does not wait
     NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
     NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
     NOSQGRID.CHECKPOINT [path]      answered when it stands: a map of path, lsn, keys, bytes, ms
@@ -14,7 +15,7 @@ from ...formats import values
 from ...formats.arena import FORMAT_VERSION
 from ..claims import FILLED
 from ..frames import apply_batch
-from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, integer
+from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, integer, syntax_error
 
 
 def attach(context, args):
@@ -38,6 +39,10 @@ def claim(context, args):
     if not context.may_wait:
         raise errors.CommandError("a claim cannot wait inside a batch or a lane: send it over the socket")
     key = args[0]
+    if len(args) > 1:
+        if len(args) > 2 or args[1].upper() != b"REFRESH":
+            raise syntax_error()
+        return context.claims.try_claim(context.session, key)
     if context.keyspace.lookup(key) is not None:
         return FILLED
     granted = context.claims.claim(context.session, key)
@@ -87,7 +92,7 @@ COMMANDS = (
     Command(b"NOSQGRID.LEAVE", leave, 1, CONNECTION),
     Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),
     Command(b"NOSQGRID.BATCH", batch, 2, WRITE_ALONE),
-    Command(b"NOSQGRID.CLAIM", claim, 2, WRITE, 1, 1, 1),
+    Command(b"NOSQGRID.CLAIM", claim, -2, WRITE, 1, 1, 1),
     Command(b"NOSQGRID.FILL", fill, 5, WRITE_ALONE, 1, 1, 1),
     Command(b"NOSQGRID.ABANDON", abandon, 2, WRITE, 1, 1, 1),
 )
