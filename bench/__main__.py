@@ -22,8 +22,8 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description="How fast nosqgrid is on this machine.",
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
-                        help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, sharing, compare, "
-                        "or the name of a workload")
+                        help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, sharing, "
+                        "compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
     parser.add_argument("--quick", action="store_true",
                         help="rivals, durability, hit-ratio, utilisation, sharing: less of it, under 90 s in all")
@@ -46,7 +46,8 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "compare"] + list(workloads.WORKLOADS)
+    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "compare"]
+    known += list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
     if len(arguments.files) != (2 if arguments.what == "compare" else 0):

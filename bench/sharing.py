@@ -140,7 +140,8 @@ def _measure_arrays(result, address):
         contenders = []
         for name, make in (("one process, no sharing", _alone), (OURS, _with_nosqgrid),
                            ("shared_memory by hand", _with_shared_memory), ("joblib, memmap", _with_joblib),
-                           ("Pool, its part pickled to each", _with_parts), ("Pool, all pickled to each", _with_pickle)):
+                           ("Pool, its part pickled to each", _with_parts),
+                           ("Pool, all pickled to each", _with_pickle)):
             try:
                 sum_up = make(stack, address)
             except rivals.Absent as absent:
