@@ -5,7 +5,7 @@ Invariants
     holds counts as used memory (engine/large asks `larges`), whatever became of their keys.
  2. The pins of a process end with it: at once where the system tells of its death, else when that is looked for.
  3. A session may end before its process does: the connection was closed, or we closed it.  As long as there are pins in
-    its lane and the process lives, the lane is kept, as one of the `left`.
+    its lane and the process lives, the lane is kept, as one of the `left`; but not one that was full of garbage.
 
 A kill of the client at any line leaves pins that are void with it; a kill of the coordinator leaves an arena that
 nobody writes any more.
@@ -74,7 +74,7 @@ class Pins(object):
 
     def session_ended(self, session):
         """Forget its lane, or keep it for the pins in it."""
-        if self._active(session) and credentials.is_alive(session.pid):
+        if session.lane_is_sane and self._active(session) and credentials.is_alive(session.pid):
             self._left.append(_Left(session))
         else:
             attaching.close_lane(self.server, session.lane)

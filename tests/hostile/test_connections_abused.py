@@ -173,7 +173,8 @@ class OneTurnTest(unittest.TestCase):
 
     def session(self, reply, sock=None):
         return SimpleNamespace(parser=Parser(), waiting=False, closing=False, commands=0, protocol=2, output=[],
-                               output_bytes=0, sock=sock, on_socket=SimpleNamespace(run=lambda words: reply))
+                               output_bytes=0, sock=sock, on_socket=SimpleNamespace(run=lambda words: reply),
+                               filling=set(), received=[])
 
     def test_replies_of_one_turn_do_not_pile_up_beyond_the_limit_and_one_more(self):
         session = self.session(bytes(1 << 20))

@@ -20,7 +20,7 @@ from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
 
 SECONDS = 1.0
-LARGE = 300 * 1000  # more than a lane carries, and than a socket takes at once
+LARGE = 240 * 1000  # more than a lane carries, and than a socket takes at once; less than has a file of its own
 
 
 class Interrupted(BaseException):
@@ -33,6 +33,8 @@ def large(name):
 
 class InStepTest(GridTestCase):
     """The moments that matter, each hit once on purpose."""
+
+    memory = "64m"
 
     def interrupted(self, owner, name, after):
         """Pop a large value, with an interrupt just before or after the first call of a method."""
@@ -110,6 +112,8 @@ class BellsTest(GridTestCase):
 
 class AnywhereTest(GridTestCase):
     """Moments that nobody chose, hundreds of times."""
+
+    memory = "64m"
 
     armed = False
 
