@@ -53,6 +53,8 @@ class Attachment(object):
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.lost = False
+        self.filling = weakref.WeakSet()  # allocations of large values under way (client/large)
+        self.forgotten = set()  # numbers of those that will not come, to be given back
         self._midway = False  # the socket may owe a reply, or part of one may be read, that nobody waits for
         self.link = Link(address, timeout_s)
         try:
@@ -312,12 +314,13 @@ class Attachment(object):
         with self._turn():
             if not self.usable():
                 raise self.link.lost(None)
-            reply = self._over_socket(encode_command(b"NOSQGRID.LARGE", number))
-            if isinstance(reply, Exception):
-                raise reply
-            if reply is None:
-                return None
             try:
+                self.link.close_fds()  # of a call that was interrupted
+                reply = self._over_socket(encode_command(b"NOSQGRID.LARGE", number))
+                if isinstance(reply, Exception):
+                    raise reply
+                if reply is None:
+                    return None
                 if reply != size_bytes or len(self.link.fds) != 1:
                     raise PeerError("a large value of %d bytes was to come; %r and %d descriptors came"
                                     % (size_bytes, reply, len(self.link.fds)))
@@ -395,7 +398,7 @@ class Attachment(object):
         self._lose()
         self.lock = threading.RLock()
         self.link.close()
-        self.maps.close()
+        self.maps.close_after_fork()
 
 
 # The code of calls that hold the lock while they run; a frame of one on the stack means that it is under way.

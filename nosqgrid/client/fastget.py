@@ -29,7 +29,7 @@ from ..formats.arena import NEWEST
 from ..formats.lane import NOTES, NOTES_MAX, NOTES_TAIL
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT, TOMBSTONE
-from ..formats.values import DECODERS, IMMUTABLE, PICKLE, encode_key
+from ..formats.values import DECODERS, IMMUTABLE, PICKLE, decode, encode_key
 from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 
 ADMIT_ONE_IN = 8
@@ -168,7 +168,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             payload = open_large(found)
             if payload is None:
                 return read_plainly(key, default)
-            return unpickle(payload, raw) if found.type == PICKLE and unpickle else decoders[found.type](payload)
+            return unpickle(payload, raw) if found.type == PICKLE and unpickle else decode(found.type, payload)
         if found.type == PICKLE and unpickle is not None:
             return unpickle(found.value, raw)
         value = decoders[found.type](found.value)

@@ -11,6 +11,7 @@ A kill at any line leaves nothing: what was charged is given back with the sessi
 import contextlib
 import importlib
 import os
+import stat
 
 from ..errors import CommandError, CoordinatorError, GridFullError, NosqgridError, UsageError
 from ..formats import arrays, values
@@ -37,10 +38,14 @@ def store(attachment, parts, size_bytes, raw_key, value_type, deadline_ms, condi
 def from_file(attachment, path, raw_key, deadline_ms):
     """Set a key to the content of a file, which does not pass through this process; the version.
 
-    Raises OSError for the file; NotHandedOver, ValueTooLargeError.
+    Raises OSError for the file; UsageError for what is none, or does not say how large it is; NotHandedOver,
+    ValueTooLargeError.
     """
-    with open(path, "rb") as source:
-        size_bytes = os.fstat(source.fileno()).st_size
+    with open(path, "rb", opener=_without_waiting) as source:
+        status = os.fstat(source.fileno())
+        size_bytes = status.st_size
+        if not stat.S_ISREG(status.st_mode) or not size_bytes and source.read(1):
+            raise UsageError("%s is not a file with a size; read it, and set() what it gives" % path)
         if not size_bytes:
             return attachment.command(b"NOSQGRID.SET", raw_key, b"", values.BYTES, deadline_ms, *ALWAYS)
         with _new_value(attachment, size_bytes, 0) as (file, number):
@@ -50,19 +55,23 @@ def from_file(attachment, path, raw_key, deadline_ms):
             return hand_over(attachment, file, b"NOSQGRID.ADOPT", number, raw_key, values.BYTES, deadline_ms, *ALWAYS)
 
 
-def share(attachment, parts, size_bytes):
-    """Hand over a value that is no key's; (attachment, number, place of the pin that holds it)."""
+def _without_waiting(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for somebody who writes
+
+
+def share(attachment, parts, size_bytes, kind):
+    """Hand over a value that is no key's; (attachment, number, the pin that holds it, a `kind` of memory/pins.Pin)."""
     with _new_value(attachment, size_bytes, 1) as (file, number):
         _fill(lambda: file.write(parts))
-        place = attachment.maps.hold(number)
-        if place < 0:
+        pin = attachment.maps.hold(number, kind)
+        if not pin.made:
             raise UsageError("this process holds as many references, views and large values as it may; drop some")
         try:
             hand_over(attachment, file, b"NOSQGRID.SHARE", number)
         except BaseException:
-            attachment.maps.let_go(place)
+            pin.end()  # the exception keeps this frame for as long as it is kept
             raise
-        return attachment, number, place
+        return attachment, number, pin
 
 
 def hand_over(attachment, file, *command):
@@ -74,22 +83,65 @@ def hand_over(attachment, file, *command):
         raise NotHandedOver(error) from error
 
 
+class _Allocation(object):
+    """A number that was allocated for a value, to be handed over (done()) or given back.  Raises GridFullError.
+
+    Where it is forgotten it is given back with the next one; where it is interrupted, so that nobody knows whether
+    there is one, with its session, unless that has others under way: then it stays until the session ends.
+    """
+
+    number = None
+
+    def __init__(self, attachment, size_bytes, shared):
+        self._attachment = attachment
+        attachment.filling.add(self)
+        for number in list(attachment.forgotten):
+            attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
+            attachment.forgotten.discard(number)
+        try:
+            self.number = attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
+        except Exception:
+            raise
+        except BaseException:
+            if len(attachment.filling) < 2:
+                attachment.end()
+            raise
+
+    def done(self):
+        """It was handed over."""
+        self.number = None
+
+    def abandon(self):
+        """Give it back, unless that was done or it was handed over; can be repeated."""
+        if self.number is not None:
+            with contextlib.suppress(NosqgridError):  # a session that is over has given it back
+                self._attachment.command(b"NOSQGRID.ABANDON_VALUE", self.number)
+            self.number = None
+
+    def __del__(self):
+        if self.number is not None:
+            self._attachment.forgotten.add(self.number)  # this may run in the middle of any call: nothing is sent
+
+
 @contextlib.contextmanager
 def _new_value(attachment, size_bytes, shared):
     """(file, number) of a value to fill and hand over within the block."""
     try:
-        number = attachment.command(b"NOSQGRID.ALLOCATE", size_bytes, shared)
+        allocation = _Allocation(attachment, size_bytes, shared)
     except GridFullError as error:
         raise NotHandedOver(error) from error
-    with _given_back(attachment, number):
+    file = None
+    try:
         try:
             file = NewFile(size_bytes)
         except (OSError, GridFullError, CoordinatorError) as error:
             raise NotHandedOver(error) from error
-        try:
-            yield file, number
-        finally:
+        yield file, allocation.number
+        allocation.done()
+    finally:
+        if file is not None:
             file.close()
+        allocation.abandon()
 
 
 def _fill(function):
@@ -97,17 +149,6 @@ def _fill(function):
         return function()
     except GridFullError as error:
         raise NotHandedOver(error) from error
-
-
-@contextlib.contextmanager
-def _given_back(attachment, number):
-    """Give back what was allocated where it does not come to be used."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(NosqgridError):  # a session that is over has given it back
-            attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
-        raise
 
 
 class Creation(object):
@@ -118,8 +159,10 @@ class Creation(object):
     Attributes:
         buffer: a writable memoryview of `nbytes` bytes, zeros to begin with.
         array: the same as a numpy array, where it was created with a dtype.
-    Before seal() nobody sees it, and with its process it is gone.  Arrays and views made of the buffer have to be gone
-    by then: the kernel refuses to make a file unchangeable that somebody could still write.
+    Before seal() nobody sees it, and with its process it is gone; where it is forgotten its memory is, and what was
+    charged for it is given back with the next value of this process that has a file.
+    Arrays and views made of the buffer have to be gone before seal(): the kernel refuses to make a file unchangeable
+    that somebody could still write.
     """
 
     def __init__(self, store_, raw_key, nbytes, deadline_ms=0, value_type=values.BYTES, head=b"", array_of=None):
@@ -128,8 +171,8 @@ class Creation(object):
         self._size = len(head) + nbytes
         self._attachment = attachment = store_.live()
         self._array_of = array_of
-        self._number = attachment.command(b"NOSQGRID.ALLOCATE", self._size, 0)
         self._file = self._map = self.buffer = None
+        self._allocation = _Allocation(attachment, self._size, 0)
         try:
             self._file = NewFile(self._size)
             self._map = self._file.map()
@@ -157,16 +200,15 @@ class Creation(object):
         if self._file is None:
             raise UsageError("this value was sealed or discarded already")
         self._unmap()
-        file, number = self._file, self._number
-        self._file = self._number = None
         try:
-            with _given_back(self._attachment, number):
-                return hand_over(self._attachment, file, b"NOSQGRID.ADOPT", number, self._raw_key, self._type,
-                                 self._deadline_ms, *ALWAYS)
+            version = hand_over(self._attachment, self._file, b"NOSQGRID.ADOPT", self._allocation.number,
+                                self._raw_key, self._type, self._deadline_ms, *ALWAYS)
+            self._allocation.done()
+            return version
         except NotHandedOver as error:
             raise error.error
         finally:
-            file.close()
+            self.discard()
 
     def _unmap(self):
         if self._map is None:
@@ -181,13 +223,10 @@ class Creation(object):
 
     def discard(self):
         """Forget it; nothing was stored.  Can be repeated."""
-        number, self._number = self._number, None
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-        if number is not None:
-            with contextlib.suppress(NosqgridError):
-                self._attachment.command(b"NOSQGRID.ABANDON_VALUE", number)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._allocation.abandon()
 
     def __enter__(self):
         return self

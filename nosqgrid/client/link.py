@@ -92,12 +92,11 @@ class Link(object):
             self.sock.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
             # The waiting is done here: an interrupt right behind it would lose descriptors that had been received.
             self.sock.recv(1, socket.MSG_PEEK)
-            data, fds = receive_with_fds(self.sock, RECEIVE_BYTES)
+            data, self.fds[len(self.fds):] = receive_with_fds(self.sock, RECEIVE_BYTES)
         except socket.timeout:
             raise self.silent() from None
         except OSError as error:
             raise self.lost(error) from error
-        self.fds.extend(fds)
         if not data:
             raise self.lost(None)
         self.replies.feed(data)

@@ -7,11 +7,13 @@ Invariant: while a map made here lives, its pin is in the lane, and the coordina
 """
 
 import os
+import threading
 import weakref
 
+from ..errors import CoordinatorError
 from ..formats import lane as layout
 from ..formats.slots import OFFSET_MASK
-from ..memory.pins import Part, Pins, map_part
+from ..memory.pins import Part, Pin, Pins, map_part
 
 
 class Maps(object):
@@ -20,10 +22,20 @@ class Maps(object):
     def __init__(self, attachment, arena_fd):
         self._attachment = attachment
         self._arena_fd = arena_fd
-        self.close = weakref.finalize(self, os.close, arena_fd)  # what is mapped stays mapped
+        self._lock = threading.RLock()  # nobody maps a descriptor that another thread closes; nothing is asked under it
+        self._close = weakref.finalize(self, os.close, arena_fd)
         self._parts = weakref.WeakValueDictionary()  # a segment's slot word without offset, or a large number -> Part
         self._declared = False
         self.pins = None if attachment.lane is None else Pins(attachment.lane.words)
+
+    def close(self):
+        """Make no more maps; what is mapped stays mapped."""
+        with self._lock:
+            self._close()
+
+    def close_after_fork(self):
+        """The same in a forked child, where a thread that is not there may hold the lock for ever."""
+        self._close()
 
     # -- segments -----------------------------------------------------------------------------------------------------
 
@@ -49,31 +61,40 @@ class Maps(object):
         return memoryview(part)[at:at + length]
 
     def _pinned_part(self, name, found, start, stop):
-        if self.pins is None or self._attachment.lost:
-            return None  # without a session there is nobody who would heed a pin
-        self._declare()
-        place = self.pins.take(layout.PIN_HEAP | found.word & layout.PIN_VALUE_MASK)
-        if place < 0:
+        pins = self.pins
+        if pins is None or not self._declared_to_all():
             return None
-        try:
+        with self._lock:
+            if not self._close.alive:
+                return None
+            pin = Pin(pins, layout.PIN_HEAP | found.word & layout.PIN_VALUE_MASK)
+            if not pin.made:
+                return None
             words = self._attachment.reader.words
             if words[found.slot] != found.word or words[found.word & OFFSET_MASK] != found.stamp:
                 raise KeyError("the record has changed")
-            part = map_part(self._arena_fd, start, stop)
-        except BaseException as error:
-            self.pins.free(place)
-            if isinstance(error, OSError):
+            try:
+                part = map_part(self._arena_fd, start, stop)
+            except OSError:
                 return None  # no descriptor or address space left: the value is copied instead
-            raise
-        weakref.finalize(part, self.pins.free, place).atexit = False
+            part.pin = pin
         self._parts[name] = part
         return part
 
-    def _declare(self):
-        """Say once that this client pins segments; from then on the coordinator looks at pins before it uses them."""
+    def _declared_to_all(self):
+        """Say once that this client pins segments; from then on the coordinator looks at pins before it uses them.
+
+        False where there is no coordinator who would heed a pin.
+        """
+        if self._attachment.lost:
+            return False
         if not self._declared:
-            self._attachment.command(b"NOSQGRID.PIN")
+            try:
+                self._attachment.command(b"NOSQGRID.PIN")
+            except CoordinatorError:
+                return False
             self._declared = True
+        return True
 
     # -- large values -------------------------------------------------------------------------------------------------
 
@@ -84,25 +105,18 @@ class Maps(object):
         """
         part = self._parts.get(number)
         if part is None:
-            place = self.hold(number)
+            pin = self.hold(number)
             try:
                 part = self._attachment.open_large(number, size_bytes, Part)
             except BaseException:
-                self.let_go(place)
+                pin.end()  # the exception keeps this frame for as long as it is kept
                 raise
             if part is None:
-                self.let_go(place)
                 return None
-            if place >= 0:
-                weakref.finalize(part, self.pins.free, place).atexit = False
+            part.pin = pin
             self._parts[number] = part
         return memoryview(part)
 
-    def hold(self, number):
-        """Pin a large value, before it is asked for; the pin's place, or -1 for none: then it is not accounted for."""
-        return -1 if self.pins is None else self.pins.take(layout.PIN_LARGE | number)
-
-    def let_go(self, place):
-        """End what hold() made."""
-        if place >= 0:
-            self.pins.free(place)
+    def hold(self, number, kind=Pin):
+        """Pin a large value, before it is asked for.  Where the pin was not made the value is not accounted for."""
+        return kind(self.pins, layout.PIN_LARGE | number)

@@ -4,24 +4,43 @@
     pool.map(work, [(ref, i) for i in range(100)])      # in a worker: ref.get() is the array, read-only, in place
 
 The object lives as long as anybody holds a Ref to it: a word in the lane of each process says so (memory/pins), and is
-gone with the process.  A Ref that was pickled may be on its way to somebody: from then on the process that sent it
-stands for it SHARE_GRACE_S after it has dropped its own, as long as that process itself lives.
+gone with the process.  A Ref that was pickled may be on its way to somebody, and one that was there when a child was
+forked is there twice: from then on the process that had it stands for it SHARE_GRACE_S after it has dropped its own, as
+long as that process itself lives.
 """
 
 import contextlib
+import os
 import threading
 import time
-import weakref
 
 from ..errors import NosqgridError, SharedObjectGoneError, UsageError
 from ..formats import values
 from ..limits import SHARE_GRACE_S
+from ..memory.pins import Pin
 from . import large
 
 SIGNED_FOR = b"\0shared"  # the name that stands for a key where a pickle is signed
 _grids = {}  # (address, codec) -> the grid that Refs from other processes use in this one
 _lock = threading.RLock()
+_forks = [0]  # how many children this process has forked, and its parents before it was
 make_grid = None  # client/grid.Grid, which imports this module
+
+
+class _RefPin(Pin):
+    """The pin of a Ref: where somebody may be about to take one over from it, it is one that leaves."""
+
+    __slots__ = ("forks",)
+
+    def __init__(self, pins, what):
+        self.forks = _forks[0]  # when it was made; None once the Ref was pickled
+        super().__init__(pins, what)
+
+    def _let_go(self, place):
+        if self.forks == _forks[0]:
+            self._pins.free(place)
+        else:
+            self._pins.leave(place, int((time.monotonic() + SHARE_GRACE_S) * 1000))
 
 
 class Ref(object):
@@ -33,32 +52,36 @@ class Ref(object):
     Attributes: `nbytes`, what the object takes in shared memory.
     """
 
-    def __init__(self, grid, epoch, number, value_type, nbytes):
-        self._grid = grid
+    def __init__(self, grid, address, codec, epoch, number, value_type, nbytes):
+        self._grid = grid  # None: the one of this process for the address, when it is needed
+        self._address, self._codec = address, codec
         self._epoch, self._number, self._type = epoch, number, value_type
         self.nbytes = nbytes
-        self._attachment = self._drop = None
-        self._sent = [False]  # whether it was pickled; the finalizer asks
+        self._attachment = self._pin = None
+        self._sent = False  # whether it was pickled
 
-    def _hold(self, attachment, place):
-        previous, self._attachment = self._drop, attachment
-        self._drop = weakref.finalize(self, _drop, attachment.maps.pins, place, self._sent)
-        self._drop.atexit = False
-        if previous is not None:
-            previous()
+    def _store(self):
+        if self._grid is None:
+            self._grid = _grid_of(self._address, self._codec)
+        return self._grid._store
+
+    def _hold(self, attachment, pin):
+        if self._sent:
+            pin.forks = None
+        self._attachment, self._pin = attachment, pin
 
     def _own(self):
         """Make sure that this process holds the object by a session that is alive."""
         if self._attachment is not None and self._attachment.usable():
             return
-        attachment = self._grid._store.live()
+        attachment = self._store().live()
         if attachment.info["epoch"] != self._epoch:
             raise self._gone("its coordinator has ended")
-        place = attachment.maps.hold(self._number)
-        if place < 0:
+        pin = attachment.maps.hold(self._number, _RefPin)
+        if not pin.made:
             raise UsageError("this process may only read this grid, or holds as many references, views and large "
                              "values as it may: drop some")
-        self._hold(attachment, place)
+        self._hold(attachment, pin)
 
     def get(self):
         """The object.
@@ -66,7 +89,7 @@ class Ref(object):
         Raises SharedObjectGoneError where nobody held it, or its coordinator has ended before this process used it.
         Cost: some 100 us the first time in a process, then some 10 us, whatever its size.
         """
-        return self._grid._store.codec.decode(self._type, self.view(), SIGNED_FOR)
+        return self._store().codec.decode(self._type, self.view(), SIGNED_FOR)
 
     def view(self):
         """The bytes of the object in shared memory, as a read-only memoryview."""
@@ -78,15 +101,16 @@ class Ref(object):
 
     def _gone(self, why):
         return SharedObjectGoneError("the shared object %d of %s is gone: %s; keep the Ref where it was made until the "
-                                     "others have theirs" % (self._number, self._grid.address, why))
+                                     "others have theirs" % (self._number, self._address, why))
 
     def __reduce__(self):
-        self._sent[0] = True
-        return _received, (self._grid.address, self._grid._store.codec.name, self._epoch, self._number, self._type,
-                           self.nbytes)
+        self._sent = True
+        if self._pin is not None:
+            self._pin.forks = None
+        return _received, (self._address, self._codec, self._epoch, self._number, self._type, self.nbytes)
 
     def __repr__(self):
-        return "<nosqgrid.Ref to %d bytes in %s>" % (self.nbytes, self._grid.address)
+        return "<nosqgrid.Ref to %d bytes in %s>" % (self.nbytes, self._address)
 
 
 def share(grid, value):
@@ -95,28 +119,39 @@ def share(grid, value):
     value_type, parts = store.codec.encode_parts(value, SIGNED_FOR)
     nbytes = values.payload_size(parts)
     try:
-        attachment, number, place = store.call(large.share, parts, max(nbytes, 1))
+        attachment, number, pin = store.call(large.share, parts, max(nbytes, 1), _RefPin)
     except large.NotHandedOver as error:
         raise error.error
-    ref = Ref(grid, attachment.info["epoch"], number, value_type, nbytes)
-    ref._hold(attachment, place)
+    ref = Ref(grid, grid.address, store.codec.name, attachment.info["epoch"], number, value_type, nbytes)
+    ref._hold(attachment, pin)
     return ref
 
 
 def _received(address, codec, epoch, number, value_type, nbytes):
     """A Ref that came from another process, which holds its object at once if it can; else get() says what is wrong."""
-    with _lock:
-        grid = _grids.get((address, codec))
-        if grid is None:
-            grid = _grids[address, codec] = make_grid(address, codec=codec)
-    ref = Ref(grid, epoch, number, value_type, nbytes)
+    ref = Ref(None, address, codec, epoch, number, value_type, nbytes)
     with contextlib.suppress(NosqgridError):  # get() will say it; here it would be one of whatever unpickles
         ref._own()
     return ref
 
 
-def _drop(pins, place, sent):
-    if sent[0]:
-        pins.leave(place, int((time.monotonic() + SHARE_GRACE_S) * 1000))
-    else:
-        pins.free(place)
+def _grid_of(address, codec):
+    """The grid that Refs from other processes use in this one."""
+    with _lock:
+        grid = _grids.get((address, codec))
+        if grid is None:
+            grid = _grids[address, codec] = make_grid(address, codec=codec)
+        return grid
+
+
+def _before_fork():
+    _forks[0] += 1
+
+
+def _after_fork_in_child():
+    global _lock
+    _lock = threading.RLock()  # a thread that is not here may have held it
+
+
+if hasattr(os, "register_at_fork"):  # before 3.7 a child has to use what it inherits while its parent has it
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

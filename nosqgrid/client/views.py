@@ -7,15 +7,22 @@ The bytes are those of the arena, or of the file that a large value has for itse
 again while the view, or any memoryview, slice or array made from it, is alive, whatever becomes of the key.  Everything
 is given back when the last of them is gone, at the latest with the process.
 
+The bytes are those of the payload (formats/values): of a str its UTF-8, of an int its digits.  Of an array (numpy's,
+array.array, a memoryview) it is the data alone, in the format and shape of its elements where a memoryview can have
+them, else as bytes.
+
 Small values, and those of a process that has used up its pins or descriptors, are copied: that costs less than a map,
 and keeps the same promises.
 """
 
-from ..errors import ClosedError, CoordinatorError, PeerError
+from ..errors import ClosedError, CoordinatorError, CorruptValueError, PeerError
+from ..formats import arrays, buffers, values
 from ..formats.records import COPIES_BITS
 from ..limits import VIEW_BYTES_MIN
+from .fastget import Retired
 
 TRIES = 100
+_DATA = {values.ARRAY: arrays.view, values.BUFFER: buffers.view_typed}
 
 
 class View(object):
@@ -33,13 +40,14 @@ class View(object):
 
     @property
     def memoryview(self):
-        """The value's bytes, read-only."""
+        """The value's bytes, or elements, read-only."""
         if self._buffer is None:
             raise ClosedError("this view was released")
         return self._buffer
 
     def __len__(self):
-        return len(self.memoryview)
+        """The size in bytes."""
+        return self.memoryview.nbytes
 
     def release(self):
         """Give it back; can be repeated."""
@@ -57,7 +65,7 @@ class View(object):
         self.release()
 
     def __repr__(self):
-        return "<nosqgrid view, %s>" % ("released" if self._buffer is None else "%d bytes" % len(self._buffer))
+        return "<nosqgrid view, %s>" % ("released" if self._buffer is None else "%d bytes" % len(self))
 
 
 def view(store, raw_key, key):
@@ -72,8 +80,17 @@ def view(store, raw_key, key):
         else:
             buffer = _in_heap(store, attachment, raw_key, found)
         if buffer is not None:
-            return View(buffer, found.type, found.stamp >> COPIES_BITS)
+            return View(_data(buffer, found.type, key), found.type, found.stamp >> COPIES_BITS)
     raise PeerError("the value of %r changes faster than it can be looked at" % (key,))
+
+
+def _data(buffer, value_type, key):
+    """What a view gives of a payload; the memoryviews in between go with it."""
+    data_of = _DATA.get(value_type)
+    try:
+        return buffer if data_of is None else data_of(buffer)
+    except ValueError as error:
+        raise CorruptValueError("the value of %r is no %s: %s" % (key, values.NAMES[value_type], error)) from error
 
 
 def _attach(store):
@@ -89,7 +106,7 @@ def _in_heap(store, attachment, raw_key, found):
     if found.value[1] >= VIEW_BYTES_MIN:
         try:
             buffer = attachment.maps.view(found)
-        except KeyError:
+        except (KeyError, Retired):  # Retired: another thread has closed the grid, or attached anew
             return None
         if buffer is not None:
             return buffer

@@ -116,7 +116,7 @@ class Pins(object):
                     larges.add(what & layout.PIN_VALUE_MASK)
                 oldest = min(oldest, since_ms)
             if segments or larges:
-                size = (len(segments) << heap.segment_shift) + sum(map(self.server.keyspace.larges.size_of, larges))
+                size = heap.kept_bytes(segments) + sum(map(self.server.keyspace.larges.size_of, larges))
                 rows.append((holder.pid, size, max(now_ms - oldest, 0)))
         return sorted(rows, key=lambda row: -row[1])[:ROWS_MAX]
 

@@ -337,6 +337,12 @@ class Heap(object):
         """How many segments in which nothing lives are kept by somebody's pins."""
         return sum(count for _, _, count in self._held)
 
+    def kept_bytes(self, pinned):
+        """What these segments, each pinned, keep from being used again: a run as a whole."""
+        vacant = {first: count for _, first, count in self._resting + self._held}
+        return sum(vacant.get(segment) or self.run[segment] or 1
+                   for segment in pinned if 0 <= segment < self.count) << self.segment_shift
+
     def discard_all(self):
         """Every record is dead."""
         for region in (self.writer, self.survivors):

@@ -11,7 +11,16 @@ from ..formats.records import (COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SI
                                record_size_bytes)
 from ..limits import VALUE_SIZE_BYTES_MAX
 
-Entry = namedtuple("Entry", "type value deadline_ms version")
+
+class Entry(namedtuple("Entry", "type value deadline_ms version")):
+    """What a key has."""
+
+    __slots__ = ()
+
+    @property
+    def size_bytes(self):
+        """The length of the value, without reading it."""
+        return len(self.value)
 
 
 class LargeEntry(Entry):
@@ -20,11 +29,14 @@ class LargeEntry(Entry):
     @property
     def value(self):
         """The bytes; raises ValueTooLargeError where they are too many to go through here."""
-        size_bytes = self._larges.size_of(self.number)
-        if size_bytes > VALUE_SIZE_BYTES_MAX:
+        if self.size_bytes > VALUE_SIZE_BYTES_MAX:
             raise ValueTooLargeError("the value has %d bytes; more than %d are read through shared memory alone: "
-                                     "attach, and get or view it" % (size_bytes, VALUE_SIZE_BYTES_MAX))
+                                     "attach, and get or view it" % (self.size_bytes, VALUE_SIZE_BYTES_MAX))
         return self._larges.read(self.number)
+
+    @property
+    def size_bytes(self):
+        return self._larges.size_of(self.number)
 
 
 class StoredRecords(object):

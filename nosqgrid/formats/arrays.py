@@ -205,14 +205,7 @@ def unpack(payload):
 
     Raises ValueError for bytes that pack never wrote, and UnsupportedTypeError where numpy is missing or refuses.
     """
-    order, description, data = buffers.unpack(payload, (buffers.C_ORDER, buffers.F_ORDER))
-    if sorted(description) != ["dtype", "shape"]:
-        raise ValueError("the description has other members than dtype and shape")
-    dtype = description["dtype"]
-    item_size_bytes = _item_size_bytes(dtype)
-    if type(dtype) is dict and "base" in dtype:
-        raise ValueError("an array of small arrays has their dimensions as its own")
-    shape = buffers.checked_shape(description["shape"], item_size_bytes, data)
+    order, dtype, item_size_bytes, shape, data = _read(payload)
     try:
         numpy = importlib.import_module("numpy")
     except ImportError as error:
@@ -226,6 +219,30 @@ def unpack(payload):
         reason = error
     raise errors.UnsupportedTypeError("stored is an array that this numpy cannot make (dtype %.200s, %d dimensions):"
                                       " %s; use view() for the bytes" % (dtype, len(shape), reason))
+
+
+def view(payload):
+    """A read-only memoryview of the elements of a payload, or of their bytes where it cannot have such elements.
+
+    Raises ValueError.
+    """
+    order, dtype, _, shape, data = _read(payload)
+    letter = _native_letter(dtype)
+    if letter is None or order != buffers.C_ORDER or not len(data):
+        return data
+    return buffers.shaped(data, letter, shape)
+
+
+def _read(payload):
+    """(order, dtype as described, bytes of an element, shape, data), found to agree."""
+    order, description, data = buffers.unpack(payload, (buffers.C_ORDER, buffers.F_ORDER))
+    if sorted(description) != ["dtype", "shape"]:
+        raise ValueError("the description has other members than dtype and shape")
+    dtype = description["dtype"]
+    item_size_bytes = _item_size_bytes(dtype)
+    if type(dtype) is dict and "base" in dtype:
+        raise ValueError("an array of small arrays has their dimensions as its own")
+    return order, dtype, item_size_bytes, buffers.checked_shape(description["shape"], item_size_bytes, data), data
 
 
 def _on(data, shape, dtype, order, numpy):
@@ -254,10 +271,16 @@ def _build(description, numpy):
 
 def _without_numpy(order, dtype, shape, data, error):
     """A memoryview of the same elements, where one can have them."""
-    letter = _LETTERS.get(dtype[1:]) if type(dtype) is str else None
-    native = letter is not None and (dtype[0] == "|" or (dtype[0] == "<") == (sys.byteorder == "little"))
-    if not native or order != buffers.C_ORDER:
+    letter = _native_letter(dtype)
+    if letter is None or order != buffers.C_ORDER:
         raise errors.UnsupportedTypeError(
             "stored is a numpy array of dtype %.200s and shape %r: install numpy (pip install numpy) to get it, or use"
             " view() for the bytes (%s)" % (dtype, shape, error)) from error
     return buffers.shaped(data, letter, shape)
+
+
+def _native_letter(dtype):
+    """The format of a memoryview for such elements, or None."""
+    letter = _LETTERS.get(dtype[1:]) if type(dtype) is str else None
+    native = letter is not None and (dtype[0] == "|" or (dtype[0] == "<") == (sys.byteorder == "little"))
+    return letter if native else None

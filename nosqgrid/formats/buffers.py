@@ -162,23 +162,41 @@ def unpack_typed(payload):
 
     Raises ValueError, and UnsupportedTypeError where this machine has other sizes or another byte order.
     """
+    kind, text, size_bytes, shape, data = _read_typed(payload)
+    if not _is_native(text, size_bytes):
+        raise errors.UnsupportedTypeError("stored is a buffer of format %s with %d bytes an element, which this machine"
+                                          " does not have; use view() for the bytes" % (text, size_bytes))
+    if kind == MEMORYVIEW:
+        return shaped(data, text[1:], shape)
+    made = array.array(text[1:])
+    made.frombytes(data)
+    return made
+
+
+def view_typed(payload):
+    """A read-only memoryview of the elements of a payload, or of their bytes where this machine has no such elements.
+
+    Raises ValueError.
+    """
+    _, text, size_bytes, shape, data = _read_typed(payload)
+    return shaped(data, text[1:], shape) if _is_native(text, size_bytes) else data
+
+
+def _read_typed(payload):
+    """(kind, format, bytes of an element, shape, data), found to agree."""
     kind, description, data = unpack(payload, (ARRAY_MODULE, MEMORYVIEW))
     if sorted(description) != ["format", "shape", "size"]:
         raise ValueError("the description has other members than format, shape and size")
     text, size_bytes = description["format"], description["size"]
     if type(text) is not str or text[:1] not in ("<", ">") or type(size_bytes) is not int or not 1 <= size_bytes <= 8:
         raise ValueError("not a format and its size")
-    letter = text[1:]
-    if letter not in (_TYPECODES if kind == ARRAY_MODULE else _FORMATS):
-        raise ValueError("there is no format %.20r" % letter)
+    if text[1:] not in (_TYPECODES if kind == ARRAY_MODULE else _FORMATS):
+        raise ValueError("there is no format %.20r" % text[1:])
     shape = checked_shape(description["shape"], size_bytes, data)
     if kind == ARRAY_MODULE and len(shape) != 1 or not len(data) and len(shape) != 1:
         raise ValueError("a shape that it cannot have")
-    if struct.calcsize(letter) != size_bytes or text[0] != _BYTE_ORDERS[sys.byteorder]:
-        raise errors.UnsupportedTypeError("stored is a buffer of format %s with %d bytes an element, which this machine"
-                                          " does not have; use view() for the bytes" % (text, size_bytes))
-    if kind == MEMORYVIEW:
-        return shaped(data, letter, shape)
-    made = array.array(letter)
-    made.frombytes(data)
-    return made
+    return kind, text, size_bytes, shape, data
+
+
+def _is_native(text, size_bytes):
+    return struct.calcsize(text[1:]) == size_bytes and text[0] == _BYTE_ORDERS[sys.byteorder]

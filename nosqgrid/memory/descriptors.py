@@ -40,13 +40,12 @@ def receive_with_fds(sock, size_bytes, fds_max=DESCRIPTORS_MAX, drop=False):
             With `drop` the bytes are given all the same, without descriptors.
         OSError: of recvmsg; nothing was received.
     """
-    data, ancillary, flags, _ = sock.recvmsg(size_bytes, socket.CMSG_SPACE(fds_max * _WIDTH) if fds_max else 0,
-                                             _CLOEXEC_FLAG)
-    fds = array.array("i")
+    fds, ancillary = array.array("i"), []
     try:
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds.frombytes(payload[:len(payload) - len(payload) % _WIDTH])
+        data, ancillary, flags, _ = sock.recvmsg(size_bytes, socket.CMSG_SPACE(fds_max * _WIDTH) if fds_max else 0,
+                                                 _CLOEXEC_FLAG)
+        fds = _descriptors(ancillary)
+        ancillary = []
         if drop and (flags & socket.MSG_CTRUNC or len(fds) > fds_max):
             while fds:
                 os.close(fds.pop())
@@ -56,8 +55,16 @@ def receive_with_fds(sock, size_bytes, fds_max=DESCRIPTORS_MAX, drop=False):
         if not _CLOEXEC_FLAG:
             for fd in fds:
                 os.set_inheritable(fd, False)
+        return data, list(fds)
     except BaseException:
-        for fd in fds:
+        for fd in fds or _descriptors(ancillary):  # an interrupt may have come between the two
             os.close(fd)
         raise
-    return data, list(fds)
+
+
+def _descriptors(ancillary):
+    fds = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload[:len(payload) - len(payload) % _WIDTH])
+    return fds

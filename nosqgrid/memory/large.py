@@ -24,24 +24,28 @@ SEAL_WRITE = 0x8
 _SEALS = shared_file.SEAL_SEAL | shared_file.SEAL_SHRINK | shared_file.SEAL_GROW | SEAL_WRITE
 _SEALS_NEEDED = shared_file.SEAL_SHRINK | SEAL_WRITE
 PIECE_BYTES = 1 << 30  # a write(2) takes a little less than 2 GiB
+_PATH = getattr(os, "O_PATH", 0)
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class NewFile(object):
-    """A file being filled; `fd` is for writing, `reader_fd` for whoever gets it once it is sealed.
+    """A file being filled; `fd` is for writing.  Its descriptors are closed with it.
 
     Raises GridFullError where the system has no room, OSError with EMFILE or ENFILE where there is no descriptor.
     """
 
-    def __init__(self, size_bytes, backends=shared_file.BACKENDS):
+    _opened = ()
+
+    def __init__(self, size_bytes, backends=None):
+        self._opened = []
         self.size_bytes = size_bytes
-        self.fd, self.reader_fd, backend = shared_file.open_anonymous("nosqgrid-value", backends)
+        backend = shared_file.open_anonymous("nosqgrid-value", backends or shared_file.BACKENDS, self._opened)
+        self.fd = self._opened[0]
         self._can_seal = backend != "file"
         try:
             if size_bytes:
                 os.ftruncate(self.fd, size_bytes)
         except OSError as error:
-            self.close()
             raise _no_room(size_bytes, error) from error
 
     def write(self, parts):
@@ -97,24 +101,23 @@ class NewFile(object):
                     raise BlockingIOError(error.errno, "a writable map of the file is left") from error
                 if error.errno != errno.EINVAL:
                     raise
-        if self.reader_fd == self.fd:
-            self.reader_fd = os.open("/proc/self/fd/%d" % self.fd, os.O_RDONLY | os.O_CLOEXEC)
-        return self.reader_fd
+        if len(self._opened) < 2:
+            self._opened.append(os.open("/proc/self/fd/%d" % self.fd, os.O_RDONLY | os.O_CLOEXEC))
+        return self._opened[1]
 
     def detach(self):
         """The descriptor of a sealed file; the caller's to close."""
         kept = self.seal()
-        fd = os.dup(kept)
-        os.set_inheritable(fd, False)
+        self._opened.remove(kept)
         self.close()
-        return fd
+        return kept
 
     def close(self):
-        """Close the descriptors."""
-        for fd in {self.fd, self.reader_fd}:
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self.reader_fd = -1
+        """Close the descriptors; can be repeated."""
+        shared_file.close_all(self._opened)
+
+    def __del__(self):
+        self.close()
 
 
 def _transfer(out_fd, in_fd, offset, count):
@@ -136,7 +139,7 @@ def _no_room(size_bytes, error):
 
 
 def check(fd, size_bytes, trusted):
-    """Make sure that a descriptor from a client is a file of this size that nobody changes any more.
+    """Make sure that a descriptor from a client is a file of this size that can be read and nobody changes any more.
 
     `trusted`: the client is of our own user, from whom a file will do that only he could change.
     Raises PeerError.
@@ -145,14 +148,16 @@ def check(fd, size_bytes, trusted):
     if not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
         raise PeerError("expected a shared file of %d bytes, got one of %d (mode %o)"
                         % (size_bytes, status.st_size, status.st_mode))
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if flags & (os.O_ACCMODE | _PATH) not in (os.O_RDONLY, os.O_RDWR):
+        raise PeerError("a shared file came that is not open for reading")
     try:
         seals = fcntl.fcntl(fd, F_GET_SEALS)
     except OSError:
         seals = 0
     if seals & _SEALS_NEEDED == _SEALS_NEEDED:
         return
-    writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
-    if not trusted or writable or status.st_nlink:
+    if not trusted or flags & os.O_ACCMODE != os.O_RDONLY or status.st_nlink:
         raise PeerError("a shared file came that is not sealed: whoever has it could change it under its readers")
 
 

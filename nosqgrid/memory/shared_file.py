@@ -36,7 +36,6 @@ Failure
   `nosqgrid-*` of mode 0600.
 """
 
-import contextlib
 import errno
 import fcntl
 import mmap
@@ -88,13 +87,13 @@ def _find_punch():
 # -- backends ---------------------------------------------------------------------------------------------------------
 
 
-def _open_memfd(name, directory):
+def _open_memfd(name, directory, opened):
     if not hasattr(os, "memfd_create"):
         raise OSError(errno.ENOSYS, "this Python has no os.memfd_create")
-    return _with_noexec(os.memfd_create, name), None
+    _with_noexec(os.memfd_create, name, opened)
 
 
-def _open_memfd_ctypes(name, directory):
+def _open_memfd_ctypes(name, directory, opened):
     try:
         import ctypes
         function = ctypes.CDLL(None, use_errno=True).memfd_create
@@ -110,21 +109,19 @@ def _open_memfd_ctypes(name, directory):
             raise OSError(code, os.strerror(code))
         return fd
 
-    return _with_noexec(memfd_create, name), None
+    _with_noexec(memfd_create, name, opened)
 
 
-def _with_noexec(memfd_create, name):
+def _with_noexec(memfd_create, name, opened):
     flags = MFD_CLOEXEC | MFD_ALLOW_SEALING
     try:
-        fd = memfd_create(name, flags | MFD_NOEXEC_SEAL)
+        opened.append(memfd_create(name, flags | MFD_NOEXEC_SEAL))
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        fd = memfd_create(name, flags)
-    with _closed_on_error(fd):
-        # A memfd is born 0777: under /proc another user who was given it for reading could open it for writing.
-        os.fchmod(fd, 0o600)
-    return fd
+        opened.append(memfd_create(name, flags))
+    # A memfd is born 0777: under /proc another user who was given it for reading could open it for writing.
+    os.fchmod(opened[0], 0o600)
 
 
 def default_directory():
@@ -133,36 +130,25 @@ def default_directory():
     return SHARED_MEMORY_DIRECTORY if usable else tempfile.gettempdir()
 
 
-def _open_file(name, directory):
-    """A descriptor for writing and one for reading of a file that has lost its name."""
+def _open_file(name, directory, opened):
+    """A file that has lost its name: a descriptor for writing and one for reading."""
     path = os.path.join(directory or default_directory(), "nosqgrid-" + os.urandom(12).hex())
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with _closed_on_error(fd):
-        return fd, _reopen_and_unlink(fd, path)
+    opened.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    _reopen_and_unlink(path, opened)
 
 
-def _reopen_and_unlink(fd, path):
+def _reopen_and_unlink(path, opened):
     try:
-        os.fchmod(fd, 0o600)  # the umask may have taken away our own right to read
-        reader = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.fchmod(opened[0], 0o600)  # the umask may have taken away our own right to read
+        opened.append(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
     finally:
         os.unlink(path)
-    if not os.path.samestat(os.fstat(fd), os.fstat(reader)):
-        os.close(reader)
+    if not os.path.samestat(os.fstat(opened[0]), os.fstat(opened[1])):
         raise OSError(errno.EACCES, "somebody exchanged the file; use a directory that is not writable by others", path)
-    return reader
 
 
-@contextlib.contextmanager
-def _closed_on_error(fd):
-    try:
-        yield
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-# Tried in this order.  Each is (name, open), where open(name, directory) gives (fd, descriptor for readers or None).
+# Tried in this order.  Each is (name, open), where open(name, directory, opened) appends to a list, as soon as it has
+# them, a descriptor and perhaps one for readers; those that are in it when open() raises are the caller's to close.
 MEMFD = ("memfd", _open_memfd)
 MEMFD_CTYPES = ("memfd-ctypes", _open_memfd_ctypes)
 FILE = ("file", _open_file)
@@ -172,18 +158,25 @@ BACKENDS = (MEMFD, MEMFD_CTYPES, FILE)
 # -- creating ---------------------------------------------------------------------------------------------------------
 
 
-def open_anonymous(name, backends=BACKENDS):
-    """(descriptor for writing, descriptor for reading, backend) of an empty shared file; the two may be one.
+def open_anonymous(name, backends, opened):
+    """Make an empty shared file; the name of the backend.  `opened` gets its descriptors as a backend gives them.
 
-    Raises the OSError of the last backend tried.
+    Raises the OSError of the last backend tried; whatever is in `opened` then is the caller's to close.
     """
     for backend, open_backend in backends:
         try:
-            fd, reader = open_backend(name, None)
-            return fd, fd if reader is None else reader, backend
+            open_backend(name, None, opened)
+            return backend
         except OSError as error:
+            close_all(opened)
             last = error
     raise last
+
+
+def close_all(fds):
+    """Close the descriptors in a list and empty it; none is closed twice, however often it is interrupted."""
+    while fds:
+        os.close(fds.pop())
 
 
 def create(name, size_bytes, directory=None, seal_future_write=True, backends=BACKENDS, releasable=False):
@@ -208,11 +201,10 @@ def create(name, size_bytes, directory=None, seal_future_write=True, backends=BA
     for backend, open_backend in backends:
         opened = []
         try:
-            opened.extend(fd for fd in open_backend(name, directory) if fd is not None)
+            open_backend(name, directory, opened)
             return _finish(opened, size_bytes, seal_future_write, backend, _find_punch() if releasable else None)
         except BaseException as error:
-            for fd in opened:
-                os.close(fd)
+            close_all(opened)
             if not isinstance(error, OSError):
                 raise
             if error.errno in _FULL:

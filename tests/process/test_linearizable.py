@@ -138,7 +138,7 @@ class LinearizabilityTest(ProcessTestCase):
         assert_versions(operations)
 
     def test_no_read_is_torn_while_segments_are_cleaned_and_used_again(self):
-        with launcher.start(memory="1m") as launched:
+        with launcher.start(memory="4m", extra_args=["--policy", "refuse"]) as launched:
             with nosqgrid.attach(launched.address) as grid:
                 self.run_actors(launched, [
                     (telling_writer, (launched.address, 1, SECONDS)), (telling_writer, (launched.address, 2, SECONDS)),

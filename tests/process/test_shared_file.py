@@ -222,7 +222,7 @@ class Choice(SharedFileTestCase):
             self.assertEqual(file.sealed, file.size_sealed)
 
     def test_a_backend_that_is_missing_gives_way_to_the_next(self):
-        def missing(name, directory):
+        def missing(name, directory, opened):
             raise OSError(errno.ENOSYS, "no such call")
 
         file = self.create(backends=[("one", missing), ("two", missing), shared_file.FILE], directory=self.directory)
@@ -247,14 +247,16 @@ class Choice(SharedFileTestCase):
                 raise OSError(errno.EINVAL, "Invalid argument")
             return os.open(self.directory, os.O_RDONLY)
 
-        os.close(shared_file._with_noexec(memfd_create, "x"))
+        opened = []
+        shared_file._with_noexec(memfd_create, "x", opened)
+        shared_file.close_all(opened)
         self.assertEqual([bool(flags & shared_file.MFD_NOEXEC_SEAL) for flags in calls], [True, False])
 
         def refused(name, flags):
             raise OSError(errno.EACCES, "Permission denied")
 
         with self.assertRaises(PermissionError):
-            shared_file._with_noexec(refused, "x")
+            shared_file._with_noexec(refused, "x", [])
 
     def test_a_kernel_without_future_write_gives_readers_a_descriptor_for_reading(self):
         with mock.patch.object(shared_file, "_add_seals", no_future_write):
@@ -489,9 +491,9 @@ class Attaching(SharedFileTestCase):
 
     def test_an_address_space_too_small_is_told_apart(self):
         file = self.create()
-        with mock.patch("mmap.mmap", side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")):
-            with self.assertRaisesRegex(errors.GridFullError, "this process.*ulimit -v"):
-                shared_file.map_readonly(file.reader_fd(), SIZE)
+        kind = mock.Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory"))
+        with self.assertRaisesRegex(errors.GridFullError, "this process.*ulimit -v"):
+            shared_file.map_readonly(file.reader_fd(), SIZE, kind)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ def pop(context, args):
     entry = context.keyspace.lookup(args[0])
     if entry is None:
         return None
+    value = entry.value  # where that is refused, nothing is deleted
     context.keyspace.delete(args[0])
-    return [entry.type, entry.value]
+    return [entry.type, value]
 
 
 def deadline(context, args):

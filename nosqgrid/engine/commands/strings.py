@@ -31,7 +31,7 @@ def set_(context, args):
     keyspace = context.keyspace
     deadline_ms = expiry.deadline_ms(keyspace, "set")
     entry = keyspace.lookup(args[0])
-    old = None if entry is None else entry.value
+    old = entry.value if wants_old and entry is not None else None
     if condition and (condition == b"NX") == (entry is not None):
         return old if wants_old else None
     if expiry.name == b"KEEPTTL" and entry is not None:
@@ -108,12 +108,13 @@ def getex(context, args):
     entry = keyspace.lookup(args[0])
     if entry is None:
         return None
+    value = entry.value
     deadline_ms = expiry.deadline_ms(keyspace, "getex")
     if deadline_ms is not None:
         deadlines.move(keyspace, args[0], deadline_ms)
     elif expiry.name == b"PERSIST" and entry.deadline_ms:
         keyspace.set_deadline(args[0], 0)
-    return entry.value
+    return value
 
 
 def mget(context, args):
@@ -169,15 +170,16 @@ def append(context, args):
     if entry is None:
         context.keyspace.store(key, values.BYTES, added)
         return len(added)
-    _check_length(len(entry.value) + len(added))
-    _store_changed(context.keyspace, key, entry, entry.value + added)
-    return len(entry.value) + len(added)
+    _check_length(entry.size_bytes + len(added))
+    changed = entry.value + added
+    _store_changed(context.keyspace, key, entry, changed)
+    return len(changed)
 
 
 def strlen(context, args):
     """The length of a value in bytes."""
     entry = context.keyspace.lookup(args[0])
-    return 0 if entry is None else len(entry.value)
+    return 0 if entry is None else entry.size_bytes
 
 
 def getrange(context, args):
@@ -186,7 +188,7 @@ def getrange(context, args):
     entry = context.keyspace.lookup(args[0])
     if entry is None or start < 0 and end < 0 and start > end:
         return b""
-    size = len(entry.value)
+    size = entry.size_bytes
     start = max(0, start + size if start < 0 else start)
     end = min(size - 1, max(0, end + size if end < 0 else end))
     return entry.value[start:end + 1] if start <= end else b""
