@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import (contest, durability, durability_report, hit_picture, hit_ratio, hit_ratio_report, machine, picture,
-               readers, report, rivals, timing, utilisation, utilisation_picture, workloads)
+               readers, report, rivals, sharing, timing, utilisation, utilisation_picture, workloads)
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 LOOP_S = 0.5  # of one repeat of a single workload
@@ -22,13 +22,13 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description="How fast nosqgrid is on this machine.",
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
-                        help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, compare, or "
-                        "the name of a workload")
+                        help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, sharing, "
+                        "compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
     parser.add_argument("--quick", action="store_true",
-                        help="rivals, durability, hit-ratio, utilisation: less of it, under 90 s in all")
+                        help="rivals, durability, hit-ratio, utilisation, sharing: less of it, under 90 s in all")
     parser.add_argument("--out", metavar="FILE",
-                        help="rivals, durability, hit-ratio, utilisation: where the report goes instead of "
+                        help="rivals, durability, hit-ratio, utilisation, sharing: where the report goes instead of "
                         "bench/results/DATE-PYTHON.txt; - for none")
     parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a "
                         "checkpoint; hit-ratio: draw the hit ratios; utilisation: draw what cleaning costs")
@@ -46,7 +46,8 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "compare"] + list(workloads.WORKLOADS)
+    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "compare"]
+    known += list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
     if len(arguments.files) != (2 if arguments.what == "compare" else 0):
@@ -64,6 +65,8 @@ def main(argv=None, out=None, err=None):
             return run_hit_ratio(arguments, out, err)
         if arguments.what == "utilisation":
             return run_utilisation(arguments, out, err)
+        if arguments.what == "sharing":
+            return run_sharing(arguments, out, err)
         return run_workload(arguments, out)
     except rivals.Absent as absent:
         err.write("bench: nosqgrid cannot be measured: %s\n" % absent)
@@ -129,6 +132,13 @@ def run_utilisation(arguments, out, err):
         with open(arguments.picture, "w", encoding="utf-8") as file:
             file.write(utilisation_picture.draw(found))
         err.write("drawn in %s\n" % arguments.picture)
+    return EXIT_OK
+
+
+def run_sharing(arguments, out, err):
+    """`sharing`: measure, print, and keep the report."""
+    result = sharing.run(sharing.QUICK if arguments.quick else sharing.FULL, _progress(err))
+    _keep(sharing.write(result), arguments, "-sharing", out, err)
     return EXIT_OK
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import doctest
+import hashlib
 import importlib
 import io
 import os
@@ -133,6 +134,17 @@ class ReadmeTests(ProcessTestCase):
             _, names = self.run_block(block, grid=grid, value="v", version=version, slow=lambda: "slow")
             self.assertEqual(grid.get_many(["a", "b", "n"]), {"a": 1, "b": 2, "n": 1})
             self.assertEqual((grid["hits"], names["sessions"].name), (1, "session"))
+
+
+    def test_the_list_of_large_values_runs(self):
+        block = next(block for block in self.blocks if "grid.share" in block)
+        array = memoryview(bytes(800000)).cast("d")
+        with nosqgrid.attach(self.launched.address) as grid:
+            _, names = self.run_block(block, grid=grid, hashlib=hashlib, array=array)
+            self.assertEqual(names["array"], array)
+            self.assertTrue(names["array"].readonly and names["array"] is not array)
+            self.assertEqual(names["digest"], hashlib.sha256(grid["model"]).digest())
+            self.assertEqual(grid["model"][:5], b"data\0")
 
 
 class DoctestTests(unittest.TestCase):

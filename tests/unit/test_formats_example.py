@@ -45,7 +45,7 @@ class FormatsPageTests(unittest.TestCase):
         self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
                                               "command", "batch", "reply", "segment header", "entry",
                                               "checkpoint header", "records block", "end block", "array", "buffer",
-                                              "pickle"})
+                                              "pickle", "large record", "pins"})
         self.assertEqual(self.page.count("<!-- example:"), len(self.examples))
 
     def test_the_header_is_that_of_a_grid_of_one_mebibyte(self):
@@ -65,7 +65,8 @@ class FormatsPageTests(unittest.TestCase):
 
     def test_the_tables_of_words_agree_with_the_code(self):
         for module, names in ((arena, ("ROOT", "NEWEST", "SLEEPING", "STATE")),
-                              (lane, ("TAIL", "REPLY_HEAD", "WAITING", "HEAD", "REPLY_TAIL", "RESULT", "FAILED_AT"))):
+                              (lane, ("TAIL", "REPLY_HEAD", "WAITING", "HEAD", "REPLY_TAIL", "RESULT", "FAILED_AT",
+                                      "PINS_USED", "NOTES_TAIL"))):
             for name in names:
                 self.assertRegex(self.page, r"(?m)^\| %d \| %s \|" % (getattr(module, name), name))
 
@@ -101,6 +102,26 @@ class FormatsPageTests(unittest.TestCase):
         self.assertTrue(records.checksum_holds(body))
         value_type, payload = values.encode(VALUE)
         self.assertEqual(body, records.pack_body(KEY, payload, value_type, deadline_ms=60000, checked=True))
+
+    def test_the_large_record_names_its_file_and_is_one_that_an_arena_may_have(self):
+        record = self.examples["large record"]
+        stamp, value_length, key_length, value_type, flags = records.HEADER.unpack_from(record)
+        self.assertEqual((stamp >> records.COPIES_BITS, flags), (4, records.LARGE))
+        value = record[records.HEADER_SIZE_BYTES + key_length:]
+        self.assertEqual((len(value), records.LARGE_VALUE.unpack(value)), (value_length, (7, 1048576)))
+        self.assertEqual(record[8:], records.pack_large_body(b"model", 7, 1048576, values.BYTES))
+        self.assertEqual(records.with_value(record, b"v"), records.STAMP.pack(stamp)
+                         + records.pack_body(b"model", b"v", value_type))
+
+    def test_the_pins_name_the_record_and_the_large_value(self):
+        heap, since_ms, large, _ = struct.unpack("<4Q", self.examples["pins"])
+        slot, = struct.unpack("<Q", self.examples["slot"])
+        self.assertEqual(heap, lane.PIN_HEAP | slot & lane.PIN_VALUE_MASK)
+        self.assertEqual((large, since_ms), (lane.PIN_LARGE | 7, 60000))
+        self.assertEqual(lane.PIN_LEAVING, 3 << 62)
+        self.assertIn("from offset %d on" % lane.PINS_OFFSET_BYTES, self.page)
+        self.assertIn("(%d of %d bytes)" % (limits.LANE_PINS_MAX, 8 * lane.PIN_WORDS), self.page)
+        self.assertIn("| %d-%d | NOTES |" % (lane.NOTES, lane.NOTES + lane.NOTES_MAX - 1), self.page)
 
     def test_the_array_and_the_buffer_are_what_the_page_says(self):
         payload = self.examples["array"]
