@@ -248,7 +248,6 @@ class Coordinator(object):
             lane_service.serve(session, self.keyspace, sockets.queue)
         except LaneError as error:
             self.log("client %d (pid %d): %s; disconnected" % (session.id, session.pid, error))
-            session.lane_is_sane = False
             self._end(session)
             return
         except Exception:

@@ -46,7 +46,7 @@ def serve_together(sessions, keyspace):
     not all would fit for certain, nothing is done.
     """
     ready = [session for session in sessions if session.lane.words[layout.TAIL] != session.lane.head]
-    if len(ready) < 2 or keyspace.log is None:
+    if len(ready) < 2 or keyspace.log is None or keyspace.hot_note() is False:
         return []
     runs = []
     for session in ready:

@@ -5,7 +5,7 @@ Invariants
     holds counts as used memory (engine/large asks `larges`), whatever became of their keys.
  2. The pins of a process end with it: at once where the system tells of its death, else when that is looked for.
  3. A session may end before its process does: the connection was closed, or we closed it.  As long as there are pins in
-    its lane and the process lives, the lane is kept, as one of the `left`; but not one that was full of garbage.
+    its lane and the process lives, the lane is kept, as one of the `left`; but not one with pins that cannot be.
 
 A kill of the client at any line leaves pins that are void with it; a kill of the coordinator leaves an arena that
 nobody writes any more.
@@ -55,6 +55,15 @@ class Pins(object):
         return [(what, since_ms) for what, since_ms in holder.lane.pins()
                 if what & layout.PIN_KIND_MASK != layout.PIN_LEAVING or now_ms < since_ms]
 
+    def _is_possible(self, pin):
+        """Whether a client of ours could have made this pin."""
+        what, heap = pin[0], self.server.keyspace.heap
+        if what & ~(layout.PIN_KIND_MASK | layout.PIN_VALUE_MASK) or not what & layout.PIN_KIND_MASK:
+            return False
+        if what & layout.PIN_KIND_MASK == layout.PIN_HEAP:
+            return 0 <= heap.segment_of((what & OFFSET_MASK) << 3) < heap.count
+        return True
+
     def _holders(self):
         return [session for session in self.server.sessions() if session.lane is not None] + self._left
 
@@ -74,7 +83,8 @@ class Pins(object):
 
     def session_ended(self, session):
         """Forget its lane, or keep it for the pins in it."""
-        if session.lane_is_sane and self._active(session) and credentials.is_alive(session.pid):
+        pins = self._active(session)
+        if pins and all(map(self._is_possible, pins)) and credentials.is_alive(session.pid):
             self._left.append(_Left(session))
         else:
             attaching.close_lane(self.server, session.lane)

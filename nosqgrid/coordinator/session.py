@@ -59,7 +59,6 @@ class Session(object):
         self.received = []  # that came and no command has taken yet
         self.filling = set()  # numbers of large values that were allocated and not handed over yet
         self.pins = False  # whether it said that it pins segments
-        self.lane_is_sane = True
         self.watching_output = False
         self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
         self.leaving = False  # the last one, who waits for the end: its connection ends when all is on the disk

@@ -28,6 +28,8 @@ KINDS = (HEAP, INDEX, LANES, LARGE)
 HELD_SHARE = 64  # the part of the limit that is held for the index, and for lanes, whatever the records are
 LOAD_WANTED = 0.8  # to which the plan fills the last table; above, a miss takes more than a dozen probes
 RECORD_SIZE_BYTES_LEAST = 24
+EXPECTED_COUNT = 1024
+EXPECTED_SIZE_BYTES = 1024
 
 
 def table_size_bytes(slots):
@@ -61,9 +63,10 @@ def slots_wanted(available_bytes, record_size_bytes, slots_max):
 class _Plan(object):
     """How large the table should become, from what the live records are like."""
 
-    def __init__(self, heap, index):
+    def __init__(self, heap, index, used):
         self._heap = heap
         self._index = index
+        self._used = used  # by kind: a record whose value lies in a file of its own takes that file
         self._seen = None  # when the size of the records was last looked at, which takes a walk over the segments
         self._record_size_bytes = 0.0
 
@@ -74,7 +77,9 @@ class _Plan(object):
         seen = heap.opened, index.live >> 8
         if seen != self._seen:
             self._seen = seen
-            self._record_size_bytes = max(heap.live_bytes() / index.live, RECORD_SIZE_BYTES_LEAST)
+            # As if there were EXPECTED_COUNT more of the usual size: the first few say nothing about those to come.
+            size_bytes = heap.live_bytes() + self._used[LARGE] + EXPECTED_COUNT * EXPECTED_SIZE_BYTES
+            self._record_size_bytes = max(size_bytes / (index.live + EXPECTED_COUNT), RECORD_SIZE_BYTES_LEAST)
         return slots_wanted(available_bytes, self._record_size_bytes, index.layout.slots_max)
 
 
@@ -148,7 +153,7 @@ class Budget(object):
 
     def plan_for(self, heap, index):
         """From now on hold back what this index will need for the records that this heap can still take."""
-        plan = _Plan(heap, index)
+        plan = _Plan(heap, index, self.used)
 
         def wants():
             return index_size_bytes(max(plan.slots(self.limit_bytes - self._others_bytes()), index.table.slots))

@@ -32,6 +32,7 @@ ADOPT_SLICE_SLOTS = 512
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
 EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
+QUOTAS_MAX = 80  # each takes up to three lists of the 255
 INDEX_LIVE_MAX = 0.7  # of the slots: an index that may not grow any more has to be rebuilt now and then
 
 
@@ -43,6 +44,11 @@ class _Group(object):
         self.quota = quota_bytes >> 3  # in units of 8 bytes, like the weights
         self.policy_name = policy_name
         self.policy = policy
+        self.staged = 0  # units that the batch under way adds
+
+    def over(self):
+        """Whether some of it has to go."""
+        return self.policy_name != REFUSE and self.policy.weight > self.quota
 
 
 class Evictor(object):
@@ -65,6 +71,9 @@ class Evictor(object):
         self._adopting = None  # (number of the index's table, next slot) while records are taken over
         self._written = 0  # units since the live bytes were counted
         self._live = 0  # units when they were, without what was evicted since
+        self._records = 0  # that were written since the last look
+        self._limit = 0  # units from which on the live bytes are counted again
+        self._units_over = 0  # of the heap that are to be evicted
         self._behind = False  # more is to be evicted
         self.evicted = {"capacity": 0, "quota": 0, "large": 0}
         self.evicted_bytes = 0
@@ -103,11 +112,14 @@ class Evictor(object):
         if policy_name not in POLICIES:
             raise UsageError("no policy is called %r; there are: %s" % (policy_name, " ".join(POLICIES)))
         old = self._groups.get(prefix)
-        if old is not None and (quota_bytes, policy_name) == (old.quota << 3, old.policy_name):
+        before = (0, policy_name) if old is None else (old.quota, old.policy_name)
+        if (quota_bytes >> 3, policy_name) == before:
             return
+        if old is None and len(self._groups) >= QUOTAS_MAX:
+            raise UsageError("there are %d maps with a quota, and no more may have one" % QUOTAS_MAX)
         self.start()
         self.flush()
-        if old is not None and old.policy_name == policy_name and quota_bytes:
+        if old is not None and old.policy_name == policy_name and quota_bytes >> 3:
             old.quota = quota_bytes >> 3
             old.policy.set_capacity(old.quota)
         else:
@@ -121,7 +133,7 @@ class Evictor(object):
             for number in old.policy.numbers:
                 del self._by_list[number]
             old.policy.close()
-        if quota_bytes:
+        if quota_bytes >> 3:
             policy = self._new_policy(policy_name)
             policy.set_capacity(quota_bytes >> 3)
             self._groups[prefix] = _Group(prefix, quota_bytes, policy_name, policy)
@@ -144,7 +156,8 @@ class Evictor(object):
         if self.evicts:
             self._main = self._new_policy(self.policy_name)
         self.tracking = True
-        self._live, self._written, self._behind = self.keyspace.heap.live_bytes() >> 3, 0, False
+        self._live, self._written = self.keyspace.heap.live_bytes() >> 3, 0
+        self._limit, self._units_over, self._behind = 0, 0, False
         self._adopting = (0, 0)
         self.keyspace.use_evictor()
 
@@ -159,16 +172,18 @@ class Evictor(object):
         noted, owner = self.noted, self.lists.owner
         if not noted:
             return
-        main, groups = self._main, self._groups
+        main, groups, written = self._main, self._groups, 0
         for slot, key_hash, units, key in noted:
             policy = self._policy_of(key) if groups else main
-            self._written += units
+            written += units
             if policy is None:
                 continue
             if owner[slot]:
                 policy.changed(slot, key_hash, units)
             else:
                 policy.added(slot, key_hash, units)
+        self._written += written
+        self._records += len(noted)
         del noted[:]
 
     def removed(self, slot):
@@ -222,69 +237,146 @@ class Evictor(object):
 
     # -- room ---------------------------------------------------------------------------------------------------------
 
+    def batch_begins(self):
+        """What is staged from here on takes part of the quotas before the policies know of it."""
+        for group in self._groups.values():
+            group.staged = 0
+
     def admit(self, key, size_bytes):
         """Refuse a set that a group's quota has no room for.  Raises GridFullError."""
         group = self._group_of(key)
         if group is None or group.policy_name != REFUSE:
             return
         self.flush()
-        if group.policy.weight + (size_bytes >> 3) > group.quota:
+        more = (size_bytes + 7 >> 3) - (self.keyspace.weight_of(key) >> 3)
+        if more > 0 and group.policy.weight + group.staged + more > group.quota:
             raise GridFullError("the keys %s* hold %d bytes of a quota of %d, whose policy is to refuse more: delete "
                                 "some, or raise the quota of that map" % (group.prefix.decode("utf-8", "replace"),
                                                                           group.policy.weight << 3, group.quota << 3))
+        if self.keyspace.staging:
+            group.staged += more
 
     def settle(self):
         """Evict what is over the quotas, over LIVE_MAX of the heap, or over INDEX_LIVE_MAX of the index.
 
         Of each not many more than were written since: what is left over is evicted in the next turns.
         """
-        most = EVICT_SLICE + len(self.noted)
         self.flush()
-        for group in self._groups.values():
-            if group.policy_name != REFUSE and group.policy.weight > group.quota:
-                self._evict(group.policy, "quota", lambda: group.policy.weight > group.quota, most)
+        most, self._records = EVICT_SLICE + self._records + (self._records >> 2), 0
+        self._look_at_heap()
+        over = [group for group in self._groups.values() if group.over()]
+        if not (over or self._units_over or self._keys_over() > 0):
+            self._behind = False
+            return
+        self._behind = True
+        if self._reclaim(most):
+            return
+        self._behind = False
+        for group in over:
+            self._behind |= self._evict(group.policy, "quota", group.over, most) == most
+        if self._units_over:
+            least = self._live - self._units_over
+            self._behind |= self._evict_any(lambda: self._live > least, most) == most
+            self._units_over = max(self._live - least, 0) if self._behind else 0
+        if self._keys_over() > 0:
+            self._behind |= self._evict_any(lambda: self._keys_over() > 0, most) == most
+
+    def _look_at_heap(self):
+        """See whether too much of the heap is live; counted anew when that may be."""
         if self._main is None:
             self._written = 0
-            return
-        heap, index = self.keyspace.heap, self.keyspace.index
-        limit = int((heap.usable_total() - heap.held()) * heap.segment_size_bytes * LIVE_MAX) >> 3
-        low = limit - (limit >> SLACK_SHIFT)
-        if self._live + self._written > limit:
+        elif self._live + self._written > self._limit:
+            heap = self.keyspace.heap
+            self._limit = int((heap.usable_total() - heap.held()) * heap.segment_size_bytes * LIVE_MAX) >> 3
             self._live, self._written = heap.live_bytes() >> 3, 0
-            self._behind = self._live > limit
-        if self._behind:
-            self._evict(self._main, "capacity", lambda: self._live > low, most)
-            self._behind = self._live > low
-        if index.live > index.table.slots * INDEX_LIVE_MAX:
-            self._evict(self._main, "capacity", lambda: index.live > index.table.slots * INDEX_LIVE_MAX, most)
+            self._units_over = self._live - self._limit + (self._limit >> SLACK_SHIFT) * (self._live > self._limit)
+            self._units_over = max(self._units_over, 0)
 
-    def evict_bytes(self, size_bytes, cause="capacity"):
-        """Evict records of so many bytes, large values included; whether there were any."""
+    def _keys_over(self):
+        index = self.keyspace.index
+        return 0 if self._main is None else index.live - int(index.table.slots * INDEX_LIVE_MAX)
+
+    def _reclaim(self, most):
+        """Whether there were expired records, which go first."""
+        reclaimed = 0
+        while reclaimed < most and self.keyspace.reclaim_expired():
+            reclaimed += EVICT_SLICE
+        if reclaimed:
+            self._limit = self._units_over = 0  # look again
+        return reclaimed > 0
+
+    def evict_heap(self, size_bytes):
+        """Evict records that take so much of the heap; whether there were any."""
+        if not self._ready():
+            return False
+        least = self._live - (size_bytes >> 3)
+        return self._evict_any(lambda: self._live > least, EVICT_ROUND_MAX) > 0
+
+    def evict_keys(self, count):
+        """Evict so many records, whatever they take; whether there were any."""
+        return self._ready() and self._evict_any(lambda: True, count) > 0
+
+    def evict_large(self, size_bytes):
+        """Evict large values of so many bytes, and nothing else; whether there were any."""
+        evicted = 0
+        policy = self._fullest() if self._ready() else None
+        for _ in range(min(policy.count, EVICT_ROUND_MAX) if policy is not None else 0):
+            slot = policy.next_victim()
+            if evicted >= size_bytes or not slot:
+                break
+            offset = (self.keyspace.words[slot] & OFFSET_MASK) << 3
+            size = self.keyspace.weight_at(offset) - self.keyspace.size_at(offset)
+            if size:
+                self._evict_at(slot, "large")
+                evicted += size
+            else:
+                policy.spared(slot)  # the memory of the heap is not given back for it
+        return evicted > 0
+
+    def _ready(self):
+        """Whether the grid evicts; whoever needs room now does not wait until every record is taken over."""
         if not self.evicts:
             return False
         self.start()
         self.flush()
-        while self._adopting is not None and not self._main.count and self._adopt_some():
-            continue
-        before = self.evicted_bytes
-        self._evict(self._main, cause, lambda: self.evicted_bytes < before + size_bytes, EVICT_ROUND_MAX)
-        return self.evicted_bytes > before
+        if self._adopting is not None and not self._main.count:
+            try:
+                self.keyspace.index.finish_growth()
+            except GridFullError as error:
+                self.keyspace.heap.reserve_error = error
+            while not self._main.count and self._adopting is not None and self._adopt_some():
+                continue
+        return True
+
+    def _fullest(self):
+        """The policy that makes room for all: that of the grid, or of the largest group where there is nothing else."""
+        policies = [group.policy for group in self._groups.values() if group.policy_name != REFUSE]
+        return self._main if self._main.count or not policies else max(policies, key=lambda policy: policy.weight)
+
+    def _evict_any(self, wanted, most):
+        """Evict from whatever makes room for all, as long as it is wanted, at most so many; how many."""
+        evicted = 0
+        while evicted < most and wanted():
+            count = self._evict(self._fullest(), "capacity", wanted, most - evicted)
+            if not count:
+                break
+            evicted += count
+        return evicted
 
     def _evict(self, policy, cause, wanted, most):
-        keyspace = self.keyspace
-        for _ in range(most):
-            if not wanted():
-                return
-            slot = policy.next_victim()
+        evicted, next_victim = 0, policy.next_victim
+        while evicted < most and wanted():
+            slot = next_victim()
             if not slot:
-                return
-            weight = self.lists.weight[slot]
-            word = keyspace.words[slot]
-            offset = (word & OFFSET_MASK) << 3
-            self._live -= keyspace.size_at(offset) >> 3
-            keyspace.evict(slot, offset)
-            self.evicted[cause] += 1
-            self.evicted_bytes += weight << 3
+                break
+            self._evict_at(slot, cause)
+            evicted += 1
+        return evicted
+
+    def _evict_at(self, slot, cause):
+        self.evicted_bytes += self.lists.weight[slot] << 3
+        self.evicted[cause] += 1
+        self._live -= self.keyspace.evict(slot) >> 3
 
     # -- beside the commands ------------------------------------------------------------------------------------------
 
@@ -292,14 +384,18 @@ class Evictor(object):
         """A slice of what can be done beside the commands; whether there was any."""
         if not self.tracking:
             heap = self.keyspace.heap
-            if self.evicts and len(heap.free) < heap.count * (1 - TRACK_FROM):
+            if self.evicts and heap.usable() < heap.usable_total() * (1 - TRACK_FROM):
                 self.start()
             return False
-        if self._written or self.noted or self._behind:
+        adopted = self._adopting is not None and self._adopt_some()
+        if adopted or self.noted or self._behind or self._records:
             self.settle()
-            if self._behind:
-                return True
-        return self._adopting is not None and self._adopt_some()
+        return adopted or self._behind
+
+    def adopt_all(self):
+        """Records came that nobody told of: take over all that are not known."""
+        if self.tracking:
+            self._adopting = (0, 0)
 
     def _adopt_some(self):
         """Take over some of the records that were there before."""

@@ -106,9 +106,10 @@ def make_apply_sets(keyspace, log=None):
 def make_apply_checked_sets(keyspace, log):
     """The same for a keyspace whose records carry checksums: no hot path, but one entry of the log for many frames."""
     run_end = make_run_end(keyspace)
+    stand_aside = keyspace.hot_note() is False
 
     def apply_sets(data, position, end):
-        if log is None or keyspace.staging:
+        if log is None or keyspace.staging or stand_aside:
             return position
         stop, count = run_end(data, position, end)
         if not count:

@@ -38,6 +38,7 @@ from .proof import check
 from .room import Room
 from .stored import LargeEntry, StoredRecords
 
+LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
 RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 
@@ -164,7 +165,7 @@ class Keyspace(StoredRecords):
         larges.hold(number)
         try:
             if self._tracker is not None:
-                self._tracker.admit(key, larges.size_of(number))
+                self._tracker.admit(key, larges.size_of(number) + len(key) + LARGE_RECORD_BYTES)
             if self.log is not None and self._staged is None:
                 return self._logged(self._store_large, key, value_type, number, deadline_ms)
             return self._store_large(key, value_type, number, deadline_ms)
@@ -236,7 +237,7 @@ class Keyspace(StoredRecords):
         """Remove a key; whether it was there."""
         if self._staged is not None:
             live = self._is_live(self._offset_of(key))
-            if live:
+            if live or self._may_return():
                 self.version += 1
                 self._effects.append(pack_delete(key))
                 self._stage(key, 0)
@@ -247,6 +248,10 @@ class Keyspace(StoredRecords):
         if live:
             self.version += 1
         return live
+
+    def _may_return(self):
+        """Whether a key that is not there may be back after a restart, because it was evicted: that has to be logged."""
+        return self.log is not None and self.evictor is not None and self.evictor.evicted_bytes > 0
 
     def remove(self, key):
         """Remove a key past log and batch; whether it was there.  The version stays."""
@@ -317,6 +322,8 @@ class Keyspace(StoredRecords):
         self.staging = True
         self._effects = []
         self._version_before = self.version
+        if self._tracker is not None:
+            self._tracker.batch_begins()
 
     def commit(self):
         """Log and publish what was staged.
@@ -326,7 +333,7 @@ class Keyspace(StoredRecords):
         """
         staged, effects = self._staged, self._effects
         try:
-            if not self.index.make_room(len(staged)) and not self.index.make_room(self._new_keys(staged)):
+            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_keys(staged)):
                 raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
                                     % len(staged))
             if effects and self.log is not None:
@@ -399,6 +406,9 @@ class Keyspace(StoredRecords):
             except GridFullError:
                 if self._tracker is not None:
                     self._tracker.removed(slot)
+                if self.room.thin_index():
+                    self._publish(key, offset, size)  # where it goes has changed; each time there are fewer keys
+                    return
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         self._note_deadline(offset)
@@ -434,10 +444,25 @@ class Keyspace(StoredRecords):
         self._discard(offset)
         self.expired_count += 1
 
-    def evict(self, slot, offset):
-        """Remove the record in a slot to make room; the log does not hear of it."""
+    def evict(self, slot):
+        """Remove the record in a slot to make room; how many bytes of the heap.  The log does not hear of it."""
+        offset = (self.words[slot] & OFFSET_MASK) << 3
+        _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         self.index.remove(slot)
-        self._discard(offset)
+        if flags:
+            self._discard(offset)
+            return self.size_at(offset)
+        size = HEADER_SIZE_BYTES + key_length + value_length + 7 & ~7
+        self.heap.discard(offset, size)
+        return size
+
+    def weight_of(self, key):
+        """Bytes of the record that a set of this key would replace, a large value included; 0 for none."""
+        offset = self._staged.get(key, 0) if self._staged is not None else 0
+        if not offset:
+            _, word = self._find(key, self.hash_of(key))
+            offset = (word & OFFSET_MASK) << 3 if word >= FIRST_REAL else 0
+        return self.weight_at(offset) if offset else 0
 
     # -- work beside the commands -------------------------------------------------------------------------------------
 

@@ -139,6 +139,8 @@ class Loader(object):
     def finish(self, lsn):
         """Everything up to `lsn` is loaded: the next write gets the position behind it."""
         self.lsn = self.keyspace.version = lsn
+        if self.keyspace.evictor is not None:
+            self.keyspace.evictor.adopt_all()  # the hot path below tells nobody
 
 
 def _shifted(deadline_ms, shift_ms):

@@ -8,6 +8,7 @@ from .heap import CLEANER_SEGMENTS
 
 RUN_TRIES = 4
 EVICT_TRIES = 4
+INDEX_ROUND_SHIFT = 6  # so small a part of the slots is evicted at the least where the index has no room
 
 
 class Room(object):
@@ -58,14 +59,30 @@ class Room(object):
         for _ in range(EVICT_TRIES):
             if clean():
                 return True
-            if evictor is None or not evictor.evict_bytes(size_bytes):
+            if evictor is None or not evictor.evict_heap(size_bytes):
                 return False
         return clean()
+
+    def make_slots(self, count):
+        """Whether the index has room for count() more keys, after evicting for them where that helps."""
+        while not self.keyspace.index.make_room(count()):
+            if count() > self.keyspace.index.table.slots >> 1 or not self.thin_index(count()):
+                return False
+        return True
+
+    def thin_index(self, count=0):
+        """Evict so many keys or more, so that others find slots; whether there were any."""
+        evictor = self.keyspace.evictor
+        return evictor is not None and evictor.evict_keys(
+            max(count, self.keyspace.index.table.slots >> INDEX_ROUND_SHIFT))
 
     def _full(self, size):
         heap = self.heap
         if heap.reserve_error is not None and len(heap.free) > CLEANER_SEGMENTS:
             return GridFullError(str(heap.reserve_error))
-        return GridFullError("the grid is full, and its policy is to refuse: %d of %d bytes hold live data and %d more "
+        evictor = self.keyspace.evictor
+        refuses = evictor is None or not evictor.evicts
+        return GridFullError("the grid is full, and %s: %d of %d bytes hold live data and %d more "
                              "do not fit; delete keys, or start the coordinator with more --memory"
-                             % (heap.live_bytes(), heap.count << heap.segment_shift, size))
+                             % ("its policy is to refuse" if refuses else "nothing is left to evict", heap.live_bytes(),
+                                heap.count << heap.segment_shift, size))

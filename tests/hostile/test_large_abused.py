@@ -29,7 +29,7 @@ soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 if int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), hard))
 from nosqgrid.cli import main
-sys.exit(main.main(["serve", "--socket", sys.argv[1], "--memory", "16m", "--while-stdin"] + sys.argv[3:]))
+sys.exit(main.main(["serve", "--socket", sys.argv[1], "--memory", "64m", "--while-stdin"] + sys.argv[3:]))
 """
 
 

@@ -328,7 +328,7 @@ class PlaceTest(EmbeddedTestCase):
     """The directory, and how it is asked for."""
 
     def test_arguments_that_can_never_work_start_nothing(self):
-        for options, words in (({"durability": "sometimes"}, "none os everysec always"), ({"policy": "lfu"}, "refuse"),
+        for options, words in (({"durability": "sometimes"}, "none os everysec always"), ({"policy": "fifo"}, "refuse"),
                                ({"memory": "lots"}, "is no size")):
             with self.assertRaises(nosqgrid.UsageError) as caught:
                 nosqgrid.open(self.data, **options)

@@ -35,22 +35,17 @@ class SetManyTests(test_grid_api.GridTestCase):
         self.grid.set_many({})
         self.assertEqual(len(self.grid), 2)
 
-    def test_values_around_the_limit_of_the_grid(self):
-        limit = limits.value_size_bytes_max(64 * limits.MIB)
-        accepted = None
-        for size in (limit - 1, limit, limit + 1):
-            try:
+    def test_values_around_every_border_between_one_way_and_the_next(self):
+        large = self.grid._store.attachment.large_value_bytes
+        for border in (limits.LANE_FRAME_BYTES_MAX - 16, large, limits.value_size_bytes_max(64 * limits.MIB)):
+            for size in (border - 1, border, border + 1):
                 self.grid["k"] = b"x" * size
-                accepted = size
-            except errors.ValueTooLargeError:
-                self.assertEqual(size, limit + 1)
-        self.assertEqual(accepted, limit)
-        self.assertEqual(len(self.grid["k"]), limit)
+                self.assertEqual(self.grid["k"], b"x" * size)
 
-    def test_a_value_that_no_grid_takes_is_refused_before_it_is_sent(self):
+    def test_a_value_that_is_larger_than_the_memory_is_refused_and_changes_nothing(self):
         self.grid["k"] = 1
-        with self.assertRaises(errors.ValueTooLargeError):
-            self.grid["k"] = bytes(limits.VALUE_SIZE_BYTES_MAX + 1)
+        with self.assertRaises(errors.GridFullError):
+            self.grid["k"] = bytes(64 * limits.MIB)
         self.assertEqual(self.grid["k"], 1)
 
 

@@ -14,7 +14,7 @@ from tests.support.tiers import FULL, slow
 
 class DurableTest(ProcessTestCase):
     def start(self, level="always", *extra):
-        self.launched = launcher.start(self.path("s"), memory="16m",
+        self.launched = launcher.start(self.path("s"), memory="192m",
                                        extra_args=["--dir", self.path("data", keep=True), "--durability", level] +
                                        list(extra))
         return nosqgrid.attach(self.launched.address, timeout=10)
@@ -121,7 +121,7 @@ class DurableTest(ProcessTestCase):
         self.assertGreater(len(text), 2 * SIZE)
 
     def test_memory_alone_and_a_value_that_no_checkpoint_takes(self):
-        self.launched = launcher.start(self.path("s"), memory="16m")
+        self.launched = launcher.start(self.path("s"), memory="192m")
         grid = nosqgrid.attach(self.launched.address, timeout=10)
         grid["k"] = content(1)
         grid.checkpoint(to=self.path("out"))

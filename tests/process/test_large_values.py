@@ -46,7 +46,7 @@ def content(number, size=SIZE):
 
 
 class LargeTestCase(GridTestCase):
-    memory = "16m"
+    memory = "96m"
 
     def large(self, grid=None):
         """The numbers of the coordinator about large values, without the prefix."""

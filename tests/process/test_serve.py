@@ -319,7 +319,7 @@ class ExitStatusTest(ShellTestCase):
         self.grid["text"] = "no number"
         for words in (("incr", "text"), ("set", "big", "-"), ("del", "k" * 40000)):
             with self.subTest(words[0]):
-                errors = self.shell(*words, data=b"x" * (2 << 20), status=4)[1]
+                errors = self.shell(*words, data=b"x" * (8 << 20), status=4)[1]
                 self.assertTrue(re.match(r"\Anosqgrid: [^\n]+\n\Z", errors), errors[:500])
         self.assertEqual(self.grid["text"], "no number")
 

@@ -75,7 +75,7 @@ class EndsTest(test_views.ViewTestCase):
             self.grid._store.command(b"CLIENT", b"KILL", b"ID", other._store.attachment.info["session"])
         self.check_kept_without_a_session(end)
 
-    def test_a_session_whose_lane_is_garbage_keeps_its_pins(self):
+    def test_a_session_whose_requests_are_garbage_keeps_its_pins(self):
         def end(other):
             attachment = other._store.attachment
             attachment.lane.words[lane.TAIL] += 1 << 40
