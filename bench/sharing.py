@@ -176,8 +176,8 @@ def _with_nosqgrid(stack, address):
     grid = stack.enter_context(nosqgrid.attach(address))
 
     def sum_up(array):
-        ref = grid.share(array)
-        return sum(pool.map(sum_of_ref, [(ref, index) for index in range(WORKERS)], 1))
+        with grid.share(array) as ref:
+            return sum(pool.map(sum_of_ref, [(ref, index) for index in range(WORKERS)], 1))
 
     return sum_up
 

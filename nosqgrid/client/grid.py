@@ -169,8 +169,8 @@ class Grid(Ops):
     def share(self, obj):
         """Put an object into shared memory, once, for other processes; a small Ref that can be pickled.
 
-            ref = grid.share(array)
-            pool.map(work, [(ref, i) for i in range(100)])      # in work: ref.get() is the array, in place, read-only
+            with grid.share(array) as ref:
+                pool.map(work, [(ref, i) for i in range(100)])  # in work: ref.get() is the array, in place, read-only
 
         It is no key's and is not written to disk.  It is freed when the last process drops its last Ref or ends.
         Raises UnsupportedTypeError, GridFullError.  Cost: some 200 us and one copy of the object.
@@ -251,7 +251,8 @@ def open(directory=None, *, memory=None, policy=None, durability=None, timeout=N
     Args:
         directory: where the data are kept; made (mode 0700) if it is not there.  None: in memory alone, shared by
             whatever this user opens so, at the default address of attach().
-        memory: for the grid, when a coordinator is started here; 256 MiB, or what the machine or its container has.
+        memory: for the grid, when a coordinator is started here; 256 MiB, or less where the machine or its
+            container has not so much.
         policy: what happens when the memory is full: "refuse" writes (the default with a directory), or evict what is
             asked for least often ("lfu", the default without) or was not asked for the longest ("lru").
         durability: "none", "os", "everysec" (the default with a directory) or "always".
