@@ -1,5 +1,6 @@
 """Eviction as users see it: a coordinator that is full, clients that read and write, maps with quotas."""
 
+import contextlib
 import random
 
 import nosqgrid
@@ -86,6 +87,39 @@ class PolicyTest(EvictionTestCase):
         grid.set_many({"l%d" % number: VALUE for number in range(3000)})
         self.assertEqual(grid["l2999"], VALUE)
         self.assertEqual(served.errors(), "")
+
+
+class LargeTest(EvictionTestCase):
+    def test_large_values_make_room_for_each_other_and_small_ones_stay(self):
+        for policy in ("lfu", "lru"):
+            served = self.serve_plain("--memory", "16m", "--policy", policy)
+            grid = self.attach()
+            grid.set_many({"k%d" % number: VALUE for number in range(2000)})
+            for number in range(40):
+                grid.set("l%d" % number, bytes([number]) * (1 << 20))
+            stats = grid.stats()
+            self.assertGreater(stats["evicted_for_large"], 20)
+            self.assertEqual(stats["evicted_for_large"], stats["evicted_keys"])
+            self.assertLessEqual(stats["memory_used_bytes"], 16 << 20)
+            self.assertEqual(len(grid), 2040 - stats["evicted_keys"])
+            self.assertGreater(stats["large_values"], 8)
+            self.assertEqual(bytes(grid["l39"]), b"\x27" * (1 << 20))
+            grid.close()
+            served.stop()
+
+    def test_what_somebody_holds_is_valid_and_stands_in_the_way(self):
+        self.serve_plain("--memory", "16m", "--policy", "lru")
+        grid = self.attach()
+        with contextlib.ExitStack() as stack:
+            held = []
+            with self.assertRaises(nosqgrid.GridFullError):
+                for number in range(40):
+                    grid.set("l%d" % number, bytes([number]) * (1 << 20))
+                    held.append(stack.enter_context(grid.view("l%d" % number)))
+            self.assertEqual([view[-1] for view in held], list(range(len(held))))
+            del held
+        wait_until(lambda: grid.stats()["large_dropped_bytes"] == 0, what="what was held to be given back")
+        grid.set("again", bytes(1 << 20))
 
 
 class QuotaTest(EvictionTestCase):
