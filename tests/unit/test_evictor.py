@@ -194,6 +194,18 @@ class RoomTest(unittest.TestCase):
         grid.check()
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
 
+    def test_taking_over_goes_on_where_it_was_when_the_index_was_rebuilt(self):
+        grid = EvictingGrid("lru", 4 * MIB)
+        grid.apply([(key, bytes(200), 0) for key in keys(b"k", 14000)])
+        grid.turn(20)
+        for _ in range(30):
+            grid.turn(10)  # a sixth of the slots
+            grid.space.index.start_growth(16000)
+            grid.space.index.finish_growth()
+            grid.evictor.check()
+        self.assertIsNone(grid.evictor._adopting)
+        self.assertEqual(grid.evictor._main.count, grid.space.key_count)
+
     def test_room_is_made_though_nothing_was_taken_over_yet(self):
         grid = EvictingGrid("lru", MIB)
         grid.apply([(key, bytes(1000), 0) for key in keys(b"k", 880)])
@@ -263,6 +275,7 @@ class OrderTest(unittest.TestCase):
             grid = EvictingGrid(policy, MIB)
             grid.fill(keys(b"k", 1000), bytes(450))
             grid.apply([(key, bytes(450), grid.space.now_ms + 50) for key in keys(b"e", 750)])
+            grid.turn(20)  # the order is kept from here on
             grid.space.now_ms += 2000
             grid.apply([(key, bytes(450), 0) for key in keys(b"l", 250)])
             self.assertGreater(grid.space.heap.live_bytes(), LIVE_MAX * grid.heap_bytes)
