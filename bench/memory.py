@@ -19,7 +19,7 @@ from . import rivals, workloads
 SIZES = (10 * 1000, 20 * 1000, 40 * 1000, 60 * 1000, 100 * 1000)
 VALUE_SIZE_BYTES = 100
 
-FULL_AT = "19m"  # of which the greatest of SIZES takes nine tenths
+FULL_AT = "21m"  # of which the greatest of SIZES takes more than four fifths
 SETTLE_S = 0.5  # for the policy to take over the records that are there
 
 Cost = collections.namedtuple("Cost", "records overhead_bytes coordinator_bytes tracking")

@@ -9,7 +9,7 @@ from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import COPIES_BITS, STAMP, pack_body
 from tests.support.evicting import EvictingGrid
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -70,6 +70,7 @@ class AgainstModelTest(unittest.TestCase):
         else:
             grid.space.commit()
 
+    @slow
     def test_random_commands(self):
         for policy in ("lfu", "lru"):
             for seed in range(8 if FULL else 2):
@@ -85,6 +86,7 @@ class AgainstModelTest(unittest.TestCase):
         grid = self.run_commands("lfu", 12, 300, flags=WEAK_ORDERING)
         self.assertGreater(grid.evicted, 50)
 
+    @slow
     def test_hot_and_plain_path_lead_to_the_same(self):
         for policy in ("lfu", "lru"):
             found = []
@@ -101,6 +103,7 @@ class AgainstModelTest(unittest.TestCase):
 
 
 class RoomTest(unittest.TestCase):
+    @slow
     def test_nothing_is_refused_whatever_the_sizes(self):
         for policy in ("lfu", "lru"):
             for memory_mib in (1, 4) + ((16, 64) if FULL else ()):
@@ -180,6 +183,7 @@ class RoomTest(unittest.TestCase):
         self.assertEqual((grid.evicted, grid.evictor.tracking), (0, False))
         grid.space.check()
 
+    @slow
     def test_what_was_there_before_is_taken_over_while_the_index_grows(self):
         grid = EvictingGrid("lru", 4 * MIB)
         grid.apply([(key, bytes(200), 0) for key in keys(b"k", 14000)])
