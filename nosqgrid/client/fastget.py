@@ -35,6 +35,7 @@ from ..limits import NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX
 ADMIT_ONE_IN = 8
 NOTE_ONE_IN = 4  # reads of the arena, and
 NOTE_NEAR_ONE_IN = 16  # hits in the near cache: a note costs as much as five loads
+NOTES_PERIOD = 127  # a prime: who reads the same keys in turn notes each of them in time, not always the same ones
 
 
 class Retired(Exception):
@@ -75,9 +76,10 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
     near_get, old_get = young.get, old.get
     notes, noted = lane_words, 0
     # Of reads of the arena (bits: 1 note it, 2 remember it), and of hits in the near cache.
-    marks = itertools.cycle([(0 if turn or not budget else 2) + (notes is not None and turn % NOTE_ONE_IN == 1)
-                             for turn in range(ADMIT_ONE_IN)])
-    near_marks = itertools.cycle([True] + [False] * (NOTE_NEAR_ONE_IN - 1))
+    marks = itertools.cycle([(0 if turn % ADMIT_ONE_IN or not budget else 2)
+                             + (notes is not None and turn % NOTES_PERIOD % NOTE_ONE_IN == 1)
+                             for turn in range(ADMIT_ONE_IN * NOTES_PERIOD)])
+    near_marks = itertools.cycle([turn % NOTE_NEAR_ONE_IN == 0 for turn in range(NOTES_PERIOD)])
 
     def get(_, key, default=None):
         try:

@@ -200,7 +200,7 @@ class GridMapping(MutableMapping):
                 return store.call(large.store, parts, size_bytes, raw_key, value_type, deadline_ms, condition,
                                   again=condition == ALWAYS)
             except large.NotHandedOver as error:
-                if size_bytes > VALUE_SIZE_BYTES_MAX:
+                if size_bytes > attachment.info.get("value_size_bytes_max", VALUE_SIZE_BYTES_MAX):
                     raise error.error
         payload = b"".join(parts) if len(parts) > 1 or type(parts[0]) is not bytes else parts[0]
         if size_bytes > VALUE_SIZE_BYTES_MAX:

@@ -71,7 +71,12 @@ class LargeValues(object):
         if size_bytes < 1 or size_bytes > (LARGE_SIZE_BYTES_MAX if shared else self.size_bytes_max()):
             raise ValueTooLargeError("a value of %d bytes; a grid that keeps its data in a directory takes up to %d: "
                                      "share() it, or split it" % (size_bytes, self.size_bytes_max()))
-        number = self._account.reserve(size_bytes)
+        try:
+            number = self._account.reserve(size_bytes)
+        except GridFullError:
+            if not self.server.keyspace.evictor.evict_large(size_bytes):
+                raise
+            number = self._account.reserve(size_bytes)  # what somebody still has mapped stands in the way
         session.filling.add(number)
         return number
 

@@ -156,17 +156,14 @@ class Budget(object):
         plan = _Plan(heap, index, self.used)
 
         def wants():
-            return index_size_bytes(max(plan.slots(self.limit_bytes - self._others_bytes()), index.table.slots))
+            return index_size_bytes(max(plan.slots(self.limit_bytes - self.used[LANES]), index.table.slots))
 
         def may_grow(slots, size_bytes):
-            most = self.limit_bytes_max - self._others_bytes()
+            most = self.limit_bytes_max - self.used[LANES]
             return ((slots <= max(plan.slots(most), index.table.slots) or index_size_bytes(slots) <= most // HELD_SHARE)
                     and (not size_bytes or self.has_room(INDEX, size_bytes)))
 
         self.index_wants, index.may_grow = wants, may_grow
-
-    def _others_bytes(self):
-        return self.used[LANES] + self.used[LARGE]
 
     # -- the limit ----------------------------------------------------------------------------------------------------
 

@@ -317,10 +317,20 @@ class Evictor(object):
         return self._ready() and self._evict_any(lambda: True, count) > 0
 
     def evict_large(self, size_bytes):
-        """Evict large values of so many bytes, and nothing else; whether there were any."""
+        """Evict large values of so many bytes, and nothing else; whether there were enough.
+
+        Where the order is not kept yet, among those that are found first.
+        """
+        if not self._ready():
+            return False
+        evicted = self._evict_larges(self._fullest(), size_bytes)
+        while evicted < size_bytes and self._adopting is not None and self._adopt_some():
+            evicted += self._evict_larges(self._fullest(), size_bytes - evicted)
+        return evicted >= size_bytes
+
+    def _evict_larges(self, policy, size_bytes):
         evicted = 0
-        policy = self._fullest() if self._ready() else None
-        for _ in range(min(policy.count, EVICT_ROUND_MAX) if policy is not None else 0):
+        for _ in range(min(policy.count, EVICT_ROUND_MAX)):
             slot = policy.next_victim()
             if evicted >= size_bytes or not slot:
                 break
@@ -331,7 +341,7 @@ class Evictor(object):
                 evicted += size
             else:
                 policy.spared(slot)  # the memory of the heap is not given back for it
-        return evicted > 0
+        return evicted
 
     def _ready(self):
         """Whether the grid evicts; whoever needs room now does not wait until every record is taken over."""

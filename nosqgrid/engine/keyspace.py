@@ -32,18 +32,18 @@ from .budget import HEAP, INDEX, Unlimited
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
-from .heap import FREE, Heap
+from .heap import Heap
 from .index import Index
 from .proof import check
+from .reclaim import Reclaiming
 from .room import Room
 from .stored import LargeEntry, StoredRecords
 
 LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
-RECLAIM_SLICE = 256  # expired records removed at a time
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 
 
-class Keyspace(StoredRecords):
+class Keyspace(StoredRecords, Reclaiming):
     """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
 
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
@@ -250,7 +250,7 @@ class Keyspace(StoredRecords):
         return live
 
     def _may_return(self):
-        """Whether a key that is not there may be back after a restart, because it was evicted: that has to be logged."""
+        """Whether a key that is not there may be back after a restart, having been evicted: that has to be logged."""
         return self.log is not None and self.evictor is not None and self.evictor.evicted_bytes > 0
 
     def remove(self, key):
@@ -480,32 +480,9 @@ class Keyspace(StoredRecords):
         if self.reclaim_expired():
             return True
         if self.expiry.overgrown(self.expiring):
-            self.expiry.compact(self._expires_between)
+            self.expiry.compact(self.expires_between)
             return True
         return self.cleaner.behind() and self.cleaner.worthwhile() and self.cleaner.step()
-
-    def reclaim_expired(self):
-        """Remove some of the records that expired; false when there are none that are due."""
-        due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
-        for units in due:
-            offset = units << 3
-            slot = self._slot_of_expiring(units)
-            if slot and self.deadline_at(offset) <= self.now_ms:
-                self.remove_expired(slot, offset, self.size_at(offset))
-        return bool(due)
-
-    def _slot_of_expiring(self, units):
-        """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
-        if self.heap.state[self.heap.segment_of(units << 3)] == FREE:
-            return 0  # not looked at: it may have no memory any more, and would get some
-        _, _, key_length, _, flags = HEADER.unpack_from(self.source, units << 3)
-        if not flags & EXPIRES:
-            return 0
-        start = (units << 3) + HEADER_SIZE_BYTES + 8
-        return self.index.find_offset(self.hash_of(self.arena[start:start + key_length]), units)
-
-    def _expires_between(self, units, first_ms, end_ms):
-        return bool(self._slot_of_expiring(units)) and first_ms <= self.deadline_at(units << 3) < end_ms
 
     def check(self):
         """Verify everything against everything (engine/proof); raises InvariantError."""

@@ -20,10 +20,11 @@ class GridTestCase(unittest.TestCase):
     """One coordinator for the class, an empty grid for each test."""
 
     memory = "16m"
+    policy = "refuse"
 
     @classmethod
     def setUpClass(cls):
-        cls.launched = launcher.start(memory=cls.memory)
+        cls.launched = launcher.start(memory=cls.memory, extra_args=["--policy", cls.policy])
         cls.addr = cls.launched.address
 
     @classmethod

@@ -10,6 +10,7 @@ from nosqgrid.client import share
 from nosqgrid.formats import lane
 from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 
 PACKAGE = os.path.dirname(nosqgrid.__file__)
 # What runs when an object ends: what is raised there Python prints and drops.
@@ -31,6 +32,7 @@ def at_an_end(frame):
 
 
 @unittest.skipIf(sys.version_info < (3, 8), "before 3.8 the end of a with or try block has no line of its own")
+@slow
 class EachLineTest(GridTestCase):
     memory = "16m"
 

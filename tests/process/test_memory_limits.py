@@ -43,7 +43,7 @@ def namespaces_allowed():
 
 class MemoryTestCase(ProcessTestCase):
     def serve(self, change, *arguments, small_shm=None):
-        words = [change, "--socket", self.path("s")] + list(arguments)
+        words = [change, "--socket", self.path("s"), "--policy", "refuse"] + list(arguments)
         if small_shm is None:
             return self.spawn(SERVE, *words)
         return self.spawn(IN_SMALL_SHM, small_shm, SERVE, *words)

@@ -219,6 +219,7 @@ class LargeTest(unittest.TestCase):
             space.delete(b"k%d" % keys.pop())
         return space, keys
 
+    @slow
     def test_runs_of_every_length_at_every_share(self):
         taken = refused = 0
         for seed in range(60 if FULL else 10):

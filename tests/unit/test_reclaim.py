@@ -4,7 +4,7 @@ import random
 import unittest
 
 from nosqgrid.engine.expiry import BUCKET_BITS, SLACK_ENTRIES, Expiry
-from nosqgrid.engine.keyspace import RECLAIM_SLICE
+from nosqgrid.engine.reclaim import RECLAIM_SLICE
 from nosqgrid.errors import InvariantError
 from nosqgrid.limits import TTL_MS_MAX
 from tests.support.keyspaces import make_keyspace

@@ -8,6 +8,7 @@ from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import Layout
 from nosqgrid.limits import MIB
 from tests.support.keyspaces import Budget, make_keyspace
+from tests.support.tiers import slow
 
 
 class RestingTest(unittest.TestCase):
@@ -111,6 +112,7 @@ class RestingTest(unittest.TestCase):
         self.pinned.clear()
         self.assertIsNotNone(heap.allocate(heap.writer, 32 * 1024))
 
+    @slow
     def test_what_is_pinned_never_changes_under_random_work(self):
         for seed in range(5):
             self.check_random_work(random.Random(seed))

@@ -1,0 +1,36 @@
+"""Reclaiming what has expired: a part of the keyspace (engine/keyspace), over its buckets of deadlines (engine/expiry).
+
+An entry of a bucket is a hint; anything may lie there by now.  So the index is asked whether a live record does.
+"""
+
+from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
+from .heap import FREE
+
+RECLAIM_SLICE = 256  # expired records removed at a time
+
+
+class Reclaiming(object):
+    """What a keyspace does about deadlines that have passed, beside the commands."""
+
+    def reclaim_expired(self):
+        """Remove some of the records that expired; false when there are none that are due."""
+        due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
+        for units in due:
+            offset = units << 3
+            slot = self._slot_of_expiring(units)
+            if slot and self.deadline_at(offset) <= self.now_ms:
+                self.remove_expired(slot, offset, self.size_at(offset))
+        return bool(due)
+
+    def _slot_of_expiring(self, units):
+        """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
+        if self.heap.state[self.heap.segment_of(units << 3)] == FREE:
+            return 0  # not looked at: it may have no memory any more, and would get some
+        _, _, key_length, _, flags = HEADER.unpack_from(self.source, units << 3)
+        if not flags & EXPIRES:
+            return 0
+        start = (units << 3) + HEADER_SIZE_BYTES + 8
+        return self.index.find_offset(self.hash_of(self.arena[start:start + key_length]), units)
+
+    def expires_between(self, units, first_ms, end_ms):
+        return bool(self._slot_of_expiring(units)) and first_ms <= self.deadline_at(units << 3) < end_ms
