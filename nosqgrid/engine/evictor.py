@@ -20,6 +20,7 @@ A kill at any line leaves what removing a key leaves.
 
 from ..errors import GridFullError, UsageError
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
+from ..limits import INDEX_OVERFLOW_SLOTS
 from .eviction import Lru, TinyLfu
 
 REFUSE, LFU, LRU = "refuse", "lfu", "lru"
@@ -68,7 +69,7 @@ class Evictor(object):
         self._groups = {}  # prefix -> _Group
         self._by_list = {}  # list number -> policy
         self.noted = []  # (slot, hash, units, key) of sets on the hot path
-        self._adopting = None  # (number of the index's table, next slot) while records are taken over
+        self._adopting = None  # while records are taken over: (number of the table, next slot, hash for another table)
         self._written = 0  # units since the live bytes were counted
         self._live = 0  # units when they were, without what was evicted since
         self._records = 0  # that were written since the last look
@@ -137,7 +138,7 @@ class Evictor(object):
             policy = self._new_policy(policy_name)
             policy.set_capacity(quota_bytes >> 3)
             self._groups[prefix] = _Group(prefix, quota_bytes, policy_name, policy)
-        self._adopting = (0, 0)
+        self._adopting = (0, 0, 0)
         self.keyspace.use_evictor()
 
     def refuses_by_quota(self):
@@ -158,7 +159,7 @@ class Evictor(object):
         self.tracking = True
         self._live, self._written = self.keyspace.heap.live_bytes() >> 3, 0
         self._limit, self._units_over, self._behind = 0, 0, False
-        self._adopting = (0, 0)
+        self._adopting = (0, 0, 0)
         self.keyspace.use_evictor()
 
     def stored(self, slot, key, key_hash, size_bytes):
@@ -405,7 +406,7 @@ class Evictor(object):
     def adopt_all(self):
         """Records came that nobody told of: take over all that are not known."""
         if self.tracking:
-            self._adopting = (0, 0)
+            self._adopting = (0, 0, 0)
 
     def _adopt_some(self):
         """Take over some of the records that were there before."""
@@ -414,9 +415,9 @@ class Evictor(object):
             return False  # what moves is found in its new place
         self.flush()
         table = index.table
-        number, slot = self._adopting
+        number, slot, begun_hash = self._adopting
         if number != table.number:
-            slot = table.base
+            slot = table.base + (begun_hash >> table.shift)  # the order of the slots is the same in every table
         stop = min(slot + ADOPT_SLICE_SLOTS, table.end)
         words, owner, groups = keyspace.words, self.lists.owner, self._groups
         for at in range(slot, stop):
@@ -431,7 +432,8 @@ class Evictor(object):
                     present.removed(at)
                 if policy is not None:
                     policy.added(at, keyspace.hash_of(key), keyspace.weight_at(offset) >> 3)
-        self._adopting = None if stop >= table.end else (table.number, stop)
+        begun_hash = max(stop - table.base - INDEX_OVERFLOW_SLOTS, 0) << table.shift  # what is behind its home, too
+        self._adopting = None if stop >= table.end else (table.number, stop, begun_hash)
         return True
 
     # -- what it tells ------------------------------------------------------------------------------------------------

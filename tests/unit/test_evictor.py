@@ -1,10 +1,13 @@
 """Eviction in a real keyspace: what goes, what stays, and that everything still fits together."""
 
 import unittest
+import unittest.mock
 
 from nosqgrid.engine.evictor import LIVE_MAX, TRACK_FROM
+from nosqgrid.engine.loading import Loader
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import WEAK_ORDERING
+from nosqgrid.formats.records import COPIES_BITS, STAMP, pack_body
 from tests.support.evicting import EvictingGrid
 from tests.support.tiers import FULL, slow
 
@@ -195,6 +198,18 @@ class RoomTest(unittest.TestCase):
         grid.check()
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
 
+    def test_taking_over_goes_on_where_it_was_when_the_index_was_rebuilt(self):
+        grid = EvictingGrid("lru", 4 * MIB)
+        grid.apply([(key, bytes(200), 0) for key in keys(b"k", 14000)])
+        grid.turn(20)
+        for _ in range(30):
+            grid.turn(10)  # a sixth of the slots
+            grid.space.index.start_growth(16000)
+            grid.space.index.finish_growth()
+            grid.evictor.check()
+        self.assertIsNone(grid.evictor._adopting)
+        self.assertEqual(grid.evictor._main.count, grid.space.key_count)
+
     def test_room_is_made_though_nothing_was_taken_over_yet(self):
         grid = EvictingGrid("lru", MIB)
         grid.apply([(key, bytes(1000), 0) for key in keys(b"k", 880)])
@@ -264,13 +279,15 @@ class OrderTest(unittest.TestCase):
             grid = EvictingGrid(policy, MIB)
             grid.fill(keys(b"k", 1000), bytes(450))
             grid.apply([(key, bytes(450), grid.space.now_ms + 50) for key in keys(b"e", 750)])
+            grid.turn(20)  # the order is kept from here on
             grid.space.now_ms += 2000
-            grid.fill(keys(b"l", 600), bytes(450), turns=1)
+            grid.apply([(key, bytes(450), 0) for key in keys(b"l", 250)])
+            self.assertGreater(grid.space.heap.live_bytes(), LIVE_MAX * grid.heap_bytes)
             grid.rest()
             grid.check()
             self.assertEqual(grid.evicted, 0, policy)
             self.assertEqual(grid.space.expired_count, 750)
-            self.assertEqual(len(grid.keys()), 1600)
+            self.assertEqual(len(grid.keys()), 1250)
 
     def test_the_key_that_is_written_may_be_the_victim(self):
         for hot in (True, False):
@@ -318,6 +335,58 @@ class OrderTest(unittest.TestCase):
         self.assertEqual(grid.evictor.lists.weight[slot], grid.space.weight_of(b"x") >> 3)
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
         self.assertEqual(grid.evictor._main.weight << 3, grid.space.heap.live_bytes())
+
+
+class LogTest(unittest.TestCase):
+    """With a log: what is evicted may be back after a restart, and nothing else."""
+
+    def test_evictions_are_not_logged_and_deletions_of_what_was_evicted_are(self):
+        for policy in ("lfu", "lru"):
+            grid, entries, expected = EvictingGrid(policy, MIB), [], {}
+            log = unittest.mock.Mock()
+            log.append = lambda first_lsn, count, payload: entries.append((first_lsn, count, bytes(payload)))
+            grid.space.set_log(log)
+            for number in range(6000):
+                key = b"k%d" % grid.random.randrange(3000)
+                if number % 7 == 0:
+                    grid.delete(key)
+                    expected.pop(key, None)
+                else:
+                    expected[key] = bytes(grid.random.randrange(900))
+                    grid.apply([(key, expected[key], 0)], number % 2)
+                if number % 50 == 0:
+                    grid.turn(2)
+            grid.check()
+            self.assertGreater(grid.evicted, 300)
+            self.assertEqual(sum(count for _, count, _ in entries), grid.space.version)
+            for memory_bytes, evicting in ((16 * MIB, "refuse"), (MIB, policy)):
+                back = EvictingGrid(evicting, memory_bytes)
+                loader = Loader(back.space)
+                for first_lsn, count, payload in entries:
+                    loader.apply(first_lsn, count, payload, 0, False)
+                loader.finish(grid.space.version)
+                back.model = {key: (value, 0) for key, value in expected.items()}
+                back.rest()
+                back.check()
+                if evicting == "refuse":
+                    self.assertEqual(back.keys(), set(expected))
+                else:
+                    self.assertEqual(back.evictor._main.count, back.space.key_count)
+
+    def test_a_checkpoint_that_does_not_fit_any_more_is_loaded_as_far_as_it_does(self):
+        blocks = [b"".join(STAMP.pack(number << COPIES_BITS) + pack_body(b"k%d" % number, bytes(400), 0)
+                           for number in range(first + 1, first + 501)) for first in range(0, 6000, 500)]
+        back = EvictingGrid("lfu", MIB)
+        loader = Loader(back.space)
+        loader.expect_keys(6000)
+        for block in blocks:
+            loader.load_records(block, 500, 0)
+        loader.finish(6000)
+        back.model = {b"k%d" % number: (bytes(400), 0) for number in range(1, 6001)}
+        back.rest()
+        back.check()
+        self.assertGreater(back.space.key_count, 1500)
+        self.assertEqual(back.evictor._main.count, back.space.key_count)
 
 
 class BatchTest(unittest.TestCase):

@@ -100,6 +100,18 @@ class QuotaTest(unittest.TestCase):
             grid.evictor.set_quota(b"0:", 1000, "fifo")
 
 
+class Log(object):
+    """In the place of a log: counts."""
+
+    def __init__(self):
+        self.count = 0
+
+    def append(self, first_lsn, count, payload):
+        if first_lsn != self.count + 1:
+            raise AssertionError("position %d after %d" % (first_lsn, self.count))
+        self.count += count
+
+
 class RefusingQuotaTest(unittest.TestCase):
     def make(self, grid_policy="lfu", **options):
         grid = EvictingGrid(grid_policy, 4 * MIB, **options)
@@ -159,6 +171,16 @@ class RefusingQuotaTest(unittest.TestCase):
         self.fill_up(grid)
         self.assertLessEqual(grid.held(b"a:"), 100000)
         grid.check()
+
+    def test_it_is_kept_where_sets_are_logged(self):
+        for flags in (0, WEAK_ORDERING):
+            grid = self.make(flags=flags)
+            log = Log()
+            grid.space.set_log(log)
+            self.fill_up(grid)
+            self.assertLessEqual(grid.held(b"a:"), 100000)
+            self.assertEqual(log.count, grid.space.key_count)
+            grid.check()
 
     def test_a_large_value_counts(self):
         grid = self.make(large=True)
