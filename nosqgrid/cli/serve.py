@@ -199,9 +199,11 @@ def _introduce(coordinator, path, arguments, out):
         out.write("%s: %d keys in %.1f s, %d from the checkpoint, then %d log entries%s\n" % (
             coordinator.durability.directory, coordinator.keyspace.key_count, coordinator.durability.recovery_s,
             report.keys, report.entries, "; the log had a torn end" if report.torn else ""))
-    out.write("nosqgrid %d serves %s with %s%s; end it with Ctrl-C or SIGTERM\n" % (
+    policy = policy_of(arguments)
+    out.write("nosqgrid %d serves %s with %s%s; when it is full it %s; end it with Ctrl-C or SIGTERM\n" % (
         os.getpid(), path, _memory_text(coordinator, arguments),
-        "" if report is None else ", durability %s" % coordinator.durability.options.level))
+        "" if report is None else ", durability %s" % coordinator.durability.options.level,
+        "refuses writes" if policy == REFUSE_WRITES else "evicts (policy %s)" % policy))
     out.flush()
 
 

@@ -170,6 +170,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             payload = open_large(found)
             if payload is None:
                 return read_plainly(key, default)
+            note(found.slot)  # each of them: it is little beside the rest, and much to lose
             return unpickle(payload, raw) if found.type == PICKLE and unpickle else decode(found.type, payload)
         if found.type == PICKLE and unpickle is not None:
             return unpickle(found.value, raw)

@@ -170,7 +170,7 @@ class RoundTripTest(LargeTestCase):
         self.assertEqual(computed, [1])
         with self.assertRaises(ValueTooLargeError), self.grid.pipeline() as pipe:
             pipe.set("p", value)
-        self.assertTrue(self.grid.delete("k"))
+        self.grid.delete("k", "c")
         del value
         self.wait_given_back()
 

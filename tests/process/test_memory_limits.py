@@ -149,7 +149,8 @@ class StartTest(MemoryTestCase):
 
     def test_the_default_is_what_is_sensible_and_said(self):
         child = self.serve(self.BOUND % (64 * MIB, 60 * MIB))
-        self.assertIn("with 32m of memory (256m would be too much here); end it", child.read_line())
+        self.assertIn("with 32m of memory (256m would be too much here); when it is full it refuses writes; end it",
+                      child.read_line())
         with nosqgrid.attach(self.path("s")) as grid:
             self.assertEqual(self.memory(grid)["memory_limit_bytes"], 32 * MIB)
         self.end(child)

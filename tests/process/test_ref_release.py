@@ -53,7 +53,7 @@ class ReleaseTests(ProcessTestCase):
     def test_another_process_that_has_its_own_keeps_the_object(self):
         with self.share() as ref:
             child = self.spawn("import pickle, sys\n"
-                               "ref = pickle.loads(bytes.fromhex(sys.stdin.readline()))\n"
+                               "ref = pickle.loads(bytes.fromhex(sys.stdin.readline().strip()))\n"
                                "print('mine', flush=True)\n"
                                "sys.stdin.readline()\n"
                                "print(len(ref.get()))\n")
