@@ -47,7 +47,6 @@ def content(number, size=SIZE):
 
 class LargeTestCase(GridTestCase):
     memory = "96m"
-    policy = "refuse"
 
     def large(self, grid=None):
         """The numbers of the coordinator about large values, without the prefix."""
