@@ -218,6 +218,7 @@ class GrowthTest(InterleavingCase):
                   [b"old", b"new"], verify=verify)
 
     @slow
+    @slow
     def test_get_while_the_index_grows_twice_and_its_area_is_used_again(self):
         # The area in which the reader begins is cleared and filled for the generation after the next.  With three
         # interruptions a reader can be sent on by MOVED in one generation and go on in the next but one.

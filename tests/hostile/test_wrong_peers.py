@@ -20,6 +20,7 @@ from nosqgrid.memory import shared_file
 from nosqgrid.memory.descriptors import send_with_fds
 from tests.support.keyspaces import make_header, make_keyspace
 from tests.support.processes import ProcessTestCase
+from tests.support.tiers import slow
 
 
 def connect(address, timeout_s=10):
@@ -159,6 +160,7 @@ class GivenTest(WrongPeerTestCase):
                 with self.subTest(number=number):
                     self.assertIsInstance(self.error_of(answer_map([fd])), PeerError)
 
+    @slow
     def test_arenas_of_another_size_or_version_or_without_an_index(self):
         with contextlib.ExitStack() as stack:
             for size in (4096, 1 << 20, 1 << 24):

@@ -7,6 +7,7 @@ import nosqgrid
 from nosqgrid.formats import lane as lane_format
 from tests.support.durable import DurableTestCase, Served
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 
 VALUE = bytes(1000)
 
@@ -163,6 +164,7 @@ class QuotaTest(EvictionTestCase):
 
 
 class DurableEvictionTest(EvictionTestCase):
+    @slow
     def test_an_evicting_grid_comes_back_within_its_memory_and_serves(self):
         expected = {}
         for life in range(3):

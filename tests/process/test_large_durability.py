@@ -73,6 +73,7 @@ class DurableTest(ProcessTestCase):
         self.launched.stop()
 
     @slow
+    @slow
     def test_checkpoints_while_they_are_overwritten_and_deleted(self):
         grid = self.start("os")
         stop, failed = [], []

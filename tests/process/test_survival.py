@@ -12,6 +12,7 @@ import nosqgrid
 from nosqgrid.client import launcher
 from nosqgrid.client.attachment import Attachment
 from tests.support.processes import ProcessTestCase, descriptors, wait_until
+from tests.support.tiers import slow
 
 ROUNDS = int(os.environ.get("NOSQGRID_TEST_ROUNDS", "20"))
 
@@ -92,6 +93,7 @@ class GridTestCase(ProcessTestCase):
 
 
 class ClientDeathTest(GridTestCase):
+    @slow
     def test_clients_killed_under_load_leave_nothing_behind(self):
         self.grid["mine"] = "untouched"
         opened = len(os.listdir("/proc/%d/fd" % self.launched.pid))

@@ -171,6 +171,7 @@ class PaceTest(unittest.TestCase):
         churn.check(self)
         return worst_looked, worst_moved, len(rushes)
 
+    @slow
     def test_a_store_cleans_a_slice_or_sometimes_what_is_left_of_a_victim(self):
         for size in (lambda rng: 100, mixed(8000)):
             looked, moved, rushes = self.longest(size)

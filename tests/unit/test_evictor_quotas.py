@@ -5,6 +5,7 @@ import unittest
 from nosqgrid.errors import GridFullError, UsageError
 from nosqgrid.formats.arena import WEAK_ORDERING
 from tests.support.evicting import EvictingGrid
+from tests.support.tiers import slow
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -118,6 +119,7 @@ class RefusingQuotaTest(unittest.TestCase):
         grid.evictor.set_quota(b"a:", 100000, "refuse")
         return grid
 
+    @slow
     def test_sets_beyond_it_are_refused_on_both_paths_and_change_nothing(self):
         for grid_policy in ("lfu", "refuse"):
             for hot in (True, False):
