@@ -14,7 +14,6 @@ from nosqgrid import errors
 from nosqgrid.network import addresses, listener
 from nosqgrid.network.listener import Listener
 from tests.support.processes import ProcessTestCase
-from tests.support.tiers import slow
 
 RACERS = 20
 SECONDS_OF_HANDOVER = 0.7
@@ -213,7 +212,6 @@ class OnlyOne(ListenerTestCase):
         with mock.patch.object(listener, "_identity_at", lambda path: None):
             self.refused("removed again and again")
 
-    @slow
     def test_of_many_that_start_at_once_exactly_one_wins(self):
         self.path("s*", keep=True)
         for stale in (False, True):  # the winner of the first round is killed
