@@ -5,6 +5,7 @@ import re
 import weakref
 from collections import namedtuple
 
+from ..engine.evictor import POLICIES
 from ..errors import UsageError
 from ..formats.values import encode_key
 from ..limits import CALL_TIMEOUT_S, GIB, KIB, MIB, NEAR_CACHE_BYTES_DEFAULT
@@ -151,6 +152,8 @@ class Grid(Ops):
         set anew when this process attaches to another coordinator.
         """
         space = Namespace(self._store, name)
+        if policy is not None and policy not in POLICIES:
+            raise UsageError("no policy is called %r; there are: %s" % (policy, " ".join(POLICIES)))
         if quota is not None:
             self._store.set_quota(encode_key(name), size_bytes(quota), policy)
         elif policy is not None:
@@ -222,7 +225,7 @@ class Namespace(Ops):
         self.name = name
         encode_key(self._prefix)
 
-    def map(self, name):
+    def map(self, name, *, quota=None, policy=None):
         raise UsageError("a map has no maps; use grid.map(%r)" % ("%s.%s" % (self.name, name)))
 
     def __repr__(self):

@@ -3,11 +3,12 @@
 A key is a str or bytes; "k" and b"k" are one key.  A value is what formats/values carries: None, bool, int, float, str,
 bytes, datetime, lists, tuples, dicts and sets of those, and arrays (numpy, array.array, memoryviews); it comes back
 with the type it went in with, as a copy: changing a list that came out of the grid changes nothing in it.  A numpy
-array or memoryview that is large comes back in place: read-only, on the shared memory.
+array, or a memoryview of other elements than bytes, that is large comes back in place: read-only, on the shared memory.
+bytes come back as bytes, a copy; view() has them in place.
 
-Reads (get, [], in, get_many, get_versioned, ttl, exists) touch only shared memory; everything else asks the
-coordinator.  A write is visible to every process when the call returns, and so are all earlier ones (each key is
-linearizable).
+Reads (get, [], in, get_many, get_versioned, ttl, exists, view) touch only shared memory, but for the first look at a
+large value, which is asked for; everything else asks the coordinator.  A write is visible to every process when the
+call returns, and so are all earlier ones (each key is linearizable).
 """
 
 import time

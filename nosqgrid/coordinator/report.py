@@ -51,6 +51,7 @@ def stats(server):
         ("lanes_refused", server.lanes_refused),
         ("shared_memory", server.arena.file.backend),
         ("value_size_bytes_max", keyspace.value_size_bytes_max),
+        ("large_size_bytes_max", min(server.large_values.size_bytes_max(), server.budget.limit_bytes_max)),
     ] + (_memory(server.budget) + server.elastic.stats() + keyspace.evictor.stats() + keyspace.larges.stats()
          + server.pins.stats()
          + server.durability.stats())

@@ -235,6 +235,12 @@ class ErrorTests(GridTestCase):
         self.assertRaises(errors.UsageError, grid.incr, "k", 1.5)
         self.assertEqual(dict(grid.items()), {"k": "old"})
 
+    def test_maps_that_cannot_be_are_refused_before_anything_is_asked_for(self):
+        for options in ({"quota": "much"}, {"quota": -1}, {"policy": "lru"}, {"quota": "1m", "policy": "fifo"}):
+            self.assertRaises(errors.UsageError, lambda: self.grid.map("m", **options))
+        self.assertRaises(errors.UsageError, lambda: self.grid.map("m").map("r", quota="1m"))
+        self.assertNotIn("map_m_bytes", self.grid.stats())
+
     def test_bad_options_of_attach_are_refused(self):
         for options in ({"codec": "json"}, {"near_cache": "much"}):
             self.assertRaises(errors.UsageError, lambda: nosqgrid.attach(self.addr, **options))
