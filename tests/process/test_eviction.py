@@ -123,6 +123,18 @@ class LargeTest(EvictionTestCase):
         grid.set("again", bytes(1 << 20))
 
 
+class NotesTest(EvictionTestCase):
+    def test_each_read_of_a_large_value_is_noted(self):
+        self.serve_cache("--policy", "lfu")
+        grid = self.attach()
+        grid["large"] = bytes(1 << 20)
+        words = grid._store.attachment.lane.words
+        before = words[lane_format.NOTES_TAIL]
+        for _ in range(5):
+            self.assertEqual(len(grid["large"]), 1 << 20)
+        self.assertEqual(words[lane_format.NOTES_TAIL] - before, 5)
+
+
 class QuotaTest(EvictionTestCase):
     def test_a_quota_is_kept_and_given_to_the_next_coordinator(self):
         served, _ = self.serve_cache("--policy", "refuse")
