@@ -11,7 +11,7 @@ import time
 
 from ..client.grid import attach, size_bytes
 from ..errors import CorruptValueError, UsageError
-from ..formats import scalars, values
+from ..formats import scalars, values, words
 from ..formats.values import decode_key
 from ..storage import inspection, salvage
 from ..storage.checkpoint import now_ms
@@ -182,9 +182,12 @@ def _dumped(key, value_type, value, deadline_ms, version):
         found["key"] = key.decode("utf-8")
     except UnicodeDecodeError:
         found["key"], found["key_encoding"] = base64.b64encode(key).decode(), "base64"
-    found["type"] = values.NAMES[value_type]
+    structure = value_type in values.STRUCTURE_NAMES
+    found["type"] = values.STRUCTURE_NAMES[value_type] if structure else values.NAMES[value_type]
     try:
-        if value_type in values.BINARY:
+        if structure:
+            found["changes"] = [[_text(word) for word in change] for change in words.unpack_all(bytes(value))]
+        elif value_type in values.BINARY:
             found["value"], found["encoding"] = base64.b64encode(value).decode(), "base64"
         else:
             found["value"] = _as_json(value_type, value)
@@ -195,6 +198,14 @@ def _dumped(key, value_type, value, deadline_ms, version):
     found["expires"] = _wall_time(deadline_ms)
     found["version"] = version
     return found
+
+
+def _text(word):
+    """A word of a change; what is no text comes as {"base64": ...}."""
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(word).decode()}
 
 
 def _as_json(value_type, payload):

@@ -24,6 +24,7 @@ from ..storage import checkpoint
 from ..storage.checkpointer import Conversation
 from ..storage.journal import REFUSE, SERVE, Journal
 from ..storage.wal import NONE, Wal
+from . import exports
 
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RETRY_AFTER_FAILURE_S = 10.0  # of the checkpoints that the clock or the log's size ask for
@@ -214,10 +215,19 @@ class Checkpoints(object):
             fd, size_bytes = self.server.keyspace.larges.fd_of(message["large"]) or (-1, 0)
             with contextlib.suppress(OSError):  # a process that is gone: the end of its socket says so
                 run.conversation.send({"size": size_bytes}, [fd] if size_bytes else ())
+        elif "structures" in message:
+            keyspace = self.server.keyspace
+            keyspace.chores.append(exports.export(keyspace.structures, message["structures"],
+                                                  lambda fd, size_bytes: self._hand_over(run, fd, size_bytes)))
         elif "path" in message:
             self._end(run, None, checkpoint.Made(*(message[name] for name in checkpoint.Made._fields)))
         else:
             run.keys, run.bytes = message["keys"], message["bytes"]
+
+    def _hand_over(self, run, fd, size_bytes):
+        if self.run is run:
+            with contextlib.suppress(OSError):  # as above
+                run.conversation.send({"size": size_bytes}, [fd] if size_bytes > 0 else ())
 
     def _answer_position(self, run):
         run.positioned = True
@@ -324,7 +334,8 @@ class Checkpoints(object):
         plan = checkpoint.Plan(durability.directory, None, durability.lineage, version)
         server.keyspace.set_log(None)
         walker = Walker(server.arena.words, server.arena.map, server.arena.header,
-                        read_large=server.keyspace.larges.read)
+                        read_large=server.keyspace.larges.read,
+                        read_structures=lambda numbers: exports.at_once(server.keyspace.structures, numbers))
         made = checkpoint.make(durability.files, walker, plan, lambda: (version, [], server.keyspace.key_count))
         self._note(_Run(plan, []), made)
 

@@ -1,7 +1,7 @@
 """The budget: everything that a grid's memory goes into, counted before it is taken.
 
-Four kinds share one limit: the heap, the index (with the arena's header), the lanes, and large values.  Whoever wants
-memory takes it here first, and from the system only then; so the sum is never above the limit, whatever fails.
+Five kinds share one limit: the heap, the index (with the arena's header), the lanes, large values, and structures,
+which lie in the coordinator's own memory and whose size is an estimate.  Whoever wants memory takes it here first, and from the system only then; so the sum is never above the limit, whatever fails.
 
 The heap could fill all of it before the index has what it needs to name the records.  So the last of it is held back:
 `index_wants()` tells how large the index should become if the records to come are like those that are there
@@ -23,7 +23,8 @@ HEAP = "heap"
 INDEX = "index"
 LANES = "lanes"
 LARGE = "large"
-KINDS = (HEAP, INDEX, LANES, LARGE)
+STRUCTURES = "structures"
+KINDS = (HEAP, INDEX, LANES, LARGE, STRUCTURES)
 
 HELD_SHARE = 64  # the part of the limit that is held for the index, and for lanes, whatever the records are
 LOAD_WANTED = 0.8  # to which the plan fills the last table; above, a miss takes more than a dozen probes
@@ -78,7 +79,7 @@ class _Plan(object):
         if seen != self._seen:
             self._seen = seen
             # As if there were EXPECTED_COUNT more of the usual size: the first few say nothing about those to come.
-            size_bytes = heap.live_bytes() + self._used[LARGE] + EXPECTED_COUNT * EXPECTED_SIZE_BYTES
+            size_bytes = heap.live_bytes() + self._used[LARGE] + self._used[STRUCTURES] + EXPECTED_COUNT * EXPECTED_SIZE_BYTES
             self._record_size_bytes = max(size_bytes / (index.live + EXPECTED_COUNT), RECORD_SIZE_BYTES_LEAST)
         return slots_wanted(available_bytes, self._record_size_bytes, index.layout.slots_max)
 
@@ -197,6 +198,14 @@ class Unlimited(object):
 
     @staticmethod
     def plan_for(heap, index):
+        return None
+
+    @staticmethod
+    def take(kind, size_bytes):
+        return None
+
+    @staticmethod
+    def give_back(kind, size_bytes):
         return None
 
 

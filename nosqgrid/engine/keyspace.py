@@ -24,26 +24,28 @@ A kill at any line: readers keep the old record or have the new one, whole in bo
 from ..errors import CommandError, GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
 from ..formats.arena import WEAK_ORDERING
 from ..formats.effects import pack_clear, pack_delete
-from ..formats.records import (COPIES_BITS, EXPIRES, HEADER, HEADER_SIZE_BYTES, LARGE, pack_body, pack_large_body,
-                               with_checksum)
+from ..formats.records import (COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, HEADER_SIZE_BYTES, LARGE, pack_body,
+                               with_checksum, with_flag)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
-from .budget import HEAP, INDEX, Unlimited
+from .budget import HEAP, INDEX, STRUCTURES, Unlimited
 from .cleaner import Cleaner
+from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
 from .heap import Heap
 from .index import Index
+from .outside import Outside
 from .proof import check
 from .reclaim import Reclaiming
 from .room import Room
 from .stored import LargeEntry, StoredRecords
+from .structures.table import Structures
 
-LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 
 
-class Keyspace(StoredRecords, Reclaiming):
+class Keyspace(StoredRecords, Reclaiming, Outside):
     """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
 
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
@@ -75,8 +77,16 @@ class Keyspace(StoredRecords, Reclaiming):
         self._staged = None
         self.staging = False  # whether a batch is under way
         self._effects = []  # of the batch under way, for the log
+        self._undo = []  # (structure, what takes its change back, its version before) of the batch under way
         self._version_before = 0  # of the batch under way
         self.larges = None  # engine/large.Larges, of a grid that has large values
+        self.structures = Structures(lambda size: budget.take(STRUCTURES, size),
+                                     lambda size: budget.give_back(STRUCTURES, size))
+        self.structures.make_room = self._evict_outside
+        self.databases = Databases()
+        self.chores = []  # generators, each step of which is a slice of work that somebody waits for
+        self.waited = {}  # keys for which somebody waits (engine/waiting)
+        self.ready = []  # those of them that changed
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
         self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
@@ -153,47 +163,6 @@ class Keyspace(StoredRecords, Reclaiming):
             return self.store_large(key, value_type, number, deadline_ms)
         return self.store_frame(key, pack_body(key, value, value_type, deadline_ms))
 
-    def _file_of(self, value):
-        """The number of a file with a large value, or None for one that lies in the heap."""
-        if self.larges is None or len(value) < self.large_value_bytes:
-            return None
-        return self.larges.make(value)
-
-    def store_large(self, key, value_type, number, deadline_ms=0):
-        """Set a key to the large value with this number, which is dropped where that fails; returns the version."""
-        larges = self.larges
-        larges.hold(number)
-        try:
-            if self._tracker is not None:
-                self._tracker.admit(key, larges.size_of(number) + len(key) + LARGE_RECORD_BYTES)
-            if self.log is not None and self._staged is None:
-                return self._logged(self._store_large, key, value_type, number, deadline_ms)
-            return self._store_large(key, value_type, number, deadline_ms)
-        finally:
-            larges.release(number)
-
-    def _store_large(self, key, value_type, number, deadline_ms):
-        if self.log is not None:
-            self._effects.append(pack_body(key, self.larges.read(number), value_type, deadline_ms))
-        return self._place_large(key, value_type, number, deadline_ms)
-
-    def _place_large(self, key, value_type, number, deadline_ms):
-        self.larges.hold(number)
-        try:
-            return self.store_body(key, pack_large_body(key, number, self.larges.size_of(number), value_type,
-                                                        deadline_ms, self.checked))
-        except BaseException:
-            self.larges.release(number)
-            raise
-
-    def place(self, key, value_type, value, deadline_ms=0):
-        """Set a key past the log and without a look at sizes, for what was written down before."""
-        number = self._file_of(value)
-        if number is None:
-            self.store_body(key, pack_body(key, value, value_type, deadline_ms, self.checked))
-        else:
-            self._place_large(key, value_type, number, deadline_ms)
-
     def check_sizes(self, key_length, value_length):
         if key_length > KEY_SIZE_BYTES_MAX:
             raise KeyTooLargeError("a key of %d bytes; the limit is %d: hash long names before using them as keys"
@@ -214,6 +183,8 @@ class Keyspace(StoredRecords, Reclaiming):
 
     def store_body(self, key, body):
         """Set a key to the value in a record body, past the log; returns the version."""
+        if key[:PREFIX_SIZE_BYTES] == PREFIX:
+            body = with_flag(body, ELSEWHERE)
         size = (8 + len(body) + 7) & ~7
         offset = self.room.allocate(size)
         self.arena[offset + 8:offset + 8 + len(body)] = body
@@ -273,7 +244,9 @@ class Keyspace(StoredRecords, Reclaiming):
         entry = self.lookup(key)
         if entry is None:
             return False
-        if type(entry) is LargeEntry:
+        if entry.structure is not None:
+            self.set_deadline_of(key, entry, deadline_ms)
+        elif type(entry) is LargeEntry:
             self.store_large(key, entry.type, entry.number, deadline_ms)
         else:
             self.store(key, entry.type, entry.value, deadline_ms)
@@ -302,8 +275,7 @@ class Keyspace(StoredRecords, Reclaiming):
         self.version += 1
         dropped = self.index.clear()
         self.heap.discard_all()
-        if self.larges is not None:
-            self.larges.release_all()
+        self._release_all()
         self.cleaner.forget()
         self.expiry.clear()
         self.expiring = 0
@@ -321,6 +293,7 @@ class Keyspace(StoredRecords, Reclaiming):
         self._staged = {}
         self.staging = True
         self._effects = []
+        self._undo = []
         self._version_before = self.version
         if self._tracker is not None:
             self._tracker.batch_begins()
@@ -365,6 +338,7 @@ class Keyspace(StoredRecords, Reclaiming):
         self.staging = False
         self.version = self._version_before
         self.cleaner.excluded.clear()
+        self._take_back()
         for offset in staged.values():
             if offset:
                 self._dead(offset)
@@ -411,23 +385,26 @@ class Keyspace(StoredRecords, Reclaiming):
                     return
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
-        self._note_deadline(offset)
-
-    def _note_deadline(self, offset):
-        if HEADER.unpack_from(self.source, offset)[4] & EXPIRES:
+        flags = HEADER.unpack_from(self.source, offset)[4]
+        if flags & EXPIRES:
             self.expiring += 1
             self.expiry.add(self.deadline_at(offset), offset >> 3)
+        if flags & (LARGE | ELSEWHERE):
+            self._published_outside(key, offset, flags)
 
     def _discard(self, offset):
         """A published record is dead."""
-        if self.source[offset + HEADER_SIZE_BYTES - 1] & EXPIRES:
+        flags = self.source[offset + HEADER_SIZE_BYTES - 1]
+        if flags & EXPIRES:
             self.expiring -= 1
+        if flags & ELSEWHERE:
+            self.databases.removed(self.key_at(offset))
         self._dead(offset)
 
     def _dead(self, offset):
         """A record, published or staged, is dead: no slot word names it."""
         if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
-            self.larges.release(self.large_at(offset)[0])
+            self._release(offset)
         self.heap.discard(offset, self.size_at(offset))
 
     def publish_copy(self, slot, key_hash, offset, stamp, generation_bits):
@@ -470,6 +447,12 @@ class Keyspace(StoredRecords, Reclaiming):
         """One slice, about half a millisecond, of what can be done beside the commands; false when there is none."""
         self.heap.settle(self.now_ms)
         if self.evictor is not None and self.evictor.work():
+            return True
+        if self.chores:
+            if next(self.chores[0], self) is self:
+                del self.chores[0]
+            return True
+        if self.structures.work():
             return True
         if self.index.growing:
             try:

@@ -7,12 +7,14 @@ What comes was checked against its checksum, which says that we wrote it, not th
 positions are checked here as if a stranger had sent them.
 """
 
-from ..errors import CorruptFileError, GridFullError
-from ..formats import effects, records
+from ..errors import CorruptFileError, CorruptValueError, GridFullError
+from ..formats import effects, records, words
+from ..formats.lane import DELETE
 from ..formats.log import LSN_MAX
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
-from ..formats.values import NAMES
+from ..formats.values import NAMES, STRUCTURE_NAMES
 from ..limits import KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
+from .structures.classes import CLASSES
 
 _TYPE_MAX = len(NAMES) - 1
 
@@ -54,7 +56,8 @@ class Loader(object):
         stop = position + 8 + records.body_size_bytes(key_length, value_length, flags)
         version = stamp >> records.COPIES_BITS
         if (flags & ~records.FLAGS_KNOWN or key_length > KEY_SIZE_BYTES_MAX or value_length > VALUE_SIZE_BYTES_MAX
-                or value_type > _TYPE_MAX or not 0 < version <= self.lsn_max or stop > end):
+                or value_type > _TYPE_MAX and value_type not in CLASSES or not 0 < version <= self.lsn_max
+                or flags & records.MORE and value_type not in CLASSES or stop > end):
             raise CorruptFileError("a record with flags %d, a key of %d bytes, a value of %d and type %d where %d are "
                                    "left" % (flags, key_length, value_length, value_type, end - position))
         start = position + records.HEADER_SIZE_BYTES
@@ -63,13 +66,19 @@ class Loader(object):
             deadline_ms = _shifted(records.DEADLINE.unpack_from(data, start)[0], shift_ms)
             start += records.DEADLINE.size
         key, value = data[start:start + key_length], data[start + key_length:start + key_length + value_length]
-        self._put(key, value_type, value, deadline_ms, version)
+        if flags & records.MORE:
+            self._change(key, value, version, version)
+        else:
+            self._put(key, value_type, value, deadline_ms, version)
         return stop
 
     def _put(self, key, value_type, value, deadline_ms, version):
         """Store at a version, unless what is there is as new."""
         keyspace = self.keyspace
         if self._version_of(key) >= version:
+            return
+        if value_type in CLASSES:
+            self._put_structure(key, value_type, value, deadline_ms, version)
             return
         if len(value) > keyspace.value_size_bytes_max:
             raise GridFullError("there is a value of %d bytes, and a grid with so much memory takes up to %d: start "
@@ -79,13 +88,45 @@ class Loader(object):
         keyspace.place(key, value_type, value, deadline_ms)
         keyspace.version = max(latest, version)
 
-    def _version_of(self, key):
-        """The version at which a key stands, expired or not, or 0."""
+    def _put_structure(self, key, value_type, value, deadline_ms, version):
+        structure = CLASSES[value_type]()
+        _apply_all(structure, value)
+        keyspace = self.keyspace
+        latest = keyspace.version
+        keyspace.version = version - 1
+        keyspace.place_structure(key, structure, deadline_ms)
+        keyspace.version = max(latest, version)
+
+    def _change(self, key, value, version, version_max):
+        """Add changes to the structure at a key, if it stands at most at `version_max`; else they are in it."""
+        structure = self.keyspace.structure_at(self._offset_of(key))
+        if structure is not None and structure.version <= version_max:
+            self.keyspace.load_change(structure, version, lambda: _apply_all(structure, value))
+
+    def _expire(self, key, deadline_ms, version):
+        keyspace, offset = self.keyspace, self._offset_of(key)
+        structure = keyspace.structure_at(offset)
+        if structure is not None and structure.version < version:
+            latest = keyspace.version
+            keyspace.version = version - 1
+            keyspace.set_deadline_of(key, keyspace.entry_at(offset), deadline_ms)
+            keyspace.version = max(latest, version)
+
+    def _offset_of(self, key):
+        """Where the record of a key lies, expired or not, or 0."""
         keyspace = self.keyspace
         _, word = keyspace.index.find(keyspace.hash_of(key), lambda offset: keyspace.key_at(offset) == key)
-        if word < FIRST_REAL:
+        return (word & OFFSET_MASK) << 3 if word >= FIRST_REAL else 0
+
+    def _version_of(self, key):
+        """The version at which a key stands, expired or not, or 0."""
+        return self._version_at(self._offset_of(key))
+
+    def _version_at(self, offset):
+        if not offset:
             return 0
-        return keyspace.words[word & OFFSET_MASK] >> records.COPIES_BITS
+        structure = self.keyspace.structure_at(offset)
+        return self.keyspace.words[offset >> 3] >> records.COPIES_BITS if structure is None else structure.version
 
     def apply(self, first_lsn, count, payload, shift_ms, fuzzy):
         """Apply the effects of one log entry; `fuzzy`: keys may stand at later positions already, which stay.
@@ -115,9 +156,13 @@ class Loader(object):
     def _apply_one(self, effect, lsn, shift_ms):
         if effect.operation == effects.CLEAR:
             self._clear(lsn)
-        elif effect.operation == effects.DELETE:
+        elif effect.operation == DELETE:
             if 0 < self._version_of(effect.key) < lsn:
                 self.keyspace.remove(effect.key)
+        elif effect.operation == effects.CHANGE:
+            self._change(effect.key, effect.value, lsn, lsn - 1)
+        elif effect.operation == effects.EXPIRE:
+            self._expire(effect.key, _shifted(effect.deadline_ms, shift_ms), lsn)
         else:
             self._put(effect.key, effect.type, effect.value, _shifted(effect.deadline_ms, shift_ms), lsn)
 
@@ -127,7 +172,7 @@ class Loader(object):
         while True:
             cursor, offsets = keyspace.index.scan(cursor, 1024)
             older += [keyspace.key_at(offset) for offset in offsets
-                      if keyspace.words[offset >> 3] >> records.COPIES_BITS < lsn]
+                      if self._version_at(offset) < lsn]
             if not cursor:
                 break
         if len(older) == keyspace.key_count:
@@ -141,6 +186,15 @@ class Loader(object):
         self.lsn = self.keyspace.version = lsn
         if self.keyspace.evictor is not None:
             self.keyspace.evictor.adopt_all()  # the hot path below tells nobody
+
+
+def _apply_all(structure, value):
+    """Apply packed changes; CorruptFileError where they make no sense."""
+    try:
+        for change in words.unpack_all(value):
+            structure.apply(change)
+    except CorruptValueError as error:
+        raise CorruptFileError("a %s that makes no sense: %s" % (STRUCTURE_NAMES[structure.TYPE], error)) from error
 
 
 def _shifted(deadline_ms, shift_ms):

@@ -1,13 +1,15 @@
 """Proof that a keyspace is what it says: index, heap, records and large values against each other, for tests."""
 
 from ..errors import InvariantError
-from ..formats.records import CHECKED, COPIES_BITS, EXPIRES, HEADER, LARGE, body_size_bytes
+from ..formats.records import CHECKED, COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, LARGE, body_size_bytes
+from .databases import number_of
 
 
 def check(keyspace):
     """Raises InvariantError; costs a walk of everything."""
     keyspace.index.check()
-    live_by_segment, larges, expiring, cursor = {}, {}, 0, 0
+    live_by_segment, larges, structures, expiring, cursor = {}, {}, {}, 0, 0
+    counts = [0] * len(keyspace.databases.counts)
     while True:
         cursor, offsets = keyspace.index.scan(cursor, 1024)
         for offset in offsets:
@@ -18,21 +20,27 @@ def check(keyspace):
             segment = keyspace.heap.segment_of(offset)
             live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)
             expiring += flags & EXPIRES
-            _count_large(keyspace, offset, flags, larges)
+            _count_large(keyspace, offset, flags, larges, structures)
+            if flags & ELSEWHERE:
+                counts[number_of(keyspace.key_at(offset))] += 1
         if cursor == 0:
             break
     for offset in keyspace.staged_offsets():
         segment = keyspace.heap.segment_of(offset)
         live_by_segment[segment] = live_by_segment.get(segment, 0) + keyspace.size_at(offset)
-        _count_large(keyspace, offset, keyspace.source[offset + HEADER.size - 1], larges)
+        _count_large(keyspace, offset, keyspace.source[offset + HEADER.size - 1], larges, structures)
     keyspace.heap.check(live_by_segment)
     if keyspace.larges is not None:
         keyspace.larges.check(larges)
+    keyspace.structures.check(structures)
+    if counts != keyspace.databases.counts:
+        raise InvariantError("keys of the databases: %r counted, %r found" % (keyspace.databases.counts, counts))
     if expiring != keyspace.expiring:
         raise InvariantError("%d records expire, %d counted" % (expiring, keyspace.expiring))
 
 
-def _count_large(keyspace, offset, flags, counts):
+def _count_large(keyspace, offset, flags, larges, structures):
     if flags & LARGE:
         number, _ = keyspace.large_at(offset)
+        counts = larges if keyspace.structure_at(offset) is None else structures
         counts[number] = counts.get(number, 0) + 1

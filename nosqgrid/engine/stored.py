@@ -5,17 +5,23 @@ What stands here trusts the records: they were checked before they were stored.
 
 from collections import namedtuple
 
-from ..errors import ValueTooLargeError
+from ..errors import ValueTooLargeError, WrongTypeError
 from ..formats.hashing import hash_key
 from ..formats.records import (COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEADER_SIZE_BYTES, LARGE, LARGE_VALUE,
                                record_size_bytes)
+from ..formats.values import STRUCTURE_NAMES
 from ..limits import VALUE_SIZE_BYTES_MAX
+
+WRONG_TYPE = "Operation against a key holding the wrong kind of value"
 
 
 class Entry(namedtuple("Entry", "type value deadline_ms version")):
     """What a key has."""
 
     __slots__ = ()
+
+    structure = None
+    is_large = False
 
     @property
     def size_bytes(self):
@@ -25,6 +31,8 @@ class Entry(namedtuple("Entry", "type value deadline_ms version")):
 
 class LargeEntry(Entry):
     """An Entry whose value lies in a file of its own and is read when it is asked for."""
+
+    is_large = True
 
     @property
     def value(self):
@@ -39,12 +47,22 @@ class LargeEntry(Entry):
         return self._larges.size_of(self.number)
 
 
+class StructureEntry(Entry):
+    """An Entry of a structure, which has no value to be read."""
+
+    @property
+    def value(self):
+        raise WrongTypeError(WRONG_TYPE)
+
+    size_bytes = value
+
+
 class StoredRecords(object):
     """The records of one arena: `arena` and `source` are its memory, `secret` is that of its hash, `larges` has its
-    large values.
+    large values, `structures` its structures.
     """
 
-    arena = source = secret = larges = None
+    arena = source = secret = larges = structures = None
 
     def hash_of(self, key):
         return hash_key(key, self.secret)
@@ -65,6 +83,11 @@ class StoredRecords(object):
         stamp, value_length, key_length, value_type, flags = HEADER.unpack_from(self.source, offset)
         deadline_ms = self.deadline_at(offset) if flags & EXPIRES else 0
         if flags & LARGE:
+            structure = self.structure_at(offset)
+            if structure is not None:
+                entry = StructureEntry(value_type, None, deadline_ms, structure.version)
+                entry.number, entry.structure = self.large_at(offset)[0], structure
+                return entry
             entry = LargeEntry(value_type, None, deadline_ms, stamp >> COPIES_BITS)
             entry.number, entry._larges = self.large_at(offset)[0], self.larges
             return entry
@@ -79,8 +102,19 @@ class StoredRecords(object):
 
     def weight_at(self, offset):
         """Bytes of a record, a large value included."""
-        large = self.large_at(offset)[1] if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE else 0
-        return self.size_at(offset) + large
+        if not self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
+            return self.size_at(offset)
+        structure = self.structure_at(offset)
+        return self.size_at(offset) + (self.large_at(offset)[1] if structure is None else structure.size_bytes)
+
+    def structure_at(self, offset):
+        """The structure that a record names, or None for a record of a plain value, and for none (0)."""
+        if not offset:
+            return None
+        value_type, flags = self.source[offset + HEADER_SIZE_BYTES - 2], self.source[offset + HEADER_SIZE_BYTES - 1]
+        if not flags & LARGE or value_type not in STRUCTURE_NAMES:
+            return None
+        return self.structures.at[self.large_at(offset)[0]]
 
     def size_at(self, offset):
         _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)

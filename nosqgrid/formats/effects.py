@@ -5,6 +5,11 @@ An effect is a record body (formats/records) without checksum, whose flags say i
     SET      key and value as they are from now on, the deadline included: byte for byte the SET frame of a lane
     DELETE   the key is gone
     CLEAR    every key is gone
+    CHANGE   a structure (engine/structures) changes; the value is one packed change (formats/words)
+    EXPIRE   a structure gets another deadline, or none
+
+The value of a SET of a structure is changes that make it out of an empty one, one behind the other; where they are too
+many for one effect, CHANGEs follow.  So whoever only keeps values adds what a CHANGE has to what the key has.
 
 So what a client posted goes into the log as it is.  Effects follow each other without gap; the n-th of an entry has the
 log position (LSN) first_lsn + n, which is also the version that a SET gave its record.
@@ -16,14 +21,18 @@ from ..errors import CorruptFileError
 from ..limits import KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 from . import records
 from .lane import DELETE, SET
-from .values import NAMES
+from .values import NAMES, STRUCTURE_NAMES
 
 CLEAR = 16
+CHANGE = 32
+EXPIRE = 64
 
 Effect = namedtuple("Effect", "operation key type value deadline_ms")
 
-_OPERATIONS = frozenset((SET, DELETE, CLEAR))
-_TYPE_MAX = len(NAMES) - 1
+_OPERATIONS = frozenset((SET, DELETE, CLEAR, CHANGE, EXPIRE))
+_OF_STRUCTURES = frozenset(STRUCTURE_NAMES)
+_TYPES = {SET: frozenset(range(len(NAMES))) | _OF_STRUCTURES, DELETE: frozenset((0,)), CLEAR: frozenset((0,)),
+          CHANGE: _OF_STRUCTURES, EXPIRE: _OF_STRUCTURES}
 
 
 def pack_delete(key):
@@ -36,6 +45,18 @@ def pack_clear():
     return records.BODY.pack(0, 0, 0, CLEAR)
 
 
+def pack_change(key, value_type, change):
+    """The effect of one packed change of a structure."""
+    return records.BODY.pack(len(change), len(key), value_type, CHANGE) + key + change
+
+
+def pack_expire(key, value_type, deadline_ms):
+    """The effect of another deadline for a structure; 0 for none."""
+    if not deadline_ms:
+        return records.BODY.pack(0, len(key), value_type, EXPIRE) + key
+    return records.BODY.pack(0, len(key), value_type, EXPIRE | records.EXPIRES) + records.DEADLINE.pack(deadline_ms) + key
+
+
 def effect_end(data, position, end):
     """Where the effect at `position` ends; CorruptFileError where there is none, or not all of it."""
     if position + records.BODY.size > end:
@@ -44,8 +65,9 @@ def effect_end(data, position, end):
     operation = flags & ~records.EXPIRES
     stop = position + records.body_size_bytes(key_length, value_length, flags)
     if (operation not in _OPERATIONS or key_length > KEY_SIZE_BYTES_MAX or value_length > VALUE_SIZE_BYTES_MAX
-            or value_type > _TYPE_MAX or operation != SET and (value_length or flags & records.EXPIRES)
-            or operation == CLEAR and key_length or stop > end):
+            or value_type not in _TYPES[operation] or value_length and operation not in (SET, CHANGE)
+            or flags & records.EXPIRES and operation not in (SET, EXPIRE) or operation == CLEAR and key_length
+            or stop > end):
         raise CorruptFileError("an effect with flags %d, a key of %d bytes, a value of %d and type %d where %d are left"
                                % (flags, key_length, value_length, value_type, end - position))
     return stop

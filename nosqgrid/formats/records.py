@@ -5,7 +5,7 @@
          8     4   value length in bytes
         12     2   key length in bytes
         14     1   type of the value (formats/values)
-        15     1   flags: 1 EXPIRES, 2 CHECKED, 128 LARGE
+        15     1   flags: 1 EXPIRES, 2 CHECKED, 8 ELSEWHERE, 32 MORE, 128 LARGE
         16     8   deadline in ms of the monotonic clock, only with EXPIRES
          -     -   key, then value
          -     4   crc32 of everything from offset 8 to here, only with CHECKED
@@ -14,7 +14,11 @@ Little-endian, records begin at multiples of 8.  From offset 8 on it is the `bod
 frame carries, so that the coordinator copies it once and only adds the stamp.
 
 The value of a LARGE record is 16 bytes that say where it is: the number of a file of its own (engine/large), and how
-long it is.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put in.
+long it is.  Of a structure (formats/values) the number is that of engine/structures/table, and the size what it had when
+the record was written.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put
+in.  Where that is too much for one record, others with the same key and MORE follow, each with more of it.
+
+A record is ELSEWHERE where its key belongs to another database than 0 (engine/databases).
 
 Invariants
  1. A published record does not change until its segment is reused.
@@ -41,9 +45,11 @@ ALIGNMENT_BYTES = 8
 
 EXPIRES = 1
 CHECKED = 2
+ELSEWHERE = 8
+MORE = 32  # the same bit as formats/effects.CHANGE, which it means
 LARGE = 128  # of the bits that say the operation in a lane frame, the one that no operation has
-FLAGS_KNOWN = EXPIRES | CHECKED
-FLAGS_IN_ARENA = FLAGS_KNOWN | LARGE
+FLAGS_KNOWN = EXPIRES | CHECKED | ELSEWHERE | MORE
+FLAGS_IN_ARENA = EXPIRES | CHECKED | ELSEWHERE | LARGE
 LARGE_VALUE = struct.Struct("<QQ")  # number, size in bytes
 
 COPIES_BITS = 8
@@ -80,7 +86,7 @@ def pack_body(key, value, value_type, deadline_ms=0, checked=False):
 def pack_large_body(key, number, size_bytes, value_type, deadline_ms=0, checked=False):
     """The body of a record whose value lies in a file of its own."""
     body = pack_body(key, LARGE_VALUE.pack(number, size_bytes), value_type, deadline_ms)
-    flagged = body[:7] + bytes((body[7] | LARGE,)) + body[8:]
+    flagged = with_flag(body, LARGE)
     return with_checksum(flagged) if checked else flagged
 
 
@@ -90,6 +96,29 @@ def with_value(record, value):
     flags &= EXPIRES
     key_end = HEADER_SIZE_BYTES + (8 if flags else 0) + key_length
     return HEADER.pack(stamp, len(value), key_length, value_type, flags) + record[HEADER_SIZE_BYTES:key_end] + value
+
+
+def key_of(record):
+    """The key of a record, stamp included."""
+    _, _, key_length, _, flags = HEADER.unpack_from(record)
+    start = HEADER_SIZE_BYTES + (DEADLINE.size if flags & EXPIRES else 0)
+    return record[start:start + key_length]
+
+
+def with_parts(record, version, deadline_ms, parts):
+    """Yield records that hold these parts of a structure, in place of the one that says where it is."""
+    key, value_type = key_of(record), record[HEADER_SIZE_BYTES - 2]
+    for index, part in enumerate(parts):
+        body = pack_body(key, part, value_type, 0 if index else deadline_ms)
+        yield STAMP.pack(version << COPIES_BITS) + (with_flag(body, MORE) if index else body)
+
+
+def with_flag(body, flag):
+    """The same body with one more flag."""
+    flagged = body[:7] + bytes((body[7] | flag,)) + body[8:]
+    if not flagged[7] & CHECKED:
+        return flagged
+    return flagged[:-CHECKSUM.size] + CHECKSUM.pack(zlib.crc32(flagged[:-CHECKSUM.size]))
 
 
 def with_checksum(body):

@@ -20,8 +20,10 @@ from ..formats import records
 from ..formats.hashing import HASH_BITS, hash_key
 from ..formats.records import HEADER_SIZE_BYTES
 from ..formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK
+from ..formats.values import STRUCTURE_NAMES
 from ..limits import INDEX_OVERFLOW_SLOTS, KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
 
+STRUCTURES_AT_ONCE = 256  # asked for together
 SLOTS_AT_ONCE = 2048  # loaded into a list, which costs a quarter of loading each by itself
 STEP_BYTES = 1 << 20  # of records, after which a step ends at the next cluster
 STEP_TRIES = 1000
@@ -35,22 +37,26 @@ class Walker(object):
     """Walks one arena: `words` and `arena` are its map as 8-byte words and as bytes, `header` its constants.
 
     `read_large(number)` gives the content of a large value, or None where it is gone by now.
+    `read_structures(numbers)` gives what formats/exported.unpack_parts gives of the structures that are not gone.
     """
 
-    def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from, read_large=None):
+    def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from, read_large=None,
+                 read_structures=None):
         self.words = words
         self.arena = arena
         self.layout = header.layout
         self.secret = header.secret
         self._unpack = unpack
         self._read_large = read_large
+        self._read_structures = read_structures
         self._met_large = False  # in the step under way
 
     def step(self, cursor):
         """(next cursor, records): some records with a hash of `cursor` or more; 0 begins, and 0 in the answer ends.
 
         A record is the bytes of stamp, header, key and value as they lie in the arena, without padding, with a large
-        value put in.
+        value put in; of a structure there may be several (formats/records, MORE).  They are a list, or are given one by
+        one as they come.
         Raises PeerError or CorruptValueError where the arena makes no sense, ValueTooLargeError for a value that no
         file takes.
         """
@@ -85,20 +91,40 @@ class Walker(object):
         following = 0 if following >= END_OF_HASHES else following
         if self._met_large:
             # Only now, when these records are valid: asking for a large value takes long.
-            found = [record for record in map(self._with_large, found) if record is not None]
+            found = self._with_values(found)
         return following, found
 
+    def _with_values(self, found):
+        """Yield these records with the values that lie elsewhere; those whose value is gone are gone by now, too."""
+        structures = []
+        for record in found:
+            if not record[15] & records.LARGE:
+                yield record
+            elif record[14] in STRUCTURE_NAMES:
+                structures.append(record)
+            else:
+                record = self._with_large(record)
+                if record is not None:
+                    yield record
+        for start in range(0, len(structures), STRUCTURES_AT_ONCE):
+            asked = {self._value_at(record)[0]: record for record in structures[start:start + STRUCTURES_AT_ONCE]}
+            for number, content in self._read_structures(list(asked)).items():
+                for record in records.with_parts(asked[number], *content):
+                    yield record
+
+    @staticmethod
+    def _value_at(record):
+        """(number, size in bytes) in a LARGE record."""
+        end = len(record) - (records.CHECKSUM.size if record[15] & records.CHECKED else 0)
+        return records.LARGE_VALUE.unpack_from(record, end - records.LARGE_VALUE.size)
+
     def _with_large(self, record):
-        """The record with its value; None for one whose value is gone, and so is the record by now."""
-        if not record[15] & records.LARGE:
-            return record
-        start = len(record) - (records.CHECKSUM.size if record[15] & records.CHECKED else 0) - records.LARGE_VALUE.size
-        number, size_bytes = records.LARGE_VALUE.unpack_from(record, start)
+        """The record of a large value with its value; None for one whose value is gone."""
+        number, size_bytes = self._value_at(record)
         if size_bytes > VALUE_SIZE_BYTES_MAX:
-            _, _, key_length, _, flags = records.HEADER.unpack_from(record)
             raise ValueTooLargeError("the value of %r has %d bytes; a file takes up to %d a value: delete it, or keep "
                                      "such values in a grid without checkpoints"
-                                     % (record[start - key_length:start], size_bytes, VALUE_SIZE_BYTES_MAX))
+                                     % (records.key_of(record), size_bytes, VALUE_SIZE_BYTES_MAX))
         value = self._read_large(number)
         return None if value is None else records.with_value(record, value)
 
@@ -174,6 +200,4 @@ class Walker(object):
         raise CorruptValueError("the record that slot %d names is damaged" % slot)
 
     def _hash_of(self, record):
-        _, _, key_length, _, flags = records.HEADER.unpack_from(record)
-        start = HEADER_SIZE_BYTES + (8 if flags & records.EXPIRES else 0)
-        return hash_key(record[start:start + key_length], self.secret)
+        return hash_key(records.key_of(record), self.secret)

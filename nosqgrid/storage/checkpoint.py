@@ -131,8 +131,17 @@ class Writer(object):
 
     def records(self, records, wall_offset_ms):
         """Add records (bytes, as memory/walker gives them)."""
-        if not records:
-            return
+        block, size = [], 0
+        for record in records:
+            block.append(record)
+            size += len(record)
+            if size >= 2 * CHECKPOINT_BLOCK_BYTES:
+                self._records_block(block, wall_offset_ms)
+                block, size = [], 0
+        if block:
+            self._records_block(block, wall_offset_ms)
+
+    def _records_block(self, records, wall_offset_ms):
         self.keys += len(records)
         payload = b"".join(records)
         self._append(layout.pack_block(layout.RECORDS, len(records), wall_offset_ms, [payload]) + payload)

@@ -6,6 +6,9 @@ both sides send lines of JSON:
     coordinator  {"directory", "final", "lineage", "start_lsn"}     what to make
     this         {"large": number}                                  a large value is wanted
     coordinator  {"size"}                                           here it is, as a descriptor; or 0: it is gone
+    this         {"structures": [number, ...]}                      structures are wanted
+    coordinator  {"size"}                                           those that are not gone (formats/exported), in a
+                                                                    file; 0: none; -1: there is no memory for it
     this         {"keys", "bytes"}                                  so far, about once a megabyte
     this         {"walked": true}                                   every record has been read
     coordinator  {"lsn", "pieces", "keys"}                          where the log stands, where it lies, how many keys
@@ -25,6 +28,7 @@ import socket
 import sys
 
 from ..errors import NosqgridError, PeerError
+from ..formats.exported import unpack_parts
 from ..memory import large
 from ..memory.arena import Arena
 from ..memory.descriptors import receive_with_fds, send_with_fds
@@ -104,10 +108,23 @@ def run(arena, conversation):
         finally:
             os.close(fd)
 
+    def read_structures(numbers):
+        conversation.send({"structures": numbers})
+        size_bytes = conversation.receive()["size"]
+        if size_bytes < 0:
+            raise PeerError("the coordinator has no memory to hand over its structures")
+        if not size_bytes:
+            return {}
+        fd = conversation.take_fd()
+        try:
+            return unpack_parts(large.read(fd, size_bytes))
+        finally:
+            os.close(fd)
+
     files = Files()
+    walker = Walker(arena.words, arena.map, arena.header, read_large=read_large, read_structures=read_structures)
     try:
-        made = checkpoint.make(files, Walker(arena.words, arena.map, arena.header, read_large=read_large), plan,
-                               position, progress)
+        made = checkpoint.make(files, walker, plan, position, progress)
     except NosqgridError as error:
         conversation.send({"error": str(error), "code": error.code})
         return 1

@@ -37,6 +37,11 @@ class Keys(recovery.PlainState):
         if known is None or known[3] < version:
             self.entries[effect.key] = (effect.type, b"", effect.deadline_ms, version)
 
+    def _change(self, effect, version, version_max):
+        known = self.entries.get(effect.key)
+        if known is not None and known[3] <= version_max:
+            self.entries[effect.key] = known[:3] + (version,)
+
 
 class Parsed(recovery.PlainState):
     """Keeps nothing: what is loaded is only looked through.  Entries must follow each other."""

@@ -21,6 +21,7 @@ from ..formats import checkpoint as checkpoint_format
 from ..formats import effects, records
 from ..formats.lane import SET
 from ..formats.log import LSN_MAX, SegmentHeader, entry_seed, pack_entry, pack_segment_header, unpack_entry
+from ..formats.values import STRUCTURE_NAMES
 from ..limits import MIB
 from . import checkpoint
 from .files import AppendFile, disk_error
@@ -233,7 +234,8 @@ def _sync_names(files, directory):
 class PlainState(object):
     """The same target as engine.loading.Loader on a dict: for tools, and to hold the fast one against.
 
-    `entries` is {key: (type, value, deadline_ms or 0, version)}; deadlines are in the clock given to load().
+    `entries` is {key: (type, value, deadline_ms or 0, version)}; deadlines are in the clock given to load().  The value
+    of a structure is a bytearray with its changes, one packed (formats/words) behind the other.
     """
 
     def __init__(self):
@@ -252,12 +254,18 @@ class PlainState(object):
             stamp, value_length, key_length, _, flags = records.HEADER.unpack_from(data, position)
             if flags & ~records.FLAGS_KNOWN or not 0 < stamp >> records.COPIES_BITS <= self.lsn_max:
                 raise CorruptFileError("a record with flags %d and stamp %d" % (flags, stamp))
-            plain_flags = flags & ~records.CHECKED
+            plain_flags = flags & ~(records.CHECKED | records.ELSEWHERE)
             start, following = position + 8, position + 8 + records.body_size_bytes(key_length, value_length, flags)
             size = records.body_size_bytes(key_length, value_length, plain_flags)
             body = data[start:start + 7] + bytes((plain_flags,)) + data[start + 8:start + size]
             stop = effects.effect_end(body, 0, len(body))
-            self._put(effects.unpack(body, 0, stop), stamp >> records.COPIES_BITS, shift_ms)
+            effect, version = effects.unpack(body, 0, stop), stamp >> records.COPIES_BITS
+            if effect.operation == SET:
+                self._put(effect, version, shift_ms)
+            elif effect.operation == effects.CHANGE:
+                self._change(effect, version, version)
+            else:
+                raise CorruptFileError("a record with flags %d" % flags)
             position = following
         if position != len(data):
             raise CorruptFileError("%d bytes behind the records of a block" % (len(data) - position))
@@ -267,22 +275,45 @@ class PlainState(object):
         while position < len(payload):
             stop = effects.effect_end(payload, position, len(payload))
             effect = effects.unpack(payload, position, stop)
-            if effect.operation == SET:
-                self._put(effect, lsn, shift_ms)
-            elif effect.operation == effects.CLEAR:
-                self.entries = {key: entry for key, entry in self.entries.items() if entry[3] >= lsn}
-            elif effect.key in self.entries and self.entries[effect.key][3] < lsn:
-                del self.entries[effect.key]
+            self._take(effect, lsn, shift_ms)
             position, lsn = stop, lsn + 1
         if lsn != first_lsn + count or lsn - 1 > LSN_MAX:
             raise CorruptFileError("%d effects where there should be %d" % (lsn - first_lsn, count))
         self.lsn = lsn - 1
 
+    def _take(self, effect, lsn, shift_ms):
+        """One effect of the log."""
+        known = self.entries.get(effect.key)
+        if effect.operation == SET:
+            self._put(effect, lsn, shift_ms)
+        elif effect.operation == effects.CLEAR:
+            self.entries = {key: entry for key, entry in self.entries.items() if entry[3] >= lsn}
+        elif known is None or known[3] >= lsn:
+            return  # deleted later on, or there as it is later on
+        elif effect.operation == effects.CHANGE:
+            self._change(effect, lsn, lsn - 1)
+        elif effect.operation == effects.EXPIRE:
+            self.entries[effect.key] = known[:2] + (_shifted(effect.deadline_ms, shift_ms), lsn)
+        else:
+            del self.entries[effect.key]
+
     def _put(self, effect, version, shift_ms):
         known = self.entries.get(effect.key)
         if known is None or known[3] < version:
-            deadline_ms = effect.deadline_ms and min(max(effect.deadline_ms + shift_ms, 1), (1 << 63) - 1)
-            self.entries[effect.key] = (effect.type, effect.value, deadline_ms, version)
+            value = bytearray(effect.value) if effect.type in STRUCTURE_NAMES else effect.value
+            self.entries[effect.key] = (effect.type, value, _shifted(effect.deadline_ms, shift_ms), version)
+
+    def _change(self, effect, version, version_max):
+        """Add a change to a structure that stands at most at `version_max`."""
+        known = self.entries.get(effect.key)
+        if known is not None and known[0] == effect.type and known[3] <= version_max:
+            known[1].extend(effect.value)
+            self.entries[effect.key] = known[:3] + (version,)
 
     def finish(self, lsn):
         self.lsn = lsn
+
+
+def _shifted(deadline_ms, shift_ms):
+    """A deadline in another clock; 0 stays 0, which is none."""
+    return deadline_ms and min(max(deadline_ms + shift_ms, 1), (1 << 63) - 1)

@@ -14,8 +14,8 @@ from collections import namedtuple
 
 from ..errors import CorruptFileError, FormatVersionError, GridFullError, UsageError
 from ..formats import checkpoint as layout
-from ..formats import effects, log, records
-from ..formats.lane import SET
+from ..formats import effects, log, records, values, words
+from ..formats.lane import DELETE
 from ..limits import CHECKPOINT_BLOCK_BYTES
 from . import checkpoint, inspection, recovery
 from .files import disk_error
@@ -84,15 +84,11 @@ class Rescued(recovery.PlainState):
         for lsn, effect in enumerate(found, first_lsn):
             if lsn <= self.floor:
                 continue
-            if effect.operation == SET:
-                self._put(effect, lsn, shift_ms)
-            elif effect.operation == effects.CLEAR:
+            self._take(effect, lsn, shift_ms)
+            if effect.operation == effects.CLEAR:
                 self._cleared = max(self._cleared, lsn)
-                self.entries = {key: entry for key, entry in self.entries.items() if entry[3] >= lsn}
-            else:
+            elif effect.operation == DELETE:
                 self._deleted[effect.key] = max(self._deleted.get(effect.key, 0), lsn)
-                if effect.key in self.entries and self.entries[effect.key][3] < lsn:
-                    del self.entries[effect.key]
         self.lsn = max(self.lsn, first_lsn + count - 1)
 
     def _put(self, effect, version, shift_ms):
@@ -103,6 +99,12 @@ class Rescued(recovery.PlainState):
             self.size_bytes += len(effect.key) + len(effect.value) + ENTRY_OVERHEAD_BYTES
             if self.size_bytes > self._limit_bytes:
                 self._count_again()
+
+    def _change(self, effect, version, version_max):
+        super()._change(effect, version, version_max)
+        self.size_bytes += len(effect.value)
+        if self._limit_bytes is not None and self.size_bytes > self._limit_bytes:
+            self._count_again()
 
     def _count_again(self):
         # What was replaced or deleted meanwhile is counted until here.
@@ -322,10 +324,25 @@ def _write(writer, entries):
     """Add entries as records; their deadlines are wall clock, which is a monotonic clock with an offset of 0."""
     block, size = [], 0
     for key, (value_type, value, deadline_ms, version) in entries.items():
-        body = records.pack_body(key, value, value_type, deadline_ms)
-        block.append(records.STAMP.pack(version << records.COPIES_BITS) + body)
-        size += len(body)
-        if size >= CHECKPOINT_BLOCK_BYTES:
-            writer.records(block, 0)
-            block, size = [], 0
+        stamp = records.STAMP.pack(version << records.COPIES_BITS)
+        for index, part in enumerate(_parts(value_type, value)):
+            body = records.pack_body(key, part, value_type, 0 if index else deadline_ms)
+            block.append(stamp + (records.with_flag(body, records.MORE) if index else body))
+            size += len(body)
+            if size >= CHECKPOINT_BLOCK_BYTES:
+                writer.records(block, 0)
+                block, size = [], 0
     writer.records(block, 0)
+
+
+def _parts(value_type, value):
+    """A value as the values of records: that of a structure in parts, each of whole changes."""
+    if value_type not in values.STRUCTURE_NAMES:
+        return [value]
+    value, parts, start = bytes(value), [], 0
+    ends = list(words.ends(value))
+    for end, following in zip(ends, ends[1:] + [0]):
+        if end - start >= CHECKPOINT_BLOCK_BYTES or not following:
+            parts.append(value[start:end])
+            start = end
+    return parts or [b""]

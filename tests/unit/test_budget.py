@@ -32,7 +32,7 @@ class ArithmeticTest(unittest.TestCase):
             self.assertRaises(GridFullError, self.budget.take, kind, 1)
         self.budget.give_back(LARGE, MIB)
         self.budget.take(HEAP, MIB)
-        self.assertEqual(self.budget.used, {HEAP: 91 * MIB, INDEX: 2 * MIB, LANES: 0, LARGE: 7 * MIB})
+        self.assertEqual(self.budget.used, {HEAP: 91 * MIB, INDEX: 2 * MIB, LANES: 0, LARGE: 7 * MIB, STRUCTURES: 0})
 
     def test_a_refusal_charges_nothing_and_says_what_holds_how_much(self):
         self.budget.take(HEAP, 90 * MIB)

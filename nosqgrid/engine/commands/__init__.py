@@ -5,7 +5,11 @@ nothing of protocols, sockets or clocks.  What a context has:
 
     keyspace        the data: lookup, store, delete, set_deadline, scan, clear, begin, commit, rollback, key_count,
                     staging, log, now_ms, wall_ms() (engine/keyspace)
-    session         who asks: id, name, protocol, closing, uid, pid, created_ms, last_command, may_write, lane
+    session         who asks: id, name, closing, uid, pid, created_ms, last_command, may_write, lane, and what
+                    engine/client_state has
+    pubsub          engine/pubsub; notify(letter, event, key) for events about keys; push(parts), may_push
+    block(keys, timeout_s, attempt, timeout_reply), may_block, deferred    engine/waiting
+    key(name), shown_key(key)    a name as a key of the session's database, and back
     server          info(section or None), sessions(), config(), stats()
     random_bits     function(n) -> int below 2**n
 
@@ -19,13 +23,13 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, introspection, keys, large, native, numbers, server, shared, strings
+from . import connection, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
+from . import transactions
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large)
-_NEEDS_WRITER = frozenset(("write", "admin"))
+_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -65,28 +69,13 @@ def dispatch(context, argv):
         NosqgridError: as the command says; nothing was changed.  It travels as resp.encode_error writes it.
     Cost: 0.4 us beside the command's own.
     """
+    if context.session.special:
+        passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
+        return gate.QUEUED if passed is None else run.run(context, *passed)
     row = TABLE.get(argv[0])
     if row is None or row.subcommands is not None:
         row = find_command(argv)
-    # Unpacked at once: an attribute of a namedtuple costs as much as all of this before Python 3.8.
-    name, function, arity, flags, _, _, _, _ = row
+    arity = row[2]
     if len(argv) != arity and (arity > 0 or len(argv) < -arity):
-        raise wrong_arity(name)
-    session = context.session
-    if not session.may_write and not _NEEDS_WRITER.isdisjoint(flags):
-        raise errors.PermissionRefusedError("uid %d may only read here, and '%s' does more than that"
-                                            % (session.uid, name.lower().decode("ascii")))
-    session.last_command = name
-    args = argv[2:] if b"|" in name else argv[1:]
-    keyspace = context.keyspace
-    if keyspace.log is None or keyspace.staging or "write" not in flags or "alone" in flags:
-        return function(context, args)
-    # Whatever it changes becomes one entry of the log, and is published after that.
-    keyspace.begin()
-    try:
-        reply = function(context, args)
-    except BaseException:
-        keyspace.rollback()
-        raise
-    keyspace.commit()
-    return reply
+        raise wrong_arity(row[0])
+    return run.run(context, row, argv)

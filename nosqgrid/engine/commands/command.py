@@ -5,22 +5,25 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 """
 
 import collections
+import re
 
 from ... import errors
 from ...formats import resp
 
 Command = collections.namedtuple(
-    "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands"))
-Command.__new__.__defaults__ = (0, 0, 0, None)
+    "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands", "keys"))
+Command.__new__.__defaults__ = (0, 0, 0, None, None)
 Command.__doc__ = """One row of the table.
 
     name         upper case, bytes; of a subcommand b"CLIENT|LIST"
     function     function(context, args) -> reply object; args excludes the name (of a subcommand both words)
     arity        how many words, the name included; negative means at least so many
-    flags        frozenset of "write", "readonly", "fast", "admin", "connection", "deferred", and "alone" for a
-                 write that makes its own entry in the log
+    flags        frozenset of Redis' ("write", "readonly", "denyoom", "fast", "admin", "blocking", "noscript", "pubsub",
+                 "movablekeys", ...), "connection", and two of ours: "alone" for a write that makes its own entries in
+                 the log, "several" for one that changes more than one thing, and all of them or none
     first_key, last_key, step    where the keys stand in the words (0 = none; last_key -1 = the last word)
     subcommands  dict of upper-case bytes to Command, or None
+    keys         function(words) -> indexes of the words that are keys, where the numbers cannot tell; or None
 """
 
 READ = frozenset(("readonly",))
@@ -29,6 +32,9 @@ WRITE = frozenset(("write",))
 WRITE_FAST = frozenset(("write", "fast"))
 CONNECTION = frozenset(("connection",))
 CONNECTION_FAST = frozenset(("connection", "fast"))
+WRITE_OOM = WRITE | {"denyoom"}
+WRITE_FAST_OOM = WRITE_FAST | {"denyoom"}
+WRITE_SEVERAL = WRITE | {"several"}
 WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
@@ -42,6 +48,7 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
+_match_decimal = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?").fullmatch
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -67,6 +74,18 @@ def parse_integer(word):
         return None
     number = int(word)
     return number if INT64_MIN <= number <= INT64_MAX else None
+
+
+def timeout(word):
+    """The seconds that a blocking command is to wait, 0.0 for ever."""
+    number = _match_decimal(word) and float(word)
+    if number is None or number != number or number in (float("inf"), float("-inf")):
+        raise errors.CommandError("timeout is not a float or out of range")
+    if number < 0:
+        raise errors.CommandError("timeout is negative")
+    if number * 1000 > INT64_MAX:
+        raise errors.CommandError("timeout is out of range")
+    return number
 
 
 def bounded(word, largest, what):

@@ -31,10 +31,17 @@ def arity_holds(row, word_count):
 
 def keys_of(row, argv):
     """The words of a command that are keys."""
+    return [argv[index] for index in keys_at(row, argv)]
+
+
+def keys_at(row, argv):
+    """The indexes of the words of a command that are keys."""
+    if row.keys is not None:
+        return row.keys(argv)
     if not row.first_key:
-        return []
+        return ()
     last = row.last_key if row.last_key >= 0 else len(argv) + row.last_key
-    return argv[row.first_key:last + 1:row.step]
+    return range(row.first_key, min(last + 1, len(argv)), row.step)
 
 
 def commands_over(table):

@@ -10,6 +10,7 @@ not being refused; a full grid would otherwise leave half of the pairs behind).
 from ... import errors, limits
 from ...formats import resp, values
 from . import deadlines
+from .run import as_write
 from .command import READ, READ_FAST, WRITE, WRITE_FAST, Command, integer, syntax_error, wrong_arity
 
 _SECOND_MS = 1000
@@ -121,7 +122,7 @@ def mget(context, args):
     """The values of several keys, null where there is none."""
     lookup = context.keyspace.lookup
     entries = [lookup(key) for key in args]
-    return [None if entry is None else entry.value for entry in entries]
+    return [None if entry is None or entry.structure is not None else entry.value for entry in entries]
 
 
 def mset(context, args):
@@ -144,18 +145,7 @@ def msetnx(context, args):
 
 
 def _store_all(keyspace, args):
-    if keyspace.staging:
-        # Inside a batch an error takes the whole batch back.
-        _store_pairs(keyspace, args)
-        return
-    keyspace.begin()
-    try:
-        _store_pairs(keyspace, args)
-    except BaseException:
-        # An interrupt too: a keyspace left staging would swallow the writes of everybody.
-        keyspace.rollback()
-        raise
-    keyspace.commit()
+    as_write(keyspace, lambda: _store_pairs(keyspace, args))
 
 
 def _store_pairs(keyspace, args):

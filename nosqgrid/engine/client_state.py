@@ -1,0 +1,38 @@
+"""What commands remember about a connection from one to the next."""
+
+
+class ClientState(object):
+    """The part of a session that the commands own.
+
+    `special` says that something about it needs more than running its commands (commands/gate): whoever changes what it
+    depends on calls changed().
+    """
+
+    def __init__(self):
+        self.database = 0
+        self.queued = None  # [(row, words)] of the transaction that has begun
+        self.doomed = False  # that transaction will not be run
+        self.watched = {}  # key -> version that it had
+        self.channels = {}  # names -> True, in the order of subscribing
+        self.patterns = {}
+        self.shard_channels = {}
+        self.protocol = 2
+        self.user = None  # engine/acl.User; None: nobody has to log in
+        self.authenticated = True
+        self.monitors = False
+        self.special = False
+
+    def changed(self):
+        """See whether the session is special."""
+        self.special = bool(self.database or self.queued is not None or self.protocol == 2 and self.subscriptions()
+                            or self.user is not None or not self.authenticated)
+
+    def subscriptions(self):
+        """How many channels and patterns it listens to."""
+        return len(self.channels) + len(self.patterns) + len(self.shard_channels)
+
+    def forget(self):
+        """Back to how a connection begins, but for its subscriptions, which others know of as well."""
+        self.database = 0
+        self.queued, self.doomed, self.watched = None, False, {}
+        self.changed()

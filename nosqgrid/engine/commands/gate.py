@@ -1,0 +1,57 @@
+"""Commands of sessions about which there is something special: what happens to them before they run.
+
+In this order: the words are found to be a command; somebody who has to log in has; a session that listens in RESP2 does
+nothing else; the keys become those of the session's database; in a transaction the command is put off until EXEC.
+"""
+
+from ... import errors
+from ...formats import resp
+from .. import databases
+from .command import command_error
+
+QUEUED = resp.Simple("QUEUED")
+
+_WITHOUT_LOGIN = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))
+_WHILE_LISTENING = frozenset((b"SUBSCRIBE", b"UNSUBSCRIBE", b"PSUBSCRIBE", b"PUNSUBSCRIBE", b"SSUBSCRIBE",
+                              b"SUNSUBSCRIBE", b"PING", b"QUIT", b"RESET"))
+_AT_ONCE = frozenset((b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"QUIT", b"RESET"))
+
+
+def pass_through(context, argv, find_command, keys_at):
+    """(row, words) to be run now, or None where the command is put off.
+
+    Raises:
+        CommandError: it is not to be run; a transaction that has begun will not be run either.
+    """
+    session = context.session
+    try:
+        row = find_command(argv)
+        _check(session, row)
+        if session.user is not None:
+            session.user.check(row, argv, keys_at(row, argv))
+    except errors.NosqgridError:
+        session.doomed = session.queued is not None
+        raise
+    if session.database:
+        argv = with_prefix(argv, keys_at(row, argv), session.database)
+    if session.queued is None or row.name in _AT_ONCE:
+        return row, argv
+    session.queued.append((row, argv))
+    return None
+
+
+def _check(session, row):
+    if not session.authenticated and row.name not in _WITHOUT_LOGIN:
+        raise command_error("Authentication required.", "NOAUTH")
+    if session.protocol == 2 and row.name not in _WHILE_LISTENING and session.subscriptions():
+        raise errors.CommandError("Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+                                  "are allowed in this context" % row.name.lower().decode("ascii"))
+
+
+def with_prefix(argv, indexes, database):
+    """The words with the keys at these indexes made those of a database."""
+    prefix = databases.prefix_of(database)
+    argv = list(argv)
+    for index in indexes:
+        argv[index] = prefix + argv[index]
+    return argv

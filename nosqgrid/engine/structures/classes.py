@@ -1,0 +1,3 @@
+"""Which class stands for a structure of each type, for whoever reads them back."""
+
+CLASSES = {}

@@ -1,0 +1,138 @@
+"""The structures of a grid, and what they take.
+
+A record in the arena names a structure by a number that is never given twice (formats/records, LARGE): the key, its
+deadline and its place in the index are like those of any other value.  What it holds lies here, in the coordinator's
+own memory.
+
+Invariants
+ 1. The records that name a number (one that is staged included) are counted; with the last of them the number goes, and
+    with the last of its numbers the structure, whose elements are freed in slices.  It has two of them only while it
+    gets another key.
+ 2. used_bytes is the sum of the sizes of all that have a number, and is charged to the budget, in steps, beforehand.
+ 3. by_key has exactly the structures that a published record names, each under its key.
+
+A kill takes them with the coordinator; log and checkpoint bring them back.
+"""
+
+from ...errors import GridFullError, InvariantError
+from ...formats import values
+from ...limits import KIB
+
+STEP_BYTES = 256 * KIB
+FREE_SLICE = 2000  # elements freed at a time
+
+
+class Structures(object):
+    """All of one grid.  `take(n)` charges bytes or raises GridFullError, `give_back(n)` returns them."""
+
+    def __init__(self, take, give_back):
+        self._take = take
+        self._give_back = give_back
+        self._next = 1
+        self._references = {}  # number -> records that name it
+        self._keys = {}  # number -> key under which it is published
+        self.at = {}  # number -> Structure
+        self.by_key = {}
+        self.used_bytes = 0
+        self.reserved_bytes = 0
+        self._freeing = []
+        self.make_room = None  # (bytes) -> whether something was evicted for them
+
+    def add(self, structure):
+        """Give a structure a number; hold() it before anything else happens.  Raises GridFullError."""
+        if not structure.holders:
+            self.used_bytes += structure.size_bytes
+            if self.used_bytes > self.reserved_bytes:
+                try:
+                    self.reserve()
+                except GridFullError:
+                    self.used_bytes -= structure.size_bytes
+                    raise
+        structure.holders += 1
+        number = self._next
+        self._next += 1
+        self.at[number] = structure
+        self._references[number] = 0
+        return number
+
+    def reserve(self):
+        """Charge for what is used and not yet charged.  Raises GridFullError; used_bytes stays."""
+        while self.used_bytes > self.reserved_bytes:
+            missing = self.used_bytes - self.reserved_bytes
+            missing += -missing % STEP_BYTES
+            try:
+                self._take(missing)
+            except GridFullError:
+                if self.make_room is None or not self.make_room(missing):
+                    raise
+                continue
+            self.reserved_bytes += missing
+
+    def hold(self, number):
+        """One more record names it."""
+        self._references[number] += 1
+
+    def release(self, number):
+        """One record less names it."""
+        references = self._references[number] = self._references[number] - 1
+        if references <= 0:
+            self.unpublish(number)
+            structure = self.at.pop(number)
+            del self._references[number]
+            self._drop(structure)
+
+    def _drop(self, structure):
+        structure.holders -= 1
+        if structure.holders:
+            return  # it has another key by now
+        self.used_bytes -= structure.size_bytes
+        if len(structure):
+            self._freeing.append(structure)
+        spare = self.reserved_bytes - self.used_bytes
+        if spare >= 2 * STEP_BYTES:
+            spare -= spare % STEP_BYTES + STEP_BYTES
+            self._give_back(spare)
+            self.reserved_bytes -= spare
+
+    def publish(self, number, key):
+        """The record that names it is there for everybody."""
+        self._keys[number] = key
+        self.by_key[key] = self.at[number]
+
+    def unpublish(self, number):
+        """The record that named it is not."""
+        key = self._keys.pop(number, None)
+        if key is not None and self.by_key.get(key) is self.at[number]:
+            del self.by_key[key]
+
+    def release_all(self):
+        """Every record is gone."""
+        for number, structure in list(self.at.items()):
+            self._drop(structure)
+        self.at, self.by_key, self._keys, self._references = {}, {}, {}, {}
+
+    def work(self):
+        """Free a slice of what was dropped; false when there is none."""
+        if not self._freeing:
+            return False
+        if self._freeing[-1].shrink(FREE_SLICE):
+            self._freeing.pop()
+        return True
+
+    def stats(self):
+        """[(name, value)] for stats()."""
+        counts = dict.fromkeys(values.STRUCTURE_NAMES, 0)
+        for structure in self.at.values():
+            counts[structure.TYPE] += 1
+        return ([("structures", len(self.at)), ("structures_bytes", self.used_bytes)]
+                + [("structures_%s" % name, counts[number]) for number, name in sorted(values.STRUCTURE_NAMES.items())])
+
+    def check(self, references):
+        """Compare with the references counted by a walk of the records, {number: count}; raises InvariantError."""
+        if self._references != references:
+            raise InvariantError("structures: %r counted, %r found" % (self._references, references))
+        different = {id(structure): structure for structure in self.at.values()}.values()
+        if self.used_bytes != sum(structure.size_bytes for structure in different):
+            raise InvariantError("structures: %d bytes counted" % self.used_bytes)
+        if self.used_bytes > self.reserved_bytes:
+            raise InvariantError("structures take %d bytes, %d are charged" % (self.used_bytes, self.reserved_bytes))

@@ -1,0 +1,130 @@
+"""Who waits for which keys: BLPOP and its relatives.
+
+A waiter has keys and an attempt: a function that does what the command asks for if that is possible now.  It is made
+when a command, with all that it changed, is over and one of the keys was touched; of several that wait for a key the
+one that has waited the longest comes first.
+
+Invariants
+ 1. A session waits for one thing at a time, and is answered once: by its attempt, its timeout, or somebody who
+    unblocks it.
+ 2. keyspace.waited has exactly the keys that somebody waits for.
+ 3. An attempt is a write command of its own: what it changes is logged before anybody is answered.
+"""
+
+import heapq
+from collections import OrderedDict
+
+from ..errors import NosqgridError, WrongTypeError
+
+UNBLOCKED = "client unblocked via CLIENT UNBLOCK"
+
+
+class _Waiter(object):
+    """One session that waits."""
+
+    __slots__ = ("context", "keys", "attempt", "timeout_reply", "deadline_ms")
+
+    def __init__(self, context, keys, attempt, timeout_reply, deadline_ms):
+        self.context = context
+        self.keys = keys
+        self.attempt = attempt
+        self.timeout_reply = timeout_reply
+        self.deadline_ms = deadline_ms
+
+
+class Waiting(object):
+    """All who wait in one grid.  `answer(session, reply)` sends a session what it waits for, an error as exception."""
+
+    def __init__(self, keyspace, answer, as_write):
+        self._keyspace = keyspace
+        self._answer = answer
+        self._as_write = as_write  # (keyspace, function) -> what it returns, its changes logged
+        self._by_session = {}
+        self._deadlines = []  # heap of (ms, number, session)
+        self._number = 0
+        self._serving = False
+
+    def __len__(self):
+        return len(self._by_session)
+
+    def wait(self, context, keys, timeout_s, attempt, timeout_reply):
+        """Let a session wait; 0.0 seconds are for ever."""
+        session, keyspace = context.session, self._keyspace
+        deadline_ms = keyspace.now_ms + max(int(timeout_s * 1000), 1) if timeout_s else 0
+        waiter = _Waiter(context, list(dict.fromkeys(keys)), attempt, timeout_reply, deadline_ms)
+        self._by_session[session] = waiter
+        for key in waiter.keys:
+            keyspace.waited.setdefault(key, OrderedDict())[session] = True
+        if deadline_ms:
+            self._number += 1
+            heapq.heappush(self._deadlines, (deadline_ms, self._number, session))
+
+    def _forget(self, session):
+        waiter = self._by_session.pop(session)
+        for key in waiter.keys:
+            waiters = self._keyspace.waited[key]
+            del waiters[session]
+            if not waiters:
+                del self._keyspace.waited[key]
+        return waiter
+
+    def serve(self):
+        """Make the attempts of those whose keys changed, until nothing changes any more."""
+        keyspace = self._keyspace
+        if self._serving:
+            return  # what an attempt touches is served by the loop that made it
+        self._serving = True
+        try:
+            while keyspace.ready:
+                ready, keyspace.ready = list(dict.fromkeys(keyspace.ready)), []
+                for key in ready:
+                    for session in list(keyspace.waited.get(key, ())):
+                        if session in self._by_session:
+                            self._attempt(session)
+        finally:
+            self._serving = False
+
+    def _attempt(self, session):
+        waiter = self._by_session[session]
+        try:
+            reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context))
+        except WrongTypeError:
+            return  # there is something else at the key by now, and may be what is waited for later
+        except NosqgridError as error:
+            reply = error
+        if reply is not None:
+            self._forget(session)
+            self._answer(session, reply)
+
+    def unblock(self, session, with_error):
+        """Let a session wait no more, as after its timeout or with an error; whether it waited."""
+        if session not in self._by_session:
+            return False
+        waiter = self._forget(session)
+        self._answer(session, Unblocked(UNBLOCKED) if with_error else waiter.timeout_reply)
+        return True
+
+    def expire(self):
+        """Answer those whose time is up."""
+        now_ms = self._keyspace.now_ms
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            deadline_ms, _, session = heapq.heappop(self._deadlines)
+            waiter = self._by_session.get(session)
+            if waiter is not None and waiter.deadline_ms == deadline_ms:
+                self._forget(session)
+                self._answer(session, waiter.timeout_reply)
+
+    def next_deadline_ms(self):
+        """When expire() has to be called next, or None."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def session_ended(self, session):
+        """The session is gone."""
+        if session in self._by_session:
+            self._forget(session)
+
+
+class Unblocked(NosqgridError):
+    """The answer for a client that was unblocked with an error."""
+
+    code = "UNBLOCKED"
