@@ -1,7 +1,7 @@
-"""Commands about the connection itself: PING, ECHO, QUIT, HELLO, AUTH, SELECT, RESET and CLIENT.
+"""Commands about the connection itself: PING, ECHO, QUIT, HELLO, AUTH, RESET and CLIENT.
 
 There is no password: who may connect is decided by the socket's owner, its mode and the peer's uid before the first
-byte is read.  So AUTH answers as a Redis without a password does.  There is one database, number 0.
+byte is read.  So AUTH answers as a Redis without a password does.
 
 CLIENT KILL and QUIT only set `closing` on the session; the loop closes it after the replies before have been written.
 """
@@ -35,13 +35,6 @@ def echo(context, args):
 def quit_(context, args):
     """End the connection."""
     context.session.closing = True
-    return resp.OK
-
-
-def select(context, args):
-    """Choose database 0."""
-    if integer(args[0]) != 0:
-        raise errors.CommandError("DB index is out of range")
     return resp.OK
 
 
@@ -233,7 +226,6 @@ COMMANDS = (
     Command(b"QUIT", quit_, -1, CONNECTION_FAST),
     Command(b"HELLO", hello, -1, CONNECTION_FAST),
     Command(b"AUTH", auth, -2, CONNECTION_FAST),
-    Command(b"SELECT", select, 2, CONNECTION_FAST),
     Command(b"RESET", reset, 1, CONNECTION_FAST),
     container(b"CLIENT", (
         (b"ID", client_id, 2, CONNECTION),
