@@ -25,7 +25,8 @@ class Asked(object):
     def config(self):
         return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
-                "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES), "timeout": "0"}
+                "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES),
+                "timeout": "0"}
 
     def checkpoint(self, session, final):
         """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""

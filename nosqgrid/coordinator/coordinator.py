@@ -153,7 +153,7 @@ class Coordinator(Asked):
     def push(self, session, parts):
         """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
         if not session.closed and not sockets.push(session, parts):
-            self.log("client %d (pid %d) reads too slowly what it subscribed to: disconnected" % (session.id, session.pid))
+            self.log("client %d (pid %d) does not read what it subscribed to: disconnected" % (session.id, session.pid))
             session.closing = True
         self._pending.add(session)
 
