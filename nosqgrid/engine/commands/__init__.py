@@ -23,11 +23,11 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
+from . import connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
 from . import transactions
 from .command import Command, unknown_command, wrong_arity
 
-__all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
+__all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
 _MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
 
@@ -46,6 +46,7 @@ def _fill():
 
 
 _fill()
+COMMON_ROWS = fast.common_rows(TABLE)
 
 
 def find_command(argv):
