@@ -22,8 +22,8 @@ WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it
 def serve_short(session, run_fast):
     """The hot way for a session that is at rest: receive, run what is short and common, answer.
 
-    DONE where that was all; UNREAD where the plain way has to begin, RECEIVED where it has to go on: the parser has what
-    was received, the session what was not sent yet.
+    DONE where that was all; UNREAD where the plain way has to begin, RECEIVED where it has to go on: the parser has
+    what was received, the session what was not sent yet.
     """
     if session.output or session.waiting or session.filling or session.closing or session.partial_since:
         return UNREAD

@@ -121,7 +121,8 @@ class FastTest(unittest.TestCase):
         context = EngineContext()
         context.call("SET", "n", "1")
         context.session.may_write = False
-        found, _ = self.run_fast(context, [[b"SET", b"n", b"2"], [b"INCR", b"n"], [b"MSET", b"n", b"2"], [b"DEL", b"n"]])
+        found, _ = self.run_fast(context, [[b"SET", b"n", b"2"], [b"INCR", b"n"], [b"MSET", b"n", b"2"],
+                                           [b"DEL", b"n"]])
         self.assertEqual(found.count(b"-NOPERM"), 4)
         self.assertEqual(context.call("GET", "n"), b"$1\r\n1\r\n")
 

@@ -25,6 +25,7 @@ from .command import INT64_MAX, parse_integer
 AT_ONCE = 64  # commands, after which the caller looks at what else there is to do
 _INT_DIGITS_FAST = 18  # an integer of so many digits cannot overflow when one is added
 _OK = b"+OK\r\n"
+_OURS = b"NOSQGRID."
 _HARMLESS = (b"PING", b"ECHO")  # of those about the connection
 _DISPATCHED = frozenset(("admin", "alone", "several", "blocking", "noscript", "pubsub", "connection"))
 
@@ -33,6 +34,8 @@ def common_rows(table):
     """{name: (function, arity, whether it writes)} of the commands of the second kind, in upper and in lower case."""
     found = {}
     for name, row in table.items():
+        if name.startswith(_OURS):
+            continue  # descriptors may travel with the answer
         if name in _HARMLESS or row.subcommands is None and row.flags.isdisjoint(_DISPATCHED):
             found[name] = found[name.lower()] = row.function, row.arity, "write" in row.flags
     return found
