@@ -19,10 +19,11 @@ from ...formats import resp
 from ...formats.records import BODY, HEADER, HEADER_SIZE_BYTES
 from ...formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ...formats.values import BYTES, INT
-from ...limits import KEY_SIZE_BYTES_MAX
+from ...limits import KEY_SIZE_BYTES_MAX, KIB
 from .command import INT64_MAX, parse_integer
 
-AT_ONCE = 64  # commands, after which the caller looks at what else there is to do
+AT_ONCE = 64  # commands, after which the caller looks at what else there is to do, and so it does
+LONG_BYTES = 256 * KIB  # after an answer of so many
 _INT_DIGITS_FAST = 18  # an integer of so many digits cannot overflow when one is added
 _OK = b"+OK\r\n"
 _OURS = b"NOSQGRID."
@@ -87,10 +88,13 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
             except errors.NosqgridError as error:
                 append(resp.encode_error(error))
                 continue
-            append(b":%d\r\n" % reply if type(reply) is int and -INT64_MAX <= reply <= INT64_MAX
-                   else encode_reply(reply, session.protocol))
+            data = (b":%d\r\n" % reply if type(reply) is int and -INT64_MAX <= reply <= INT64_MAX
+                    else encode_reply(reply, session.protocol))
+            append(data)
             if keyspace.ready:
                 serve_ready()
+            if len(data) > LONG_BYTES:
+                return
 
     return run_fast
 
