@@ -61,7 +61,7 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
             kind = inline(words[0])
             if kind == 1 and len(words) == 2:
                 value = find(words[1])
-                if value is not None:
+                if value is not None and len(value) < LONG_BYTES:
                     append(b"$%d\r\n%b\r\n" % (len(value), value))
                     del commands[-1]
                     continue
