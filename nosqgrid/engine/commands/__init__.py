@@ -23,13 +23,13 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
+from . import clients, connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
 from . import transactions
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
+_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -85,11 +85,11 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
-    if passed is None:
-        return gate.QUEUED
+    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    if row is None:
+        return words
     try:
-        return run.run(context, *passed)
+        return run.run(context, row, words)
     finally:
         if context.keyspace.ready:
             context.waiting.serve()
