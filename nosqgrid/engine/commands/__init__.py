@@ -23,11 +23,11 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import blocking_lists, connection, gate, introspection, keys, large, lists, native, numbers, pubsub, run
+from . import blocking_lists, connection, fast, gate, introspection, keys, large, lists, native, numbers, pubsub, run
 from . import server, shared, sorting, strings, transactions
 from .command import Command, unknown_command, wrong_arity
 
-__all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
+__all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
 _MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub, lists,
             blocking_lists, sorting)
@@ -47,6 +47,7 @@ def _fill():
 
 
 _fill()
+COMMON_ROWS = fast.common_rows(TABLE)
 
 
 def find_command(argv):
