@@ -23,13 +23,14 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import clients, connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
-from . import transactions
+from . import (blocking_lists, clients, connection, fast, gate, introspection, keys, large, lists, native, numbers,
+               pubsub, run, server, shared, sorting, strings, transactions)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub)
+_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub, lists,
+            blocking_lists, sorting)
 
 TABLE = {}
 keys_of = introspection.keys_of

@@ -5,6 +5,7 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 """
 
 import collections
+import math
 import re
 
 from ... import errors
@@ -48,7 +49,10 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
-_match_decimal = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?").fullmatch
+_MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
+_match_timeout = re.compile(
+    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf(?:inity)?)"
+    rb"|(0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?))").fullmatch
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -77,15 +81,20 @@ def parse_integer(word):
 
 
 def timeout(word):
-    """The seconds that a blocking command is to wait, 0.0 for ever."""
-    number = _match_decimal(word) and float(word)
-    if number is None or number != number or number in (float("inf"), float("-inf")):
+    """The seconds that a blocking command is to wait, in whole milliseconds, 0.0 for ever.
+
+    Redis rounds up, which makes "for ever" of what lies just below zero, and takes what is too large for negative.
+    """
+    match = _match_timeout(word)
+    if match is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    if number < 0:
+    try:
+        milliseconds = (float.fromhex(word.decode("ascii")) if match.group(1) else float(word)) * 1000
+    except OverflowError:
+        milliseconds = math.inf
+    if not -1 < milliseconds <= _MS_MAX:
         raise errors.CommandError("timeout is negative")
-    if number * 1000 > INT64_MAX:
-        raise errors.CommandError("timeout is out of range")
-    return number
+    return math.ceil(milliseconds) / 1000.0
 
 
 def bounded(word, largest, what):
