@@ -1,3 +1,8 @@
 """Which class stands for a structure of each type, for whoever reads them back."""
 
-CLASSES = {}
+from ...formats import values
+from .zsets import SortedSet
+
+CLASSES = {
+    values.ZSET: SortedSet,
+}
