@@ -55,6 +55,7 @@ GLOB_PATTERN_BYTES_MAX = 128 * KIB
 GLOB_SETS_MAX = 1024  # "[...]" in one pattern; each costs up to 256 steps when the pattern is prepared
 QUERY_BUFFER_BYTES_MAX = 128 * MIB  # of one command being received
 OUTPUT_BUFFER_BYTES_MAX = 128 * MIB  # waiting for a client that does not read; beyond, it is disconnected
+PUSHED_BYTES_MAX = 32 * MIB  # of messages waiting for one who subscribed and does not read; beyond, he is disconnected
 PARTIAL_COMMAND_TIMEOUT_S = 30.0  # a command begun must be whole by then
 BATCH_COMMANDS_MAX = 1000 * 1000
 

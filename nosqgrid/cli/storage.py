@@ -12,7 +12,6 @@ import time
 from ..client.grid import attach, size_bytes
 from ..errors import CorruptValueError, UsageError
 from ..formats import scalars, values, words
-from ..formats.values import decode_key
 from ..storage import inspection, salvage
 from ..storage.checkpoint import now_ms
 from ..storage.files import Files, check_directory, holder_of

@@ -21,15 +21,19 @@ import time
 import traceback
 
 from ..engine.claims import Claims
+from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
-from ..errors import InvariantError, LaneError, NosqgridError, PermissionRefusedError
+from ..engine.pubsub import PubSub
+from ..engine.waiting import Waiting
+from ..errors import InvariantError, LaneError, NosqgridError
 from ..formats import arena as arena_format
 from ..formats import lane as lane_format
 from ..formats.resp import encode_error, encode_reply
 from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..network import credentials
 from ..storage.wal import ALWAYS
-from . import attaching, durability, lane_service, report, sockets
+from . import durability, lane_service, sockets
+from .asked import Asked
 from .clock import Clock
 from .large_values import LargeValues
 from .ordering import cpu_count
@@ -46,7 +50,7 @@ FIRST_CLIENT_S = 30.0  # for which a coordinator that lingers waits for its firs
 RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 
 
-class Coordinator(object):
+class Coordinator(Asked):
     """Serves one grid on one listener.
 
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
@@ -72,6 +76,7 @@ class Coordinator(object):
         self.policy = policy
         self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
+        self.pubsub = PubSub(self.push)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self.accepted = 0
@@ -105,42 +110,9 @@ class Coordinator(object):
         space = Space(self, memory_bytes, self._memory_bytes_max, self.policy, self._wall_ms)
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
+        self.blocked = Waiting(space.keyspace, self.answer, as_write)
 
-    # -- what commands ask the server (engine/commands) ---------------------------------------------------------------
-
-    def sessions(self):
-        return list(self._sessions.values())
-
-    def stats(self):
-        return report.stats(self)
-
-    def info(self, section):
-        return report.info(self, section)
-
-    def config(self):
-        return {"maxmemory": str(self.budget.limit_bytes_max),
-                "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
-                "appendonly": "no" if self.durability.journal is None else "yes", "databases": "1", "timeout": "0"}
-
-    def checkpoint(self, session, final):
-        """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""
-        if final is not None and session.uid not in (0, os.getuid()):
-            raise PermissionRefusedError("uid %d may not have files written in the name of uid %d"
-                                         % (session.uid, os.getuid()))
-        self.durability.checkpoints.ask(session, final)
-        session.waiting = True
-
-    def leave(self, session):
-        """A client says good-bye; whether the coordinator ends with it."""
-        if self._linger_s is None or any(other is not session for other in self._sessions.values()):
-            return False
-        session.leaving = True
-        self.stop()
-        return True
-
-    def wall_offset_ms(self):
-        """The wall clock minus the monotonic clock."""
-        return self._wall_offset_ms
+    # -- from outside -------------------------------------------------------------------------------------------------
 
     def stop(self):
         """End the loop soon; safe from a signal handler."""
@@ -158,9 +130,6 @@ class Coordinator(object):
     def wake_fd(self):
         """For signal.set_wakeup_fd: a signal has to end the sleep."""
         return self._wake_write
-
-    def attach(self, session):
-        return attaching.attach(self, session)
 
     def add_lane(self, session, lane):
         """From now on this session's lane is looked at."""
@@ -181,6 +150,13 @@ class Coordinator(object):
                       else encode_reply(reply, session.protocol))
         self._pending.add(session)
 
+    def push(self, session, parts):
+        """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
+        if not session.closed and not sockets.push(session, parts):
+            self.log("client %d (pid %d) does not read what it subscribed to: disconnected" % (session.id, session.pid))
+            session.closing = True
+        self._pending.add(session)
+
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     def open(self):
@@ -198,6 +174,8 @@ class Coordinator(object):
             now = monotonic()
             keyspace.now_ms = int(now * 1000)
             worked = self._serve_lanes()
+            if keyspace.ready:  # by something else than a command
+                self.blocked.serve()
             if keyspace.evictor.tracking:
                 lane_service.take_notes(self._lanes, keyspace.evictor)
             if self._pending or now - last_sockets > SOCKETS_EVERY_S:
@@ -271,7 +249,7 @@ class Coordinator(object):
 
     def _by_clock(self):
         """What has to be looked at now and then."""
-        return self.durability, self.pins, self.large_values, self.elastic
+        return self.durability, self.pins, self.large_values, self.elastic, self.blocked
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -443,8 +421,8 @@ class Coordinator(object):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        self.large_values.session_ended(session)
-        self.claims.session_ended(session)
+        for part in (self.large_values, self.claims, self.blocked, self.pubsub):
+            part.session_ended(session)
 
     def _sweep(self, now):
         for session in self.sessions():

@@ -7,24 +7,18 @@ then its lane, its claims and its replies are gone, and nobody else notices.
 
 import os
 
+from ..engine.client_state import ClientState
 from ..engine.commands import dispatch
+from ..engine.context import CommandContext
 from ..formats.resp import Parser
 
-DEFERRED = object()  # the reply of a command that will be answered later
 
-
-class Context(object):
+class Context(CommandContext):
     """What commands see (engine/commands): one for each session and way of asking."""
 
-    deferred = DEFERRED
-
     def __init__(self, server, session, may_wait):
-        self.server = server
-        self.session = session
-        self.keyspace = server.keyspace
-        self.claims = server.claims
-        self.random_bits = server.random_bits
-        self.may_wait = may_wait
+        super().__init__(session, server.keyspace, server, server.claims, server.pubsub, server.blocked,
+                         server.random_bits, may_wait)
 
     def run(self, words):
         return dispatch(self, words)
@@ -33,10 +27,11 @@ class Context(object):
         return self.server.attach(self.session)
 
 
-class Session(object):
+class Session(ClientState):
     """One connected client."""
 
     def __init__(self, server, sock, number, credentials, may_write):
+        super().__init__()
         self._server = server
         self._closing = False
         self.id = number
@@ -44,7 +39,6 @@ class Session(object):
         self.pid, self.uid, self.gid = credentials
         self.may_write = may_write
         self.name = b""
-        self.protocol = 2
         self.created_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
@@ -60,7 +54,6 @@ class Session(object):
         self.filling = set()  # numbers of large values that were allocated and not handed over yet
         self.pins = False  # whether it said that it pins segments
         self.watching_output = False
-        self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
         self.leaving = False  # the last one, who waits for the end: its connection ends when all is on the disk
         self.closed = False
         self.on_socket = Context(server, self, True)

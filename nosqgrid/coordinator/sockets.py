@@ -6,11 +6,11 @@ received is bounded by the parser.  Descriptors travel with the reply they belon
 
 import socket
 
+from ..engine.context import DEFERRED
 from ..errors import NosqgridError, ProtocolError
-from ..formats.resp import encode_error, encode_reply
-from ..limits import OUTPUT_BUFFER_BYTES_MAX
+from ..formats.resp import Push, encode_error, encode_reply
+from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX
 from ..memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
-from .session import DEFERRED
 
 RECEIVE_BYTES = 64 * 1024
 COMMANDS_A_TURN = 1000  # of one client before the others are looked at
@@ -61,9 +61,7 @@ def run_commands(session):
         except NosqgridError as error:
             queue(session, encode_error(error))
             continue
-        if reply is DEFERRED:
-            session.waiting = True
-        else:
+        if reply is not DEFERRED:
             queue(session, encode_reply(reply, session.protocol))
     return True
 
@@ -72,6 +70,14 @@ def queue(session, data):
     """Put bytes behind what is waiting to be sent."""
     session.output.append(data)
     session.output_bytes += len(data)
+
+
+def push(session, parts):
+    """Queue an out-of-band message; false, and nothing, where too much waits for its reader already."""
+    if session.closing or session.output_bytes > PUSHED_BYTES_MAX:
+        return session.closing
+    queue(session, encode_reply(Push(parts), session.protocol))
+    return True
 
 
 def flush(session):

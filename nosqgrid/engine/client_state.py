@@ -21,6 +21,7 @@ class ClientState(object):
         self.authenticated = True
         self.monitors = False
         self.special = False
+        self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
 
     def changed(self):
         """See whether the session is special."""

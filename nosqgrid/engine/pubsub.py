@@ -16,7 +16,7 @@ class PubSub(object):
     """All channels and patterns of one grid."""
 
     def __init__(self, push):
-        self._push = push
+        self.push = push
         self.channels = {}  # name -> {session: True}
         self.shard_channels = {}
         self._patterns = {}  # pattern -> (Glob, {session: True})
@@ -61,12 +61,12 @@ class PubSub(object):
         """Send a message to all who listen; how many sessions that is, one with several reasons counted for each."""
         listeners = self.channels.get(channel, ())
         for session in listeners:
-            self._push(session, [b"message", channel, message])
+            self.push(session, [b"message", channel, message])
         count = len(listeners)
         for pattern, (glob, sessions) in self._patterns.items():
             if glob.matches(channel):
                 for session in sessions:
-                    self._push(session, [b"pmessage", pattern, channel, message])
+                    self.push(session, [b"pmessage", pattern, channel, message])
                 count += len(sessions)
         return count
 
@@ -74,7 +74,7 @@ class PubSub(object):
         """The same for shard channels, which have no patterns."""
         listeners = self.shard_channels.get(channel, ())
         for session in listeners:
-            self._push(session, [b"smessage", channel, message])
+            self.push(session, [b"smessage", channel, message])
         return len(listeners)
 
     # -- events about keys --------------------------------------------------------------------------------------------

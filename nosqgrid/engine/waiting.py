@@ -1,8 +1,8 @@
 """Who waits for which keys: BLPOP and its relatives.
 
-A waiter has keys and an attempt: a function that does what the command asks for if that is possible now.  It is made
-when a command, with all that it changed, is over and one of the keys was touched; of several that wait for a key the
-one that has waited the longest comes first.
+A waiter has keys and an attempt: attempt(context, keys) does what the command asks for if one of these keys makes that
+possible now, and returns the reply, or None.  It is made when a command, with all that it changed, is over, for a key
+that it touched; of several that wait for a key the one that has waited the longest comes first.
 
 Invariants
  1. A session waits for one thing at a time, and is answered once: by its attempt, its timeout, or somebody who
@@ -16,6 +16,7 @@ from collections import OrderedDict
 
 from ..errors import NosqgridError, WrongTypeError
 
+SLEEP_S_MAX = 3600.0
 UNBLOCKED = "client unblocked via CLIENT UNBLOCK"
 
 
@@ -80,14 +81,14 @@ class Waiting(object):
                 for key in ready:
                     for session in list(keyspace.waited.get(key, ())):
                         if session in self._by_session:
-                            self._attempt(session)
+                            self._attempt(session, key)
         finally:
             self._serving = False
 
-    def _attempt(self, session):
+    def _attempt(self, session, key):
         waiter = self._by_session[session]
         try:
-            reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context))
+            reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context, [key]))
         except WrongTypeError:
             return  # there is something else at the key by now, and may be what is waited for later
         except NosqgridError as error:
@@ -114,9 +115,15 @@ class Waiting(object):
                 self._forget(session)
                 self._answer(session, waiter.timeout_reply)
 
-    def next_deadline_ms(self):
-        """When expire() has to be called next, or None."""
-        return self._deadlines[0][0] if self._deadlines else None
+    def tick(self, now):
+        """Called now and then by the loop, which has set the keyspace's time."""
+        self.expire()
+
+    def sleep_s(self, now):
+        """For how many seconds nobody's time is up."""
+        if not self._deadlines:
+            return SLEEP_S_MAX
+        return max(self._deadlines[0][0] - self._keyspace.now_ms, 1) / 1000.0
 
     def session_ended(self, session):
         """The session is gone."""

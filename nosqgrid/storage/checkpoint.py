@@ -231,7 +231,7 @@ def make(files, walker, plan, position, progress=None):
         reached = write_log_pieces(files, writer, pieces, plan.start_lsn)
         if reached != lsn:
             raise CorruptFileError("the log ends at position %d and not at %d" % (reached, lsn), temporary, 0)
-        end = writer.finish(lsn)
+        writer.finish(lsn)
         final = plan.final or os.path.join(plan.directory, checkpoint_name(lsn))
         give_name(files, temporary, final)
     except BaseException:

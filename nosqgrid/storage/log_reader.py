@@ -11,7 +11,7 @@ The first place at which no whole entry with the right position lies is the end 
 
 import os
 
-from ..errors import CorruptFileError, DiskError, FormatVersionError
+from ..errors import CorruptFileError, FormatVersionError
 from ..formats import log
 from .files import disk_error, read_exactly
 from .wal import segment_number

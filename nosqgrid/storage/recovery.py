@@ -16,7 +16,7 @@ next recovery comes to the same state.
 
 import os
 
-from ..errors import CorruptFileError, DiskError, FormatVersionError
+from ..errors import CorruptFileError, DiskError
 from ..formats import checkpoint as checkpoint_format
 from ..formats import effects, records
 from ..formats.lane import SET

@@ -5,6 +5,11 @@ import unittest
 from nosqgrid import errors
 from nosqgrid.engine import commands
 from nosqgrid.engine.claims import Claims
+from nosqgrid.engine.client_state import ClientState
+from nosqgrid.engine.commands import run
+from nosqgrid.engine.context import CommandContext
+from nosqgrid.engine.pubsub import PubSub
+from nosqgrid.engine.waiting import Waiting
 from nosqgrid.formats import resp
 from tests.support.plain_keyspace import PlainKeyspace
 
@@ -12,13 +17,13 @@ NOT_AN_INTEGER = b"-ERR value is not an integer or out of range\r\n"
 SYNTAX = b"-ERR syntax error\r\n"
 
 
-class PlainSession:
+class PlainSession(ClientState):
     """A session as the command functions see it."""
 
     def __init__(self, session_id=1, may_write=True):
+        super().__init__()
         self.id = session_id
         self.name = b""
-        self.protocol = 2
         self.closing = False
         self.uid = 1000
         self.pid = 4242
@@ -61,19 +66,30 @@ class PlainServer:
         return False
 
 
-class PlainContext:
-    """A context over a PlainKeyspace, or the keyspace given."""
+class PlainContext(CommandContext):
+    """A context over a PlainKeyspace, or the keyspace given; what is pushed is in `pushed`.
+
+    `other` is a context of the same server, for another session on it.
+    """
 
     deferred = resp.Simple("will be answered later")
 
-    def __init__(self, keyspace=None, may_write=True):
-        self.keyspace = PlainKeyspace() if keyspace is None else keyspace
-        self.session = PlainSession(may_write=may_write)
-        self.sessions = [self.session]
-        self.server = PlainServer(self.sessions)
-        self.random_bits = lambda count: 1 << (count - 2)
-        self.may_wait = True
-        self.claims = Claims(lambda session, reply: None)
+    def __init__(self, keyspace=None, may_write=True, other=None):
+        if other is None:
+            self.pushed = []  # (session, parts)
+            self.answered = []  # (session, reply) of those who waited
+            self.sessions = []
+            keyspace = PlainKeyspace() if keyspace is None else keyspace
+            claims = Claims(lambda session, reply: None)
+            pubsub = PubSub(lambda session, parts: self.pushed.append((session, parts)))
+            waiting = Waiting(keyspace, lambda session, reply: self.answered.append((session, reply)), run.as_write)
+        else:
+            self.pushed, self.answered, self.sessions = other.pushed, other.answered, other.sessions
+            keyspace, claims, pubsub, waiting = other.keyspace, other.claims, other.pubsub, other.waiting
+        session = PlainSession(len(self.sessions) + 1, may_write)
+        self.sessions.append(session)
+        super().__init__(session, keyspace, PlainServer(self.sessions), claims, pubsub, waiting,
+                         lambda count: 1 << (count - 2), True)
 
     def attach(self):
         return resp.Map()

@@ -7,6 +7,7 @@ somebody looks, so that `key_count` counts the living only.
 import hashlib
 
 from nosqgrid import errors, limits
+from nosqgrid.engine.databases import Databases
 from nosqgrid.engine.stored import Entry
 
 _POSITION_BYTES = 7
@@ -21,6 +22,9 @@ class PlainKeyspace:
         self.capacity_bytes = capacity_bytes
         self.version = 0
         self.log = None
+        self.waited = {}
+        self.ready = []
+        self.databases = Databases()
         self._entries = {}
         self._before_batch = None
 

@@ -5,8 +5,11 @@ import unittest
 
 from nosqgrid import errors, limits
 from nosqgrid.engine import commands
+from nosqgrid.engine.keyspace import Keyspace
 from nosqgrid.formats import resp, values
 from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, CommandTest, PlainContext, bulk
+from tests.support.engine_context import EngineContext, contents
+from tests.support.keyspaces import make_keyspace
 from tests.support.plain_keyspace import PlainKeyspace
 
 FAR_MS = 4102444800123  # in the year 2100
@@ -308,8 +311,9 @@ class DispatchTest(CommandTest):
         ])
 
     def test_session_that_may_not_write_runs_no_command_that_writes(self):
+        self.context = EngineContext(memory_bytes=limits.MIB)
         self.context.call("SET", "k", "1")
-        before = self.keyspace.contents()
+        before = contents(self.context.keyspace)
         self.context.session.may_write = False
         for row in self.rows():
             argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0"])
@@ -317,7 +321,7 @@ class DispatchTest(CommandTest):
             refused = bool({"write", "admin"} & row.flags)
             reply = self.context.call(*argv)
             self.assertEqual(reply.startswith(b"-NOPERM uid 1000 may only read here"), refused, (row.name, reply))
-            self.assertEqual(self.keyspace.contents(), before)
+            self.assertEqual(contents(self.context.keyspace), before)
 
     @staticmethod
     def rows():
@@ -330,20 +334,20 @@ class DispatchTest(CommandTest):
 
     def test_every_row_that_changes_the_keyspace_says_so(self):
         for row in self.rows():
-            context = PlainContext()
+            context = EngineContext(memory_bytes=limits.MIB)
             context.keyspace.store(b"k", values.INT, b"1", deadline_ms=50000)
             context.keyspace.store(b"1", values.INT, b"1", deadline_ms=50000)
-            before = context.keyspace.contents()
+            before = contents(context.keyspace)
             for extra in range(8):
                 context.call(*(row.name.split(b"|") + [b"k", b"1", b"1", b"-1", b"-", b"0", b"x"][:extra]))
-            if context.keyspace.contents() != before:
+            if contents(context.keyspace) != before:
                 self.assertIn("write", row.flags, row.name)
 
     def test_keys_that_a_command_touches_are_the_keys_the_table_names(self):
         for row in self.rows():
             for extra in range(1, 8):
                 argv = row.name.split(b"|") + [b"k", b"1", b"1", b"-1", b"-", b"0", b"x"][:extra]
-                context = PlainContext(RecordingKeyspace())
+                context = EngineContext(keyspace=RecordingKeyspace.make())
                 context.call(*argv)
                 self.assertLessEqual(context.keyspace.touched, set(commands.keys_of(row, argv)), argv)
 
@@ -353,7 +357,7 @@ class DispatchTest(CommandTest):
         b"[", b"\xff\x00",
                 b"9223372036854775807", b"-9223372036854775808", b"1e300", b"VERSION", b"-", b"2"]
         names = [row.name.split(b"|") for row in self.rows()]
-        context = PlainContext()
+        context = EngineContext()
         for _ in range(RANDOM_COMMANDS):
             argv = source.choice(names) + [source.choice(pool) for _ in range(source.randint(0, 7))]
             reader = resp.ReplyReader()
@@ -369,7 +373,8 @@ class DispatchTest(CommandTest):
         self.assertEqual(self.context.session.last_command, b"CLIENT|ID")
 
     def test_every_row_is_well_formed(self):
-        known = {"write", "readonly", "fast", "admin", "connection", "deferred", "alone"}
+        known = {"write", "readonly", "fast", "admin", "connection", "alone", "several", "denyoom", "noscript",
+                 "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor"}
         for name, row in commands.TABLE.items():
             self.assertEqual((name, name), (row.name, name.upper()))
             self.assertLessEqual(row.flags, known)
@@ -379,16 +384,23 @@ class DispatchTest(CommandTest):
             self.assertTrue(row.function.__doc__ or row.subcommands, name)
 
 
-class RecordingKeyspace(PlainKeyspace):
+class RecordingKeyspace(Keyspace):
     """Notes the keys that a command names."""
 
-    def __init__(self):
-        super().__init__()
-        self.touched = set()
+    @classmethod
+    def make(cls):
+        keyspace = make_keyspace(1 << 20)[0]
+        keyspace.__class__ = cls
+        keyspace.touched = set()
+        return keyspace
 
     def lookup(self, key):
         self.touched.add(key)
         return super().lookup(key)
+
+    def structure(self, key, kind):
+        self.touched.add(key)
+        return super().structure(key, kind)
 
     def store(self, key, value_type, value, deadline_ms=0):
         self.touched.add(key)

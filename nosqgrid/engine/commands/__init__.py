@@ -7,9 +7,9 @@ nothing of protocols, sockets or clocks.  What a context has:
                     staging, log, now_ms, wall_ms() (engine/keyspace)
     session         who asks: id, name, closing, uid, pid, created_ms, last_command, may_write, lane, and what
                     engine/client_state has
-    pubsub          engine/pubsub; notify(letter, event, key) for events about keys; push(parts), may_push
-    block(keys, timeout_s, attempt, timeout_reply), may_block, deferred    engine/waiting
-    key(name), shown_key(key)    a name as a key of the session's database, and back
+    pubsub, waiting, claims      who listens, who waits for keys, who computes values
+    notify(letter, event, key), push(parts), block(keys, timeout_s, attempt, timeout_reply), key(name), shown_key(key)
+                    see engine/context
     server          info(section or None), sessions(), config(), stats()
     random_bits     function(n) -> int below 2**n
 
@@ -70,12 +70,25 @@ def dispatch(context, argv):
     Cost: 0.4 us beside the command's own.
     """
     if context.session.special:
-        passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
-        return gate.QUEUED if passed is None else run.run(context, *passed)
+        return _dispatch_special(context, argv)
     row = TABLE.get(argv[0])
     if row is None or row.subcommands is not None:
         row = find_command(argv)
     arity = row[2]
     if len(argv) != arity and (arity > 0 or len(argv) < -arity):
         raise wrong_arity(row[0])
-    return run.run(context, row, argv)
+    reply = run.run(context, row, argv)
+    if context.keyspace.ready:
+        context.waiting.serve()
+    return reply
+
+
+def _dispatch_special(context, argv):
+    passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    if passed is None:
+        return gate.QUEUED
+    try:
+        return run.run(context, *passed)
+    finally:
+        if context.keyspace.ready:
+            context.waiting.serve()

@@ -46,7 +46,7 @@ def claim(context, args):
     if context.keyspace.lookup(key) is not None:
         return FILLED
     granted = context.claims.claim(context.session, key)
-    return context.deferred if granted is None else granted
+    return context.defer() if granted is None else granted
 
 
 def fill(context, args):
@@ -79,7 +79,7 @@ def checkpoint(context, args):
     if len(args) > 1 or args and (not args[0].startswith(b"/") or b"\0" in args[0]):
         raise errors.CommandError("a checkpoint goes to one file, given with its absolute path")
     context.server.checkpoint(context.session, args[0].decode("utf-8", "surrogateescape") if args else None)
-    return context.deferred
+    return context.defer()
 
 
 def leave(context, args):

@@ -1,0 +1,53 @@
+"""Commands over the real keyspace, structures and all, without a coordinator; the clock is the test's."""
+
+import random
+
+from nosqgrid import limits
+from nosqgrid.formats import resp
+from tests.support.command_context import CommandTest, PlainContext
+from tests.support.keyspaces import make_keyspace
+
+MEMORY_BYTES = 32 * limits.MIB
+WALL_OFFSET_MS = 1600 * 10 ** 9
+
+
+class EngineContext(PlainContext):
+    """A PlainContext over a keyspace of its own, or that of `other`; random_bits comes from `seed`."""
+
+    def __init__(self, other=None, seed=1, keyspace=None, memory_bytes=MEMORY_BYTES):
+        if other is None and keyspace is None:
+            keyspace = make_keyspace(memory_bytes)[0]
+            keyspace.now_ms = 1000
+            keyspace.wall_ms = lambda: keyspace.now_ms + WALL_OFFSET_MS
+        super().__init__(keyspace, other=other)
+        self.random_bits = random.Random(seed).getrandbits
+
+    def answers(self):
+        """[(session id, bytes)] of what blocked sessions were answered since the last look."""
+        found = [(session.id, resp.encode_reply(reply, session.protocol)) for session, reply in self.answered]
+        del self.answered[:]
+        return found
+
+
+def contents(keyspace):
+    """{key: (type, value or the changes that make the structure, deadline_ms)} of all that lives."""
+    found, cursor = {}, 0
+    while True:
+        cursor, keys = keyspace.scan(cursor, 1000)
+        for key in keys:
+            entry = keyspace.lookup(key)
+            value = entry.value if entry.structure is None else list(map(tuple, entry.structure.changes()))
+            found[key] = entry.type, value, entry.deadline_ms
+        if not cursor:
+            return found
+
+
+class EngineTest(CommandTest):
+    """An EngineContext of its own for each test, checked at its end."""
+
+    def setUp(self):
+        self.context = EngineContext()
+        self.keyspace = self.context.keyspace
+
+    def tearDown(self):
+        self.keyspace.check()
