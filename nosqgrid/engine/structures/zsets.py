@@ -107,6 +107,9 @@ class SortedSet(Structure):
         pairs = [(member, _score(word)) for word, member in zip(words[1::2], words[2::2])]
         scores = self.scores
         before = {member: scores.get(member) for member, _ in pairs}
+        while pairs and self.listpack:
+            member, score = pairs.pop(0)
+            self._set(score, member)
         if len(pairs) > _MANY and len(pairs) * 2 > len(scores):
             merged = dict(scores)
             merged.update(pairs)
@@ -217,7 +220,7 @@ class SortedSet(Structure):
         if found is None:
             return 0, list(self.scores)
         cursor, members = found
-        return cursor, [member for member in members if member in self.scores]
+        return cursor, [member for member in dict.fromkeys(members) if member in self.scores]
 
 
 def _score(word):
