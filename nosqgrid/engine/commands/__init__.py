@@ -23,14 +23,15 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
-from . import transactions, zranges, zsetops, zsetpops, zsets
+from . import connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
+from . import transactions
+from . import zranges, zsetops, zsetpops, zsets
 from .command import Command, unknown_command, wrong_arity
 
-__all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
+__all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub, zsets, zranges,
-            zsetpops, zsetops)
+_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
+_MODULES += (zsets, zranges, zsetpops, zsetops)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -47,6 +48,7 @@ def _fill():
 
 
 _fill()
+COMMON_ROWS = fast.common_rows(TABLE)
 
 
 def find_command(argv):

@@ -5,10 +5,10 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 """
 
 import collections
-import re
 
 from ... import errors
 from ...formats import resp
+from . import floats
 
 Command = collections.namedtuple(
     "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands", "keys"))
@@ -48,7 +48,6 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
-_match_decimal = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?").fullmatch
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -78,14 +77,12 @@ def parse_integer(word):
 
 def timeout(word):
     """The seconds that a blocking command is to wait, 0.0 for ever."""
-    number = _match_decimal(word) and float(word)
-    if number is None or number != number or number in (float("inf"), float("-inf")):
+    seconds = floats.parse(word)
+    if seconds is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    if number < 0:
+    if seconds < 0 or seconds * 1000 > INT64_MAX:  # in Redis what is too large becomes negative
         raise errors.CommandError("timeout is negative")
-    if number * 1000 > INT64_MAX:
-        raise errors.CommandError("timeout is out of range")
-    return number
+    return seconds or 0.001 * floats.out_of_range(word, seconds)
 
 
 def bounded(word, largest, what):

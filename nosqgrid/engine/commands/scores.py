@@ -1,60 +1,15 @@
-"""What commands on sorted sets read and write: scores, ranges of scores and of members, rows of members with scores.
+"""What commands on sorted sets read and write: ranges of scores and of members, rows of members with scores.
 
-A number is what strtod() of C takes, all of the word: decimal or hexadecimal digits, inf, infinity, in any case.  A
-score, a weight or a coordinate may be neither NaN nor beyond the range of a double; the end of a range may be beyond
-it, empty (which is 0) and have blanks in front.
+The end of a range of scores may be beyond the range of a double, empty (which is 0) and have blanks in front, unlike a
+score (floats.py).
 """
-
-import re
 
 from ... import errors
 from ...formats import resp
 from ..structures.zsets import SortedSet
+from . import floats
 
-NOT_A_FLOAT = "value is not a valid float"
-INFINITY = float("inf")
-
-_DECIMAL = b"0123456789.eE+-"
-_match_other = re.compile(rb"[+-]?(?:inf(?:inity)?|0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?)",
-                          re.IGNORECASE).fullmatch
 _BLANKS = b" \t\n\v\f\r"
-
-
-def number(word, message=NOT_A_FLOAT):
-    """The float that a word stands for; CommandError with this message where it is none."""
-    if word.isdigit() and len(word) < 300:
-        return float(word)
-    value = _strtod(word)
-    if value is None or _out_of_range(word, value):
-        raise errors.CommandError(message)
-    return value
-
-
-def _strtod(word):
-    """The float that all of a word stands for, rounded to infinity or zero where it has to be, or None."""
-    if not word.strip(_DECIMAL):
-        try:
-            return float(word)
-        except ValueError:
-            return None
-    if not _match_other(word):
-        return None
-    if b"x" not in word and b"X" not in word:
-        return float(word)
-    try:
-        return float.fromhex(word.decode("ascii"))
-    except OverflowError:
-        return -INFINITY if word[:1] == b"-" else INFINITY
-
-
-def _out_of_range(word, value):
-    if value in (INFINITY, -INFINITY):
-        return b"i" not in word and b"I" not in word
-    if value:
-        return False
-    digits = word.lower()
-    digits = digits.partition(b"x")[2].partition(b"p")[0] if b"x" in digits else digits.partition(b"e")[0]
-    return bool(digits.strip(b"+-0."))
 
 
 def score_range(low, high):
@@ -68,7 +23,7 @@ def _score_end(word):
     end = text.find(b"\x00")
     if end >= 0:
         text = text[:end]
-    value = _strtod(text.lstrip(_BLANKS)) if text else 0.0
+    value = floats.parse(text.lstrip(_BLANKS)) if text else 0.0
     if value is None:
         raise errors.CommandError("min or max is not a float")
     return value, exclusive

@@ -8,7 +8,7 @@ from ... import errors
 from ...errors import WrongTypeError
 from ...formats import values
 from ..stored import WRONG_TYPE
-from . import scores
+from . import floats, scores
 from .command import READ, WRITE_OOM, Command, integer, parse_integer, syntax_error
 from .zsetpops import keys_behind
 
@@ -55,7 +55,7 @@ def _read(context, words, name, stores, weighted, counts=False):
     while index < len(words):
         option, left = words[index].upper(), len(words) - index
         if weighted and option == b"WEIGHTS" and left > number:
-            weights = [scores.number(word, "weight value is not a float")
+            weights = [floats.number(word, "weight value is not a float")
                        for word in words[index + 1:index + 1 + number]]
             index += number
         elif weighted and option == b"AGGREGATE" and left > 1:

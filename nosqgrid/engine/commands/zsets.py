@@ -9,7 +9,7 @@ from ... import errors, limits
 from ...formats import resp
 from .. import glob
 from ..structures.zsets import ADD, REMOVE, SortedSet, pack_score
-from . import scores
+from . import floats, scores
 from .command import (INT64_MAX, READ, READ_FAST, UINT64_MAX, WRITE_FAST, WRITE_FAST_OOM, Command, integer,
                       syntax_error)
 
@@ -26,7 +26,7 @@ def zadd(context, args):
     """Give members scores: NX XX GT LT CH INCR; how many were added (CH: or changed; INCR: the new score)."""
     if len(args) == 3 and args[1].upper() not in _OPTIONS:
         key, word, member = args
-        score = scores.number(word)
+        score = floats.number(word)
         keyspace = context.keyspace
         found = keyspace.structure(key, SortedSet)
         if found is None:
@@ -56,7 +56,7 @@ def _read_add(args):
         raise errors.CommandError("GT, LT, and/or NX options at the same time are not compatible")
     if b"INCR" in options and len(words) > 2:
         raise errors.CommandError("INCR option supports a single increment-element pair")
-    return options, [(scores.number(word), member) for word, member in zip(words[::2], words[1::2])]
+    return options, [(floats.number(word), member) for word, member in zip(words[::2], words[1::2])]
 
 
 def _add(context, key, options, pairs):
@@ -104,7 +104,7 @@ def _allowed(old, score, options, increments):
 def zincrby(context, args):
     """Add to the score of a member; its new score."""
     key, word, member = args
-    return _add(context, key, (b"INCR",), [(scores.number(word), member)])
+    return _add(context, key, (b"INCR",), [(floats.number(word), member)])
 
 
 def zrem(context, args):

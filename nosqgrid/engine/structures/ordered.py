@@ -9,8 +9,8 @@ Invariants
  1. Every chunk but the only one of an empty order has pairs, and at most CHUNK_MAX; both lists of a chunk are equally
     long.
  2. Chunk i has exactly the pairs that are not below bound i - 1 and below bound i.  A bound need not be a pair.
- 3. While `_moved` is a list, a chunk starts at _starts[i], plus one for each of its entries n with 0 <= n < i, minus one
-    for each with 0 <= ~n < i.
+ 3. While `_moved` is a list, a chunk starts at _starts[i], plus one for each of its entries n with 0 <= n < i, minus
+    one for each with 0 <= ~n < i.
 
 A position is (chunk, index); the index may be behind the last of its chunk.
 """
