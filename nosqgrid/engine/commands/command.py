@@ -6,10 +6,10 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 
 import collections
 import math
-import re
 
 from ... import errors
 from ...formats import resp
+from . import floats
 
 Command = collections.namedtuple(
     "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands", "keys"))
@@ -50,9 +50,6 @@ SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
 _MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
-_match_timeout = re.compile(
-    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf(?:inity)?)"
-    rb"|(0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?))").fullmatch
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -85,16 +82,12 @@ def timeout(word):
 
     Redis rounds up, which makes "for ever" of what lies just below zero, and takes what is too large for negative.
     """
-    match = _match_timeout(word)
-    if match is None:
+    seconds = floats.parse(word)
+    if seconds is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    try:
-        milliseconds = (float.fromhex(word.decode("ascii")) if match.group(1) else float(word)) * 1000
-    except OverflowError:
-        milliseconds = math.inf
-    if not -1 < milliseconds <= _MS_MAX:
+    if not -1 < seconds * 1000 <= _MS_MAX:
         raise errors.CommandError("timeout is negative")
-    return math.ceil(milliseconds) / 1000.0
+    return math.ceil(seconds * 1000) / 1000.0
 
 
 def bounded(word, largest, what):

@@ -11,7 +11,8 @@ from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcomm
 
 _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
-           "lists": b"list", "blocking_lists": b"list", "sorting": b"generic"}
+           "clients": b"connection", "lists": b"list", "blocking_lists": b"list", "sorting": b"generic"}
+_GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
 
 
 def find(table, argv):

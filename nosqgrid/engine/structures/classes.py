@@ -2,5 +2,6 @@
 
 from ...formats import values
 from .lists import List
+from .zsets import SortedSet
 
-CLASSES = {values.LIST: List}
+CLASSES = {values.LIST: List, values.ZSET: SortedSet}
