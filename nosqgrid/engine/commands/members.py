@@ -4,7 +4,7 @@ import re
 
 from ... import errors, limits
 from .. import glob
-from .command import INT64_MAX, INT64_MIN, UINT64_MAX, integer, syntax_error
+from .command import INT64_MAX, INT64_MIN, UINT64_MAX, integer, parse_integer, syntax_error
 
 SCAN_COUNT_DEFAULT = 10
 
@@ -13,7 +13,8 @@ _CURSOR_DIGITS = 20
 
 
 def read_cursor(word):
-    """The number that a cursor stands for, read as strtoul reads it: "-1" is the largest, and nothing is 0."""
+    """The number that a cursor stands for, read as C reads it: up to a NUL, "-1" is the largest, and nothing is 0."""
+    word = word.split(b"\0", 1)[0]
     found = _match_cursor(word)
     if found is None or word in (b"+", b"-") or len(found.group(2)) > _CURSOR_DIGITS:
         raise errors.CommandError("invalid cursor")
@@ -73,7 +74,7 @@ def choose(found, count, random_bits):
 
 def positive(word, message="value is out of range, must be positive"):
     """The number from 0 on that a word stands for."""
-    number = integer(word)
-    if number < 0:
+    number = parse_integer(word)
+    if number is None or number < 0:
         raise errors.CommandError(message)
     return number

@@ -5,8 +5,7 @@ import itertools
 from ... import errors
 from ...formats import resp
 from ..structures.sets import Set
-from .command import (READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, WRITE_OOM, Command, integer, parse_integer,
-                      syntax_error)
+from .command import (READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, WRITE_OOM, Command, parse_integer, syntax_error)
 from .members import choose, positive, random_count, scan_step
 
 _READ_MOVABLE = READ | {"movablekeys"}
@@ -186,9 +185,7 @@ def sintercard(context, args):
     for index in range(1 + count, len(args), 2):
         if args[index].upper() != b"LIMIT" or index + 1 == len(args):
             raise syntax_error()
-        limit = parse_integer(args[index + 1])
-        if limit is None or limit < 0:
-            raise errors.CommandError("LIMIT can't be negative")
+        limit = positive(args[index + 1], "LIMIT can't be negative")
     found = _common(context, args[1:1 + count])
     return sum(1 for _ in itertools.islice(found, limit or None))
 
