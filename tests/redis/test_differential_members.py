@@ -6,7 +6,9 @@ Small hashes and sets of numbers have an order in Redis, which has to be the sam
 import unittest
 
 from tests.redis import test_hash_commands, test_set_commands
+from tests.support.command_context import bulk
 from tests.support.differential import DifferentialTest, unordered, unordered_pairs
+from tests.support.engine_context import EngineContext
 from tests.support.tiers import FULL
 
 SEQUENCES = 1500 if FULL else 60
@@ -145,6 +147,52 @@ class SetTest(DifferentialTest):
         pool = FIELDS + (b"text", b"x", b"y", b"5", b"7", b"007", b"99999999999999999999")
         for protocol in (2, 3):
             self.compare(lambda rng: set_command(rng, pool), SEQUENCES, LENGTH, seed=protocol, protocol=protocol)
+
+
+class CompactTest(DifferentialTest):
+    """What Redis keeps compactly: a scan gives all at once, whatever COUNT says, and everything has an order."""
+
+    def test_as_many_as_there_may_be(self):
+        client = self.server.connect()
+        self.addCleanup(client.close)
+        for count in (1, 128, 129, 300, 512):
+            numbers = [b"%d" % (number * 7 % 1000 - 200) for number in range(count)]
+            commands = [[b"SADD", b"s"] + numbers, [b"SADD", b"t"] + numbers[::2] + [b"12345"], [b"SMEMBERS", b"s"],
+                        [b"SSCAN", b"s", b"0", b"COUNT", b"1"], [b"SSCAN", b"s", b"9", b"MATCH", b"1*"],
+                        [b"SREM", b"s"] + numbers[1:count // 3], [b"SSCAN", b"s", b"5"], [b"SRANDMEMBER", b"s", b"999"],
+                        [b"SINTER", b"s", b"t"], [b"SDIFF", b"s", b"t"], [b"SUNION", b"s", b"k"],
+                        [b"SUNIONSTORE", b"d", b"s", b"t"], [b"SINTERSTORE", b"i", b"s", b"t"], [b"SMEMBERS", b"i"],
+                        [b"SPOP", b"s", b"999"],
+                        [b"HSET", b"h"] + [word for number in numbers for word in (number, b"v" + number)],
+                        [b"HDEL", b"h"] + numbers[1:count // 4], [b"HSET", b"h", numbers[0], b"new"],
+                        [b"HSET", b"h", numbers[count // 8], b"again"], [b"HGETALL", b"h"], [b"HKEYS", b"h"],
+                        [b"HVALS", b"h"], [b"HSCAN", b"h", b"0", b"COUNT", b"1"], [b"HSCAN", b"h", b"7", b"MATCH", b"*1"],
+                        [b"HRANDFIELD", b"h", b"999", b"WITHVALUES"], [b"HRANDFIELD", b"h", b"999"]]
+            for protocol in (b"2", b"3"):
+                client.call(b"HELLO", protocol)
+                self.compare_one(client, commands, int(protocol), "%d members" % count)
+
+    def test_it_ends_where_redis_ends_it(self):
+        client = self.server.connect()
+        self.addCleanup(client.close)
+        numbers = [b"%d" % number for number in range(513)]
+        for words in ([b"SADD", b"k"] + numbers, [b"SADD", b"k"] + numbers[:512], [b"SADD", b"k", b"1", b"x"],
+                      [b"SADD", b"k", b"9223372036854775808"], [b"SADD", b"k", b"9223372036854775807"],
+                      [b"SADD", b"k", b"01"], [b"SADD", b"k", b"-0"],
+                      [b"HSET", b"k"] + 2 * numbers, [b"HSET", b"k", b"f" * 64, b"v" * 64],
+                      [b"HSET", b"k", b"f", b"v" * 65], [b"HSET", b"k", b"f" * 65, b"v"],
+                      [b"HMSET", b"k"] + [word for number in numbers for word in (number, b"v")],
+                      [b"HMSET", b"k"] + [word for number in numbers[:512] for word in (number, b"v")]):
+            client.call(b"FLUSHALL")
+            context = EngineContext()
+            for again in ([], [b"SREM", b"k", b"x"], [b"SREM", b"k"] + numbers[5:], [b"HDEL", b"k"] + numbers[5:]):
+                for line in (words, again):
+                    if line:
+                        context.call(*line)
+                        client.call(*line)
+                structure = context.keyspace.lookup(b"k").structure
+                self.assertEqual(bulk(structure.encoding().encode()), client.call(b"OBJECT", b"ENCODING", b"k"),
+                                 (words[:5], again[:5]))
 
 
 class TablesTest(DifferentialTest):

@@ -223,9 +223,12 @@ class ScanTest(unittest.TestCase):
     def test_what_stays_is_met_whatever_comes_and_goes(self):
         for seed in range(RUNS * 3):
             rng = random.Random(seed)
-            found = Set(b"stay:%d" % number for number in range(rng.choice((1, 100, 129, 300, 1000))))
+            # At the bounds of what is small, and, as numbers, of what is compact.
+            form = b"stay:%d" if seed % 2 else b"%d"
+            found = Set(form % number for number in range(rng.choice((1, 100, 129, 300, 500, 1000))))
             staying = set(found.items)
-            passing = [b"pass:%d" % number for number in range(rng.choice((10, 300, 3000)))]
+            passing = [(b"pass:%d" if seed % 3 else b"-%d") % number
+                       for number in range(1, rng.choice((10, 300, 3000)))]
             found.apply([b"sadd"] + passing[:rng.randrange(1, len(passing))])
             seen, cursor, steps = set(), 0, 0
             while True:
@@ -254,6 +257,12 @@ class ScanTest(unittest.TestCase):
                 if not cursor:
                     break
             self.assertEqual(sorted(seen), sorted(found.items))
+
+    def test_a_compact_one_is_met_at_once(self):
+        found = Set(b"%d" % number for number in range(512, 0, -1))
+        self.assertEqual(found.scan(7, 1), (0, [b"%d" % number for number in range(1, 513)]))
+        found.apply([b"sadd", b"0"])
+        self.assertEqual(found.scan(0, 3), (510, [b"2", b"1", b"0"]))
 
     def test_any_cursor_is_one(self):
         found = Set(b"%d" % number for number in range(1000))

@@ -6,7 +6,7 @@ from ..structures.hashes import Hash
 from . import numbers
 from .command import (INT64_MAX, INT64_MIN, READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, Command, integer,
                       parse_integer, syntax_error, wrong_arity)
-from .members import choose, random_count, scan_step
+from .members import choose, random_count, scan_step, there
 
 
 def hset(context, args):
@@ -25,14 +25,17 @@ def _set_pairs(context, args, name):
         raise wrong_arity(name)
     key, keyspace = args[0], context.keyspace
     found = keyspace.structure(key, Hash)
-    before = 0 if found is None else len(found.items)
     words = args[:]
     words[0] = b"hset"
-    keyspace.update(key, found, Hash, words)
-    context.notify(b"h", b"hset", key)
     if found is not None:
-        return len(found.items) - before
-    return 1 if len(args) == 3 else len(set(args[1::2]))
+        before = len(found.items)
+        keyspace.change(key, found, words)
+        added = len(found.items) - before
+    else:
+        keyspace.update(key, None, Hash, words)
+        added = 1 if len(args) == 3 else len(set(args[1::2]))
+    context.notify(b"h", b"hset", key)
+    return added
 
 
 def hsetnx(context, args):
@@ -101,7 +104,7 @@ def hdel(context, args):
     if found is None:
         return 0
     items = found.items
-    fields = [field for field in dict.fromkeys(args[1:]) if field in items]
+    fields = there(args, items)
     if not fields:
         return 0
     context.keyspace.change(key, found, [b"hdel"] + fields)

@@ -78,3 +78,10 @@ def positive(word, message="value is out of range, must be positive"):
     if number is None or number < 0:
         raise errors.CommandError(message)
     return number
+
+
+def there(args, items):
+    """A list of the names behind the key that are in a dict, each once."""
+    if len(args) == 2:
+        return [args[1]] if args[1] in items else []
+    return [name for name in dict.fromkeys(args[1:]) if name in items]

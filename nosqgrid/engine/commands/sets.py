@@ -6,7 +6,7 @@ from ... import errors
 from ...formats import resp
 from ..structures.sets import Set
 from .command import (READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, WRITE_OOM, Command, parse_integer, syntax_error)
-from .members import choose, positive, random_count, scan_step
+from .members import choose, positive, random_count, scan_step, there
 
 _READ_MOVABLE = READ | {"movablekeys"}
 _MOVE = WRITE_FAST | {"several"}
@@ -14,19 +14,20 @@ _MOVE = WRITE_FAST | {"several"}
 
 def sadd(context, args):
     """Add members to a set; how many are new."""
-    key = args[0]
-    found = context.keyspace.structure(key, Set)
-    if found is None:
-        added = args[1:] if len(args) == 2 else list(dict.fromkeys(args[1:]))
-    elif len(args) == 2:
-        added = [] if args[1] in found.items else [args[1]]
-    else:
-        items = found.items
-        added = [member for member in dict.fromkeys(args[1:]) if member not in items]
-    if not added:
-        return 0
-    context.keyspace.update(key, found, Set, [b"sadd"] + added)
-    context.notify(b"s", b"sadd", key)
+    key, keyspace = args[0], context.keyspace
+    found = keyspace.structure(key, Set)
+    if found is not None and len(args) == 2:
+        member = args[1]
+        if member in found.items:
+            return 0
+        keyspace.change(key, found, [b"sadd", member])
+        context.notify(b"s", b"sadd", key)
+        return 1
+    items = () if found is None else found.items
+    added = [member for member in dict.fromkeys(args[1:]) if member not in items]
+    if added:
+        keyspace.update(key, found, Set, [b"sadd"] + added)
+        context.notify(b"s", b"sadd", key)
     return len(added)
 
 
@@ -36,11 +37,9 @@ def srem(context, args):
     found = context.keyspace.structure(key, Set)
     if found is None:
         return 0
-    items = found.items
-    removed = [member for member in dict.fromkeys(args[1:]) if member in items]
-    if not removed:
-        return 0
-    _remove(context, key, found, removed, b"srem")
+    removed = there(args, found.items)
+    if removed:
+        _remove(context, key, found, removed, b"srem")
     return len(removed)
 
 

@@ -14,17 +14,13 @@ FIELD_BYTES = 140  # of a field and its value beside their own bytes: two object
 
 
 class Hash(Members):
-    """A hash; `items` has the value of each field."""
+    """A hash; `items` has the value of each field.  It is compact while there are few and none is long."""
 
-    __slots__ = ("_compact",)
+    __slots__ = ()
 
     TYPE = values.HASH
     COMPACT_ENTRIES_MAX = 512  # of a "listpack"
     COMPACT_BYTES_MAX = 64  # of each field and value in one
-
-    def __init__(self):
-        super().__init__()
-        self._compact = True  # it has never been beyond these two
 
     def apply(self, words):
         if len(words) == 3 and words[0] == b"hset":
@@ -32,9 +28,9 @@ class Hash(Members):
             items = self.items
             old = items.get(field)
             items[field] = value
-            if self._compact and (len(value) > self.COMPACT_BYTES_MAX or len(field) > self.COMPACT_BYTES_MAX
+            if self.compact and (len(value) > self.COMPACT_BYTES_MAX or len(field) > self.COMPACT_BYTES_MAX
                                   or len(items) > self.COMPACT_ENTRIES_MAX):
-                self._compact = False
+                self.compact = False
             if old is not None:
                 self.size_bytes += len(value) - len(old)
                 return [[b"hset", field, old]]
@@ -74,7 +70,7 @@ class Hash(Members):
 
     def encoding(self):
         """How Redis would keep it, as OBJECT ENCODING says it."""
-        return "listpack" if self._compact else "hashtable"
+        return "listpack" if self.compact else "hashtable"
 
     def changes(self):
         words, size = [b"hset"], 0
@@ -89,6 +85,4 @@ class Hash(Members):
             yield words
 
     def copy(self):
-        other = self._copy_to(Hash())
-        other._compact = self._compact
-        return other
+        return self._copy_to(Hash())

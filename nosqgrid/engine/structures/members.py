@@ -9,7 +9,7 @@ Invariants
  2. scan() goes from the end of the list to its beginning, and the cursor is the position it has reached.  What is added
     is put at the end, and what moves goes towards the beginning: so whatever was there from the first step to the last
     is met, and nothing has to be remembered between the steps.  What was met may be met again.
- 3. Once there is the list it stays, however few are left: a scan may be under way.
+ 3. Once there is the list it stays, however few are left, and so it is with `compact`: a scan may be under way.
 
 A change that is taken back puts what it had removed at the end.
 """
@@ -31,15 +31,20 @@ _TRIES = 64  # the chance that each of so many positions is stale is below 2 ** 
 
 
 class Members(Structure):
-    """`items` is a dict of names to values; whoever is no structure reads it and nothing more."""
+    """`items` is a dict of names to values; whoever is no structure reads it and nothing more.
 
-    __slots__ = ("items", "order", "stale", "_swept")
+    `compact` says that Redis would keep it in the compact way of its kind.  That ends once for all: a change back, or a
+    removal, does not make it compact again.
+    """
+
+    __slots__ = ("items", "order", "stale", "compact", "_swept")
 
     def __init__(self):
         super().__init__()
         self.items = {}
         self.order = None
         self.stale = None
+        self.compact = True
         self._swept = 0
 
     def __len__(self):
@@ -146,10 +151,11 @@ class Members(Structure):
     def scan(self, cursor, count):
         """(next cursor, names) of one step of a scan, which begins with 0 and ends when that comes back.
 
-        Looks at `count` places, or all where there are few names.  Any int that is not negative is a cursor.
+        Looks at `count` places, or at all of a structure that is compact or small.  Any int that is not negative is a
+        cursor.
         """
         order, stale = self.order, self.stale
-        if order is None:
+        if order is None or self.compact:
             return 0, self.listed()
         end = min(cursor or len(order), len(order))
         start = max(0, end - count)
@@ -162,6 +168,7 @@ class Members(Structure):
     def _copy_to(self, other):
         other.items = self.items.copy()
         other.size_bytes = self.size_bytes
+        other.compact = self.compact
         if self.order is not None:
             other.order, other.stale = list(other.items), {}
         return other

@@ -19,9 +19,9 @@ _NUMBER_DIGITS_SAFE = 18  # so many digits are in 64 bits, whatever they are
 
 
 class Set(Members):
-    """A set; its members are the names in `items`, without values."""
+    """A set; its members are the names in `items`, without values.  It is compact while all are numbers and few."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ()
 
     TYPE = values.SET
     NUMBERS_MAX = 512  # so many are an "intset" at most
@@ -29,13 +29,8 @@ class Set(Members):
     def __init__(self, members=()):
         """A set of members (an iterable of bytes).  Cost: 0.1 us for each."""
         super().__init__()
-        self._numbers = True  # it has never had a member that is no number, nor more than NUMBERS_MAX
         if members:
-            self.items = dict.fromkeys(members)
-            self.size_bytes += sum(map(len, self.items)) + MEMBER_BYTES * len(self.items)
-            self._numbers = len(self.items) <= self.NUMBERS_MAX and all(map(is_number, self.items))
-            if len(self.items) > SMALL:
-                self.order, self.stale = list(self.items), {}
+            self._add(list(dict.fromkeys(members)))
 
     def apply(self, words):
         if len(words) == 2:
@@ -46,8 +41,8 @@ class Set(Members):
                     return []
                 items[member] = None
                 self.size_bytes += len(member) + MEMBER_BYTES
-                if self._numbers:
-                    self._numbers = len(items) <= self.NUMBERS_MAX and is_number(member)
+                if self.compact:
+                    self.compact = len(items) <= self.NUMBERS_MAX and is_number(member)
                 if self.order is not None or len(items) > SMALL:
                     self._placed(member)
                 return [[b"srem", member]]
@@ -64,18 +59,35 @@ class Set(Members):
     def _apply_many(self, words):
         if len(words) < 2 or words[0] not in (b"sadd", b"srem"):
             raise CorruptValueError("no change of a set: %d words, the first %.20r" % (len(words), words[:1]))
-        name = words[0]
-        done = [words[position] for position in range(1, len(words)) if self.apply((name, words[position]))]
-        if not done:
-            return []
-        return [[b"srem" if name == b"sadd" else b"sadd"] + done]
+        if words[0] == b"sadd":
+            items = self.items
+            added = [member for member in dict.fromkeys(words[1:]) if member not in items]
+            self._add(added)
+            return [[b"srem"] + added] if added else []
+        removed = [member for member in words[1:] if self.apply((b"srem", member))]
+        return [[b"sadd"] + removed] if removed else []
+
+    def _add(self, members):
+        """Add members that are not there and differ."""
+        items = self.items
+        items.update(dict.fromkeys(members))
+        self.size_bytes += sum(map(len, members)) + MEMBER_BYTES * len(members)
+        if self.compact:
+            self.compact = len(items) <= self.NUMBERS_MAX and all(map(is_number, members))
+        if self.stale:
+            for member in members:
+                self._placed(member)
+        elif self.order is not None:
+            self.order += members
+        elif len(items) > SMALL:
+            self.order, self.stale = list(items), {}
 
     def listed(self):
-        return sorted(self.items, key=int) if self._numbers else list(self.items)
+        return sorted(self.items, key=int) if self.compact else list(self.items)
 
     def encoding(self):
         """How Redis would keep it, as OBJECT ENCODING says it."""
-        return "intset" if self._numbers else "hashtable"
+        return "intset" if self.compact else "hashtable"
 
     def changes(self):
         words, size = [b"sadd"], 0
@@ -89,9 +101,7 @@ class Set(Members):
             yield words
 
     def copy(self):
-        other = self._copy_to(Set())
-        other._numbers = self._numbers
-        return other
+        return self._copy_to(Set())
 
 
 def is_number(member):
