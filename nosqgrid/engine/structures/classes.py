@@ -1,7 +1,9 @@
 """Which class stands for a structure of each type, for whoever reads them back."""
 
 from ...formats import values
+from .hashes import Hash
 from .lists import List
+from .sets import Set
 from .zsets import SortedSet
 
-CLASSES = {values.LIST: List, values.ZSET: SortedSet}
+CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.ZSET: SortedSet}
