@@ -1,3 +1,6 @@
 """Which class stands for a structure of each type, for whoever reads them back."""
 
-CLASSES = {}
+from ...formats import values
+from .streams import Stream
+
+CLASSES = {values.STREAM: Stream}
