@@ -36,6 +36,9 @@ NOTHING = (b"SET k v NX", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a
            b"NOSQGRID.ALLOCATE 10 0", b"NOSQGRID.ADOPT 1 k 0 0 - 0", b"NOSQGRID.SHARE 1", b"NOSQGRID.ABANDON_VALUE 1",
            b"NOSQGRID.QUOTA m 1 none")
 
+# Modules whose commands are tried with a log elsewhere.
+OF_STRUCTURES = ("streams", "stream_reads", "stream_groups")  # test_logged_streams
+
 
 def batch_words(*frames):
     return [b"NOSQGRID.BATCH", b"".join(frames)]
@@ -93,7 +96,8 @@ class CommandsTest(LoggedTestCase):
         super().make(memory_bytes, **options)
 
     def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items() if "write" in row.flags}
+        writing = {name for name, row in commands.TABLE.items()
+                   if "write" in row.flags and row.function.__module__.rpartition(".")[2] not in OF_STRUCTURES}
         tried = {words.split()[0] for words, _ in EXAMPLES} | {words.split()[0] for words in NOTHING}
         self.assertEqual(writing, tried | {b"NOSQGRID.BATCH"})
 

@@ -10,7 +10,8 @@ from .. import glob
 from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
 
 _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
-_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection"}
+_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
+           "streams": b"stream", "stream_reads": b"stream", "stream_groups": b"stream", "stream_info": b"stream"}
 
 
 def find(table, argv):
