@@ -37,7 +37,8 @@ NOTHING = (b"SET k v NX", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a
            b"NOSQGRID.QUOTA m 1 none")
 
 # Modules whose commands are tried with a log elsewhere.
-OF_STRUCTURES = ("hashes", "sets")  # test_logged_members
+OF_STRUCTURES = ("hashes", "sets", "streams", "stream_reads", "stream_groups", "lists", "blocking_lists", "sorting",
+                 "zsets", "zranges", "zsetpops", "zsetops", "geo", "geosearch")
 
 
 def batch_words(*frames):

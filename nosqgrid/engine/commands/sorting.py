@@ -10,7 +10,7 @@ import contextlib
 import re
 
 from ... import errors
-from ...formats import resp, values
+from ...formats import values
 from ..stored import WRONG_TYPE
 from ..structures.lists import List
 from .command import READ, WRITE_OOM, Command, integer, syntax_error

@@ -4,6 +4,7 @@ from ...formats import values
 from .hashes import Hash
 from .lists import List
 from .sets import Set
+from .streams import Stream
 from .zsets import SortedSet
 
-CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.ZSET: SortedSet}
+CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.STREAM: Stream, values.ZSET: SortedSet}
