@@ -24,12 +24,13 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 
 from ... import errors
 from . import connection, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
-from . import transactions
+from . import bitfield, bits, hyperloglogs, lcs, transactions
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
+_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub,
+            bits, bitfield, hyperloglogs, lcs)
 
 TABLE = {}
 keys_of = introspection.keys_of

@@ -10,7 +10,8 @@ from .. import glob
 from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
 
 _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
-_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection"}
+_GROUPS = {"strings": b"string", "numbers": b"string", "lcs": b"string", "bits": b"bitmap",
+           "bitfield": b"bitmap", "hyperloglogs": b"hyperloglog", "keys": b"generic", "connection": b"connection"}
 
 
 def find(table, argv):
