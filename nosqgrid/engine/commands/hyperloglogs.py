@@ -15,6 +15,9 @@ _WRITE_ADMIN = WRITE_OOM | ADMIN
 _NOT_ONE = "Key is not a valid HyperLogLog string value."
 _CORRUPT = "Corrupted HLL object detected"
 _TESTED_ELEMENTS = 20000
+_LAST_RUNS_MAX = 32  # 100 KB each at most
+
+_last_runs = {}  # key -> hyperloglog.SparseRuns
 
 
 def _telling(function):
@@ -43,7 +46,7 @@ def pfadd(context, args):
     """Add elements; 1 if a register changed or the key is new, or 0."""
     key = args[0]
     entry = context.keyspace.lookup(key)
-    adding = hyperloglog.Adding(hyperloglog.EMPTY if entry is None else _value_of(entry))
+    adding = hyperloglog.Adding(hyperloglog.EMPTY if entry is None else _value_of(entry), _last_runs.get(key))
     changed = entry is None
     for element in args[1:]:
         if adding.add(element):
@@ -51,7 +54,16 @@ def pfadd(context, args):
     if changed:
         store_changed(context.keyspace, key, entry, hyperloglog.without_count(adding.value))
         context.notify(b"$", b"pfadd", key)
+    if adding.runs is not None:
+        _keep_runs(key, adding.runs)
     return 1 if changed else 0
+
+
+def _keep_runs(key, runs):
+    """Remember where the runs of a key's value are, for the next PFADD; it compares the values."""
+    while len(_last_runs) >= _LAST_RUNS_MAX and key not in _last_runs:
+        del _last_runs[next(iter(_last_runs))]
+    _last_runs[key] = runs
 
 
 @_telling
