@@ -36,6 +36,7 @@ CONNECTION_FAST = frozenset(("connection", "fast"))
 WRITE_OOM = WRITE | {"denyoom"}
 WRITE_FAST_OOM = WRITE_FAST | {"denyoom"}
 WRITE_SEVERAL = WRITE | {"several"}
+WRITE_SEVERAL_OOM = WRITE_SEVERAL | {"denyoom"}
 WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
