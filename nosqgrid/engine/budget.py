@@ -1,7 +1,8 @@
 """The budget: everything that a grid's memory goes into, counted before it is taken.
 
 Five kinds share one limit: the heap, the index (with the arena's header), the lanes, large values, and structures,
-which lie in the coordinator's own memory and whose size is an estimate.  Whoever wants memory takes it here first, and from the system only then; so the sum is never above the limit, whatever fails.
+which lie in the coordinator's own memory and whose size is an estimate.  Whoever wants memory takes it here first, and
+from the system only then; so the sum is never above the limit, whatever fails.
 
 The heap could fill all of it before the index has what it needs to name the records.  So the last of it is held back:
 `index_wants()` tells how large the index should become if the records to come are like those that are there
@@ -79,8 +80,9 @@ class _Plan(object):
         if seen != self._seen:
             self._seen = seen
             # As if there were EXPECTED_COUNT more of the usual size: the first few say nothing about those to come.
-            size_bytes = heap.live_bytes() + self._used[LARGE] + self._used[STRUCTURES] + EXPECTED_COUNT * EXPECTED_SIZE_BYTES
-            self._record_size_bytes = max(size_bytes / (index.live + EXPECTED_COUNT), RECORD_SIZE_BYTES_LEAST)
+            size_bytes = heap.live_bytes() + self._used[LARGE] + self._used[STRUCTURES]
+            self._record_size_bytes = max((size_bytes + EXPECTED_COUNT * EXPECTED_SIZE_BYTES)
+                                          / (index.live + EXPECTED_COUNT), RECORD_SIZE_BYTES_LEAST)
         return slots_wanted(available_bytes, self._record_size_bytes, index.layout.slots_max)
 
 

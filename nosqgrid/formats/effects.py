@@ -54,7 +54,8 @@ def pack_expire(key, value_type, deadline_ms):
     """The effect of another deadline for a structure; 0 for none."""
     if not deadline_ms:
         return records.BODY.pack(0, len(key), value_type, EXPIRE) + key
-    return records.BODY.pack(0, len(key), value_type, EXPIRE | records.EXPIRES) + records.DEADLINE.pack(deadline_ms) + key
+    head = records.BODY.pack(0, len(key), value_type, EXPIRE | records.EXPIRES)
+    return head + records.DEADLINE.pack(deadline_ms) + key
 
 
 def effect_end(data, position, end):

@@ -1,1 +1,1 @@
-"""What Redis clients send, family by family: exact replies, and the same from a real redis-server."""
+"""What clients of Redis see: the replies of each family of commands, and comparisons with a real redis-server."""

@@ -61,11 +61,11 @@ def put_bag(context, key, *words):
 
 
 class KeysTest(EngineTest):
-    def run_events(self, table):
-        """Each row: a command, its reply, and the events that it sends, in order."""
+    def run_events(self, table, letters=b"Eg"):
+        """Each row: a command, its reply, and the events of these classes that it sends, in order."""
         listener = EngineContext(self.context)
         listener.call("PSUBSCRIBE", "__keyevent@*")
-        self.context.pubsub.set_events(b"AE")
+        self.context.pubsub.set_events(letters)
         for line, expected, events in table:
             del self.context.pushed[:]
             words = line.split() if isinstance(line, str) else line
@@ -220,7 +220,7 @@ class KeysTest(EngineTest):
         self.keyspace.heard = self.context.pubsub.notify
         self.run_events([("SET a 1 PX 100", b"+OK\r\n", []), ("SET b 1 PX 100", b"+OK\r\n", []),
                          ("SET c 1 PX 100", b"+OK\r\n", []), ("SELECT 4", b"+OK\r\n", []),
-                         ("SET d 1 PX 100", b"+OK\r\n", []), ("SELECT 0", b"+OK\r\n", [])])
+                         ("SET d 1 PX 100", b"+OK\r\n", []), ("SELECT 0", b"+OK\r\n", [])], b"Exe")
         self.keyspace.now_ms += 100
         del self.context.pushed[:]
         self.assertEqual(self.context.call("SET", "a", "2"), b"+OK\r\n")

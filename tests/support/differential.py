@@ -153,8 +153,6 @@ class DifferentialTest(unittest.TestCase):
         """Run `sequences` of `length` commands, each made by make_command(rng) -> words."""
         client = self.server.connect()
         self.addCleanup(client.close)
-        if protocol == 3:
-            client.call("HELLO", "3")
         for number in range(sequences):
             rng = random.Random("%s-%d" % (seed, number))
             commands = [encoded(make_command(rng)) for _ in range(length)]
@@ -162,7 +160,7 @@ class DifferentialTest(unittest.TestCase):
 
     def compare_one(self, client, commands, protocol=2, name=""):
         """Run one sequence on both, from nothing; the context that ran it."""
-        client.call("FLUSHALL")
+        client.calls([("RESET",), ("FLUSHALL",)] + [("HELLO", "3")] * (protocol == 3))
         context = EngineContext()
         context.session.protocol = protocol
         expected = client.calls(commands)

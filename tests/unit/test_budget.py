@@ -4,8 +4,8 @@ import os
 import random
 import unittest
 
-from nosqgrid.engine.budget import (HEAP, INDEX, KINDS, LANES, LARGE, Budget, index_size_bytes, slots_wanted,
-                                    table_size_bytes)
+from nosqgrid.engine.budget import (HEAP, INDEX, KINDS, LANES, LARGE, STRUCTURES, Budget, index_size_bytes,
+                                    slots_wanted, table_size_bytes)
 from nosqgrid.engine.heap import FREE
 from nosqgrid.engine.index import INDEX_LOAD_FULL
 from nosqgrid.errors import GridFullError, InvariantError

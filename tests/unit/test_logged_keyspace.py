@@ -40,6 +40,10 @@ NOTHING = (b"SET k v NX", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a
            b"NOSQGRID.QUOTA m 1 none", b"RENAMENX k ttl", b"COPY k ttl", b"COPY nobody new", b"MOVE nobody 1",
            b"SWAPDB 1 2", b"RENAME k k")
 
+# Modules whose commands are tried with a log elsewhere.
+OF_STRUCTURES = ("hashes", "sets", "streams", "stream_reads", "stream_groups", "lists", "blocking_lists", "sorting",
+                 "zsets", "zranges", "zsetpops", "zsetops", "geo", "geosearch")
+
 
 def batch_words(*frames):
     return [b"NOSQGRID.BATCH", b"".join(frames)]
@@ -97,7 +101,8 @@ class CommandsTest(LoggedTestCase):
         super().make(memory_bytes, **options)
 
     def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items() if "write" in row.flags}
+        writing = {name for name, row in commands.TABLE.items()
+                   if "write" in row.flags and row.function.__module__.rpartition(".")[2] not in OF_STRUCTURES}
         tried = {words.split()[0] for words, _ in EXAMPLES} | {words.split()[0] for words in NOTHING}
         self.assertEqual(writing, tried | {b"NOSQGRID.BATCH"})
 

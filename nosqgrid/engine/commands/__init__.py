@@ -23,14 +23,17 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, expiring, gate, introspection, keys, large, native, numbers, pubsub, replication, run
-from . import selecting, server, shared, strings, transactions, walking
+from . import (bitfield, bits, blocking_lists, clients, connection, expiring, fast, gate, hashes, hyperloglogs,
+               introspection, keys, large, lcs, lists, native, numbers, pubsub, replication, run, selecting, server,
+               sets, shared, sorting, stream_groups, stream_info, stream_reads, streams, strings, transactions, walking,
+               zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
-__all__ = ["Command", "TABLE", "dispatch", "find_command", "keys_of"]
+__all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, server, native, shared, large,
-            transactions, pubsub, replication)
+_MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
+            transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
+            streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, replication)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -47,6 +50,7 @@ def _fill():
 
 
 _fill()
+COMMON_ROWS = fast.common_rows(TABLE)
 
 
 def find_command(argv):
@@ -85,11 +89,11 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
-    if passed is None:
-        return gate.QUEUED
+    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    if row is None:
+        return words
     try:
-        return run.run(context, *passed)
+        return run.run(context, row, words)
     finally:
         if context.keyspace.ready:
             context.waiting.serve()

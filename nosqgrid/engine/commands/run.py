@@ -22,7 +22,7 @@ def run(context, row, argv):
 
 
 def as_write(keyspace, function):
-    """What a function returns; what it changes becomes one entry of the log, and is published after that, or nothing."""
+    """What a function returns; what it changes is one entry of the log and published after that, or nothing is."""
     if keyspace.staging:
         return function()
     keyspace.begin()
