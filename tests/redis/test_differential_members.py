@@ -191,7 +191,7 @@ class CompactTest(DifferentialTest):
                         context.call(*line)
                         client.call(*line)
                 structure = context.keyspace.lookup(b"k").structure
-                self.assertEqual(bulk(structure.encoding().encode()), client.call(b"OBJECT", b"ENCODING", b"k"),
+                self.assertEqual(bulk(structure.encoding()), client.call(b"OBJECT", b"ENCODING", b"k"),
                                  (words[:5], again[:5]))
 
 

@@ -181,21 +181,21 @@ class EncodingTest(unittest.TestCase):
     def test_sets_of_numbers_until_one_is_none_or_they_are_many(self):
         found = Set()
         found.apply([b"sadd", b"10", b"9", b"-3"])
-        self.assertEqual((found.encoding(), found.listed()), ("intset", [b"-3", b"9", b"10"]))
+        self.assertEqual((found.encoding(), found.listed()), (b"intset", [b"-3", b"9", b"10"]))
         found.apply([b"sadd", b"x"])
         found.apply([b"srem", b"x"])
-        self.assertEqual((found.encoding(), found.listed()), ("hashtable", [b"10", b"9", b"-3"]))
-        self.assertEqual(found.copy().encoding(), "hashtable")
+        self.assertEqual((found.encoding(), found.listed()), (b"hashtable", [b"10", b"9", b"-3"]))
+        self.assertEqual(found.copy().encoding(), b"hashtable")
         found = Set()
         for number in range(Set.NUMBERS_MAX):
             found.apply([b"sadd", b"%d" % number])
-        self.assertEqual(found.encoding(), "intset")
-        self.assertEqual(found.copy().encoding(), "intset")
+        self.assertEqual(found.encoding(), b"intset")
+        self.assertEqual(found.copy().encoding(), b"intset")
         found.apply([b"sadd", b"1000"])
-        self.assertEqual(found.encoding(), "hashtable")
-        for count, expected in ((1, "intset"), (512, "intset"), (513, "hashtable")):
+        self.assertEqual(found.encoding(), b"hashtable")
+        for count, expected in ((1, b"intset"), (512, b"intset"), (513, b"hashtable")):
             self.assertEqual(Set(b"%d" % number for number in range(count)).encoding(), expected)
-        self.assertEqual(Set([b"1", b"x"]).encoding(), "hashtable")
+        self.assertEqual(Set([b"1", b"x"]).encoding(), b"hashtable")
 
     def test_a_set_made_at_once_is_one_made_step_by_step(self):
         for count in (0, 1, members.SMALL, members.SMALL + 1, 600):
@@ -210,13 +210,13 @@ class EncodingTest(unittest.TestCase):
                       [b"hset"] + [b"%d" % number for number in range(1026)]):
             found = Hash()
             found.apply([b"hset", b"a" * 64, b"v" * 64])
-            self.assertEqual(found.encoding(), "listpack")
+            self.assertEqual(found.encoding(), b"listpack")
             found.apply(words)
-            self.assertEqual(found.encoding(), "hashtable")
+            self.assertEqual(found.encoding(), b"hashtable")
             found.apply([b"hdel"] + words[1::2])
-            self.assertEqual(found.encoding(), "hashtable")
-            self.assertEqual(found.copy().encoding(), "hashtable")
-            self.assertEqual(rebuilt(found).encoding(), "listpack")
+            self.assertEqual(found.encoding(), b"hashtable")
+            self.assertEqual(found.copy().encoding(), b"hashtable")
+            self.assertEqual(rebuilt(found).encoding(), b"listpack")
 
 
 class ScanTest(unittest.TestCase):

@@ -20,7 +20,7 @@ def scored(structure):
     """The elements of a sorted set or a set as a dict or list of (member, score); a set's have the score 1."""
     if structure.TYPE == values.ZSET:
         return structure.scores.items()
-    return [(member, 1.0) for member, _ in structure.items_with_scores()]
+    return [(member, 1.0) for member in structure.listed()]
 
 
 def _sum(left, right):

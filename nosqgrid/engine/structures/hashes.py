@@ -70,7 +70,7 @@ class Hash(Members):
 
     def encoding(self):
         """How Redis would keep it, as OBJECT ENCODING says it."""
-        return "listpack" if self.compact else "hashtable"
+        return b"listpack" if self.compact else b"hashtable"
 
     def changes(self):
         words, size = [b"hset"], 0

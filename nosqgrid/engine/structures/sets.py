@@ -87,7 +87,7 @@ class Set(Members):
 
     def encoding(self):
         """How Redis would keep it, as OBJECT ENCODING says it."""
-        return "intset" if self.compact else "hashtable"
+        return b"intset" if self.compact else b"hashtable"
 
     def changes(self):
         words, size = [b"sadd"], 0
