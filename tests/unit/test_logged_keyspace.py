@@ -7,7 +7,7 @@ from unittest import mock
 from nosqgrid.engine import commands
 from nosqgrid.engine.claims import FILLED, Claims
 from nosqgrid.errors import BatchError, CommandError, DiskError, GridFullError, InvariantError
-from nosqgrid.formats import effects, lane, values
+from nosqgrid.formats import effects, lane, rdb, values
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import BODY, pack_body
 from nosqgrid.memory.reader import Reader
@@ -105,10 +105,10 @@ class CommandsTest(LoggedTestCase):
         writing = {name for name, row in commands.TABLE.items()
                    if "write" in row.flags and row.function.__module__.rpartition(".")[2] not in OF_STRUCTURES}
         tried = {words.split()[0] for words, _ in EXAMPLES} | {words.split()[0] for words in NOTHING}
-        self.assertEqual(writing, tried | {b"NOSQGRID.BATCH"})
+        self.assertEqual(writing, tried | {b"NOSQGRID.BATCH", b"RESTORE"})
 
     def all_examples(self):
-        return EXAMPLES + ((BATCH, 5),)
+        return EXAMPLES + ((BATCH, 5), ([b"RESTORE", b"new", b"9", rdb.pack(values.BYTES, b"v")], 1))
 
     def test_each_is_one_entry_with_its_effects(self):
         for flags in (0, WEAK_ORDERING):
