@@ -123,7 +123,7 @@ class ServerCommandsTest(CommandTest):
             ("CONFIG GET SAVE nosuch", b"*2\r\n$4\r\nsave\r\n$0\r\n\r\n"),
             ("CONFIG GET nosuch", b"*0\r\n"),
             ("CONFIG GET", b"-ERR wrong number of arguments for 'config|get' command\r\n"),
-            ("CONFIG SET a b", b"-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"),
+            ("CONFIG NOSUCH a b", b"-ERR unknown subcommand 'NOSUCH'. Try CONFIG HELP.\r\n"),
         ])
 
     def test_command_describes_the_table(self):
