@@ -120,7 +120,7 @@ _RUNS = [bytes(code + 1) for code in range(64)] + [b""] * 64 + [
 _RUN_LENGTHS = bytes(map(len, _RUNS))
 
 # Bytes that are a run each, and behind them a run of many zeros, which has two.
-_pieces = re.compile(rb"([^\x40-\x7f]*)([\x40-\x7f].)?", re.DOTALL).findall
+_pieces = re.compile(rb"([^\x40-\x7f]*)([\x40-\x7f].?)?", re.DOTALL).findall
 _equal_runs = re.compile(rb"(\x00+|([^\x00])\2{0,3})", re.DOTALL).findall
 
 
@@ -133,9 +133,8 @@ def registers_of(value):
     """
     if value[4] == _DENSE:
         return binascii.b2a_base64(value[:HEADER_SIZE_BYTES - 1:-1], newline=False).translate(_FROM_BASE64)[::-1]
-    parts, count, size, codes = [], 0, 0, value[HEADER_SIZE_BYTES:]
-    for runs, zeros in _pieces(codes):
-        size += len(runs) + len(zeros)
+    parts, count = [], 0
+    for runs, zeros in _pieces(value[HEADER_SIZE_BYTES:]):
         count += sum(runs.translate(_RUN_LENGTHS))
         if zeros:
             length = _many_zeros(zeros)
@@ -145,18 +144,14 @@ def registers_of(value):
         parts.extend(map(_RUNS.__getitem__, runs))
         if zeros:
             parts.append(bytes(length))
-    _check_whole(count, size, len(codes))
+    if count != REGISTERS:
+        raise CorruptValueError("%d registers where there should be %d" % (count, REGISTERS))
     return b"".join(parts)
 
 
-def _check_whole(count, size, whole_size):
-    """Refuse a sparse value of so many registers and bytes in runs; its last byte may begin a run that has two."""
-    if count != REGISTERS or size != whole_size:
-        raise CorruptValueError("%d registers where there should be %d" % (count, REGISTERS))
-
-
 def _many_zeros(code):
-    return ((code[0] & 0x3F) << 8 | code[1]) + 1
+    """The length of a run of two bytes; where the second one is missing, that of 0, as Redis reads it."""
+    return ((code[0] & 0x3F) << 8 | (code[1] if len(code) > 1 else 0)) + 1
 
 
 def described(value):
