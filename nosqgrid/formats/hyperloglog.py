@@ -25,7 +25,7 @@ for HyperLogLog sketches", arXiv:1702.01284 (the estimator); A. Appleby's Murmur
 described at https://redis.io/docs/latest/develop/data-types/probabilistic/hyperloglogs/ and antirez.com/news/75.
 """
 
-import binascii
+import base64
 import math
 import re
 import struct
@@ -132,7 +132,7 @@ def registers_of(value):
     Cost: 50 us dense; sparse up to 150 us.
     """
     if value[4] == _DENSE:
-        return binascii.b2a_base64(value[:HEADER_SIZE_BYTES - 1:-1], newline=False).translate(_FROM_BASE64)[::-1]
+        return base64.b64encode(value[:HEADER_SIZE_BYTES - 1:-1]).translate(_FROM_BASE64)[::-1]
     parts, count = [], 0
     for runs, zeros in _pieces(value[HEADER_SIZE_BYTES:]):
         count += sum(runs.translate(_RUN_LENGTHS))
@@ -167,7 +167,7 @@ def described(value):
 
 def dense_of(registers, header):
     """The dense value of registers, with the count of a header."""
-    packed = binascii.a2b_base64(registers[::-1].translate(_TO_BASE64))[::-1]
+    packed = base64.b64decode(registers[::-1].translate(_TO_BASE64))[::-1]
     return b"%b%c%b%b" % (_MAGIC, _DENSE, header[5:HEADER_SIZE_BYTES], packed)
 
 

@@ -69,7 +69,8 @@ class BitCommandsTest(StringFamilyTest):
 
     def test_counting(self):
         self.run_table([
-            ("SET k foobar", OK), ("BITCOUNT k", b":26\r\n"), ("BITCOUNT k 0 0", b":4\r\n"), ("BITCOUNT k 1 1", b":6\r\n"),
+            ("SET k foobar", OK), ("BITCOUNT k", b":26\r\n"), ("BITCOUNT k 0 0", b":4\r\n"),
+            ("BITCOUNT k 1 1", b":6\r\n"),
             ("BITCOUNT k 1 1 BYTE", b":6\r\n"), ("BITCOUNT k 5 30 bit", b":17\r\n"), ("BITCOUNT k -2 -1", b":7\r\n"),
             ("BITCOUNT k 3 1", b":0\r\n"), ("BITCOUNT k -1 -3 BOGUS", b":0\r\n"), ("BITCOUNT k 100 200", b":0\r\n"),
             ("BITCOUNT none", b":0\r\n"), ("BITCOUNT none x", b":0\r\n"), ("BITCOUNT k 1", SYNTAX),
