@@ -232,6 +232,31 @@ class StringsDifferentialTest(DifferentialTest):
     def test_hyperloglogs(self):
         self.run_family("hyperloglogs", 2)
 
+    def test_hyperloglogs_move_to_redis_and_back(self):
+        client, context, rng = self.server.connect(), EngineContext(), random.Random(1)
+        self.addCleanup(client.close)
+        sides = (client.call, context.call)
+        for number in (0, 1, 10, 700, 1400, 1500, 1600, 1700, 9000):
+            for call in sides:
+                call(b"FLUSHALL")
+            elements = [b"%d" % rng.getrandbits(40) for _ in range(number)]
+            for writes, reads in (sides, sides[::-1]):
+                for start in range(0, number + 1, 500):
+                    writes(b"PFADD", b"moved", *elements[start:start + 500])
+                reads(b"SET", b"moved", word_of(writes(b"GET", b"moved")))
+                self.assertEqual(reads(b"PFCOUNT", b"moved"), writes(b"PFCOUNT", b"moved"))
+                more = [b"%d" % rng.getrandbits(40) for _ in range(number)]
+                self.assertEqual(reads(b"PFADD", b"moved", *more), writes(b"PFADD", b"moved", *more))
+                self.assertEqual(reads(b"GET", b"moved"), writes(b"GET", b"moved"))
+                for call in (reads, writes):
+                    self.assertEqual(call(b"PFADD", b"other", b"x", *elements[:number // 2]), b":1\r\n")
+                    self.assertEqual(call(b"PFMERGE", b"moved", b"other"), b"+OK\r\n")
+                reads(b"SET", b"merged", word_of(writes(b"GET", b"moved")))
+                self.assertEqual(reads(b"PFCOUNT", b"merged"), writes(b"PFCOUNT", b"moved"))
+                self.assertEqual(reads(b"PFCOUNT", b"moved"), writes(b"PFCOUNT", b"moved"))
+                for call in (reads, writes):
+                    call(b"GETDEL", b"other")
+
     def test_lcs(self):
         self.run_family("lcs", 2)
 
