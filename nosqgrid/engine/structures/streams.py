@@ -149,8 +149,8 @@ class Stream(Structure):
         return high + 1 if high < len(chunk) and chunk.id_at(high) == end else high
 
     def is_broken_behind(self, entry_id):
-        """Whether an entry behind an id, or that of the id, may have been deleted."""
-        return bool(self._length) and self.max_deleted_id != ZERO and entry_id <= self.max_deleted_id
+        """Whether an entry behind an id, or that of the id, may have been deleted and others before it not."""
+        return entry_id <= self.max_deleted_id != ZERO and bool(self._chunks) and self.first_id() <= self.max_deleted_id
 
     def rank_of(self, entry_id):
         """How many entries were ever added up to an id, or UNKNOWN."""
