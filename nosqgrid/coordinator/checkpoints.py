@@ -11,7 +11,6 @@ consistent at one position only with what happened while it was read.
 
 import contextlib
 import os
-import selectors
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from ..storage.checkpointer import Conversation
 from ..storage.journal import REFUSE, SERVE, Journal
 from ..storage.wal import NONE, Wal
 from . import exports
+from .poller import READ
 
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RETRY_AFTER_FAILURE_S = 10.0  # of the checkpoints that the clock or the log's size ask for
@@ -164,7 +164,7 @@ class Checkpoints(object):
             raise
         finally:
             theirs.close()
-        self.server.selector.register(ours, selectors.EVENT_READ, self._hear)
+        self.server.selector.register(ours, READ, self._hear)
 
     def _open_tail(self, run):
         """Begin a log for this checkpoint alone."""

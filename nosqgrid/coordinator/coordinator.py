@@ -16,13 +16,15 @@ Invariants
 
 import os
 import random
-import selectors
 import time
 import traceback
 
 from ..engine.claims import Claims
+from ..engine.commands import COMMON_ROWS
+from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
 from ..engine.waiting import Waiting
 from ..errors import InvariantError, LaneError, NosqgridError
@@ -38,6 +40,7 @@ from .clock import Clock
 from .large_values import LargeValues
 from .ordering import cpu_count
 from .pins import Pins
+from .poller import READ, WRITE, Poller
 from .session import Session
 from .space import Space
 
@@ -74,9 +77,9 @@ class Coordinator(Asked):
         self.arena = None
         self._memory_bytes_max = memory_bytes_max
         self.policy = policy
-        self.make_arena(memory_bytes)
         self.claims = Claims(self.answer)
         self.pubsub = PubSub(self.push)
+        self.make_arena(memory_bytes)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self.accepted = 0
@@ -92,12 +95,12 @@ class Coordinator(Asked):
         self._wall_offset_ms = clock.wall_ms() - clock.monotonic_ms()
         self._linger_s, self._alone_since = linger_s, time.monotonic() + FIRST_CLIENT_S
         self._pending = set()  # sessions whose parser may hold whole commands
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(listener.sock, selectors.EVENT_READ, self._accept)
+        self.selector = Poller()
+        self.selector.register(listener.sock, READ, self._accept)
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
-        self.selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+        self.selector.register(self._wake_read, READ, self._woken)
         self.durability = durability.Durability(self, storage or durability.options())
         self._group_commits = self.durability.options.level == ALWAYS
         self._spin_s = 0.0 if cpu_count() < 2 else SPIN_US_COORDINATOR / 1e6
@@ -111,6 +114,8 @@ class Coordinator(Asked):
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
+        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions)
+        self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -249,7 +254,7 @@ class Coordinator(Asked):
 
     def _by_clock(self):
         """What has to be looked at now and then."""
-        return self.durability, self.pins, self.large_values, self.elastic, self.blocked
+        return self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -270,11 +275,11 @@ class Coordinator(Asked):
         if words is not None:
             words[arena_format.SLEEPING] = 0
             self.keyspace.now_ms = self.clock.monotonic_ms()
-        for key, mask in events:
-            if isinstance(key.data, Session):
-                self._serve_session(key.data, mask)
+        for data, mask, fd in events:
+            if type(data) is Session:
+                self._serve_session(data, mask)
             else:
-                key.data(key.fd)
+                data(fd)
         for session in list(self._pending):
             self._pending.discard(session)
             if not session.closed:
@@ -294,7 +299,7 @@ class Coordinator(Asked):
             self._stopping = True
         if not self._accepting and now > self._accept_again:
             self._accepting = True
-            self.selector.register(self.listener.sock, selectors.EVENT_READ, self._accept)
+            self.selector.register(self.listener.sock, READ, self._accept)
         if now - self._last_sweep > SWEEP_S:
             self._last_sweep = now
             self._sweep(now)
@@ -302,13 +307,20 @@ class Coordinator(Asked):
     def _serve_session(self, session, mask):
         if session.closed:
             return
-        if mask & selectors.EVENT_WRITE and not sockets.flush(session):
+        if mask & WRITE and not sockets.flush(session):
             self._end(session)
             return
         # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
-        if mask & selectors.EVENT_READ and session not in self._pending:
+        if mask & READ and session not in self._pending:
             bells = session.parser.bells
-            if not sockets.receive(session):
+            try:
+                state = sockets.serve_short(session, self.run_fast)
+            except Exception:
+                self._fault(session)
+                return
+            if state == sockets.DONE:
+                return
+            if state == sockets.UNREAD and not sockets.receive(session):
                 self._end(session)
                 return
             self._run_commands(session)
@@ -349,7 +361,7 @@ class Coordinator(Asked):
         watching = bool(session.output)
         if watching != session.watching_output:
             session.watching_output = watching
-            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if watching else 0)
+            mask = READ | (WRITE if watching else 0)
             self.selector.modify(session.sock, mask, session)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
@@ -389,9 +401,9 @@ class Coordinator(Asked):
             sock.close()
             return
         self._sessions[session.id] = session
-        self.selector.register(sock, selectors.EVENT_READ, session)
+        self.selector.register(sock, READ, session)
         if session.pidfd >= 0:
-            self.selector.register(session.pidfd, selectors.EVENT_READ, lambda fd: self._end(session))
+            self.selector.register(session.pidfd, READ, lambda fd: self._end(session))
 
     def _fault(self, session):
         """A mistake of ours: say where, end the session, go on with the others."""
@@ -421,7 +433,7 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.blocked, self.pubsub):
+        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight):
             part.session_ended(session)
 
     def _sweep(self, now):

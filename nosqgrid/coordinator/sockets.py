@@ -13,8 +13,44 @@ from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX
 from ..memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
 
 RECEIVE_BYTES = 64 * 1024
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+UNREAD, RECEIVED, DONE = range(3)  # what serve_short() says
 COMMANDS_A_TURN = 1000  # of one client before the others are looked at
 WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it still waits for
+
+
+def serve_short(session, run_fast):
+    """The hot way for a session that is at rest: receive, run what is short and common, answer.
+
+    DONE where that was all; UNREAD where the plain way has to begin, RECEIVED where it has to go on: the parser has
+    what was received, the session what was not sent yet.
+    """
+    if session.output or session.waiting or session.filling or session.closing or session.partial_since:
+        return UNREAD
+    sock, parser = session.sock, session.parser
+    try:
+        data = sock.recv(RECEIVE_BYTES)
+    except OSError:
+        return UNREAD  # it will come again
+    if not data:
+        return UNREAD  # so will the end
+    parser.feed(data)
+    commands = parser.short_commands()
+    count, together, replies = len(commands), commands[:], []
+    run_fast(session.on_socket, commands, replies.append)
+    if not replies:
+        return RECEIVED
+    count -= len(commands)
+    session.commands += count
+    session.last_command = together[-count][0]
+    data = replies[0] if len(replies) == 1 else b"".join(replies)
+    try:
+        sent = sock.send(data, _NO_SIGNAL)
+    except OSError:
+        sent = 0  # of a broken connection the plain way will hear as well
+    if sent < len(data):
+        queue(session, data[sent:])
+    return DONE if not session.output and not commands and parser.at_rest else RECEIVED
 
 
 def receive(session):
@@ -42,13 +78,17 @@ def run_commands(session):
 
     Replies are queued in order; a deferred command stops the reading until it is answered.
     """
-    for _ in range(COMMANDS_A_TURN):
+    parser, done = session.parser, session.commands
+    while session.commands - done < COMMANDS_A_TURN:
         if session.waiting or session.closing:
             return False
         if session.output_bytes > OUTPUT_BUFFER_BYTES_MAX:
             return True  # what is there is sent first, or else flush() ends the session
+        short = parser.short_commands()
+        if short and _run_short(session, short) and not short and not parser.partial:
+            return False
         try:
-            words = session.parser.next()
+            words = parser.next()
         except ProtocolError as error:
             queue(session, encode_error(error))
             session.closing = True
@@ -59,10 +99,32 @@ def run_commands(session):
         try:
             reply = session.on_socket.run(words)
         except NosqgridError as error:
-            queue(session, encode_error(error))
+            reply = error
+        if session.muted and _is_muted(session):
             continue
         if reply is not DEFERRED:
             queue(session, encode_reply(reply, session.protocol))
+    return True
+
+
+def _is_muted(session):
+    """Whether the answer to the present command is left out."""
+    if session.muted > 0:
+        session.muted -= 1
+        session.changed()
+    return True
+
+
+def _run_short(session, commands):
+    """Run the commands that are of the common kind, as many as are looked at together; whether there were any."""
+    count, together, replies = len(commands), commands[:], []
+    session.on_socket.server.run_fast(session.on_socket, commands, replies.append)
+    if not replies:
+        return False
+    count -= len(commands)
+    session.commands += count
+    session.last_command = together[-count][0]
+    queue(session, replies[0] if len(replies) == 1 else b"".join(replies))
     return True
 
 
@@ -74,9 +136,14 @@ def queue(session, data):
 
 def push(session, parts):
     """Queue an out-of-band message; false, and nothing, where too much waits for its reader already."""
+    return queue_pushed(session, encode_reply(Push(parts), session.protocol))
+
+
+def queue_pushed(session, data):
+    """The same for what is encoded already."""
     if session.closing or session.output_bytes > PUSHED_BYTES_MAX:
         return session.closing
-    queue(session, encode_reply(Push(parts), session.protocol))
+    queue(session, data)
     return True
 
 
@@ -102,7 +169,7 @@ def flush(session):
 def _send(session, data):
     fds = session.descriptors
     if not fds:
-        return session.sock.send(data, getattr(socket, "MSG_NOSIGNAL", 0))
+        return session.sock.send(data, _NO_SIGNAL)
     sent = send_with_fds(session.sock, data, fds)
     session.descriptors = []
     session.close_lent()

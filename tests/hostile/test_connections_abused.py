@@ -11,7 +11,10 @@ from types import SimpleNamespace
 import nosqgrid
 from nosqgrid.client import launcher
 from nosqgrid.coordinator import sockets
+from nosqgrid.engine.commands import COMMON_ROWS
+from nosqgrid.engine.commands.fast import make_run_fast
 from nosqgrid.formats.resp import Parser, encode_command
+from tests.support.engine_context import EngineContext
 from tests.support.processes import ProcessTestCase, wait_until
 
 IMPATIENT = """
@@ -171,13 +174,18 @@ class ImpatientTest(ProcessTestCase):
 class OneTurnTest(unittest.TestCase):
     """Without a coordinator: what one turn of one session may pile up."""
 
-    def session(self, reply, sock=None):
-        return SimpleNamespace(parser=Parser(), waiting=False, closing=False, commands=0, protocol=2, output=[],
-                               output_bytes=0, sock=sock, on_socket=SimpleNamespace(run=lambda words: reply),
-                               filling=set(), received=[])
+    def session(self, context, sock=None):
+        session = context.session
+        context.deferred = sockets.DEFERRED
+        context.server.run_fast = make_run_fast(context.keyspace, context.pubsub, context.waiting, COMMON_ROWS)
+        session.parser, session.output, session.output_bytes, session.commands = Parser(), [], 0, 0
+        session.sock, session.on_socket, session.filling, session.received = sock, context, set(), []
+        return session
 
     def test_replies_of_one_turn_do_not_pile_up_beyond_the_limit_and_one_more(self):
-        session = self.session(bytes(1 << 20))
+        context = EngineContext()
+        context.call("SET", "k", bytes(1 << 20))
+        session = self.session(context)
         session.parser.feed(encode_command(b"GET", b"k") * 100)
         limit = sockets.OUTPUT_BUFFER_BYTES_MAX
         sockets.OUTPUT_BUFFER_BYTES_MAX = 3 << 20
@@ -188,8 +196,10 @@ class OneTurnTest(unittest.TestCase):
         self.assertLess(session.output_bytes, 5 << 20)
 
     def test_who_sends_on_and_on_while_he_waits_for_an_answer_is_disconnected(self):
-        session = self.session(sockets.DEFERRED, SimpleNamespace(recv=bytes))
-        session.parser.feed(encode_command(b"WAIT"))
+        context = EngineContext()
+        context.claims.claim(object(), b"k")
+        session = self.session(context, SimpleNamespace(recv=bytes))
+        session.parser.feed(encode_command(b"NOSQGRID.CLAIM", b"k"))
         self.assertFalse(sockets.run_commands(session))
         self.assertTrue(session.waiting)
         received = 0

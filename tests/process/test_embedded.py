@@ -9,7 +9,6 @@ import os
 import pickle
 import re
 import signal
-import time
 import unittest
 
 import nosqgrid

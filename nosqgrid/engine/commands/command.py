@@ -5,10 +5,11 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 """
 
 import collections
-import re
+import math
 
 from ... import errors
 from ...formats import resp
+from . import floats
 
 Command = collections.namedtuple(
     "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands", "keys"))
@@ -35,6 +36,7 @@ CONNECTION_FAST = frozenset(("connection", "fast"))
 WRITE_OOM = WRITE | {"denyoom"}
 WRITE_FAST_OOM = WRITE_FAST | {"denyoom"}
 WRITE_SEVERAL = WRITE | {"several"}
+WRITE_SEVERAL_OOM = WRITE_SEVERAL | {"denyoom"}
 WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
@@ -48,7 +50,7 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
-_match_decimal = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?").fullmatch
+_MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -77,15 +79,16 @@ def parse_integer(word):
 
 
 def timeout(word):
-    """The seconds that a blocking command is to wait, 0.0 for ever."""
-    number = _match_decimal(word) and float(word)
-    if number is None or number != number or number in (float("inf"), float("-inf")):
+    """The seconds that a blocking command is to wait, in whole milliseconds, 0.0 for ever.
+
+    Redis rounds up, which makes "for ever" of what lies just below zero, and takes what is too large for negative.
+    """
+    seconds = floats.parse(word)
+    if seconds is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    if number < 0:
+    if not -1 < seconds * 1000 <= _MS_MAX:
         raise errors.CommandError("timeout is negative")
-    if number * 1000 > INT64_MAX:
-        raise errors.CommandError("timeout is out of range")
-    return number
+    return math.ceil(seconds * 1000) / 1000.0
 
 
 def bounded(word, largest, what):

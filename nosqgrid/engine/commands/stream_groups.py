@@ -2,10 +2,10 @@
 
 from ... import errors
 from ...formats import resp
-from ..structures.ids import LAST, SIZE_BYTES, ZERO, text as id_text
+from ..structures.ids import SIZE_BYTES, ZERO, text as id_text
 from ..structures.stream_groups import COUNT_MAX, PENDING, UNKNOWN
 from ..structures.streams import Stream
-from .command import (INT64_MAX, PLAIN, READ, WRITE, WRITE_FAST, WRITE_OOM, Command, command_error, container, integer,
+from .command import (INT64_MAX, READ, WRITE, WRITE_FAST, WRITE_OOM, Command, command_error, container, integer,
                       parse_integer, syntax_error)
 from .stream_reads import change_and_tell
 from .stream_words import group_of, integer_or, parse_end, parse_id, parse_start, stream_of, text, with_keys

@@ -5,7 +5,7 @@ import collections
 from ... import errors
 from ...formats import resp
 from ..structures import streams
-from ..structures.ids import LAST, ZERO, following, pack_id, text, unpack_id
+from ..structures.ids import LAST, ZERO, following, pack_id, unpack_id
 from . import run
 from .command import (READ, READ_FAST, WRITE, WRITE_FAST, WRITE_FAST_OOM, Command, command_error, integer,
                       syntax_error, wrong_arity)
