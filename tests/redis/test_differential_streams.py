@@ -3,11 +3,13 @@
 Times differ between the two: idle times are left out of the comparison, and ids are given.
 """
 
+import random
 import re
 import time
 
 from tests.support.differential import DifferentialTest, encoded
 from tests.support.engine_context import EngineContext
+from tests.support.plain_replies import plain
 from tests.support.tiers import FULL
 
 SEQUENCES = 1000 if FULL else 60
@@ -164,6 +166,31 @@ class StreamsTest(DifferentialTest):
 
     def test_random_commands_in_resp3(self):
         self.compare(Maker(), SEQUENCES // 4, LENGTH, seed="streams-3", protocol=3)
+
+    def test_events(self):
+        client, listener = self.server.connect(), self.server.connect()
+        self.addCleanup(client.close)
+        self.addCleanup(listener.close)
+        client.call("CONFIG", "SET", "notify-keyspace-events", "KEA")
+        self.addCleanup(client.call, "CONFIG", "SET", "notify-keyspace-events", "")
+        listener.call("PSUBSCRIBE", "__keyevent@0__:*")
+        for number in range(SEQUENCES // 4):
+            rng, make_command = random.Random("events-%d" % number), Maker()
+            commands = [make_command(rng) for _ in range(LENGTH)] + [[b"SET", b"end", b""]]
+            client.calls([("FLUSHALL",)] + commands)
+            theirs = [plain(listener.read())]
+            while theirs[-1][-1] != "end":
+                theirs.append(plain(listener.read()))
+            context = EngineContext()
+            context.pubsub.events = b"KEA"
+            EngineContext(other=context).call("PSUBSCRIBE", "__keyevent@0__:*")
+            for words in commands:
+                context.call(*words)
+            ours = [[part.decode("utf-8") for part in parts] for _, parts in context.pushed]
+            ours, theirs = ([parts for parts in heard if parts[2].startswith("__keyevent@0__:x")]
+                            for heard in (ours, theirs))
+            self.assertGreater(len(theirs), 5)
+            self.assertEqual(ours, theirs, number)
 
     def test_nodes_end_where_those_of_redis_do(self):
         def make_command(rng):
