@@ -49,7 +49,6 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
-_MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
 _match_timeout = re.compile(
     rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf(?:inity)?)"
     rb"|(0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?))").fullmatch
@@ -89,10 +88,11 @@ def timeout(word):
     if match is None:
         raise errors.CommandError("timeout is not a float or out of range")
     try:
-        milliseconds = (float.fromhex(word.decode("ascii")) if match.group(1) else float(word)) * 1000
+        milliseconds = 1000 * (int(word) if word.isdigit() and len(word) < _DIGITS_OF_INT64
+                               else float.fromhex(word.decode("ascii")) if match.group(1) else float(word))
     except OverflowError:
         milliseconds = math.inf
-    if not -1 < milliseconds <= _MS_MAX:
+    if not -1 < milliseconds <= INT64_MAX:
         raise errors.CommandError("timeout is negative")
     return math.ceil(milliseconds) / 1000.0
 
