@@ -241,7 +241,7 @@ class ClassTest(unittest.TestCase):
         self.assertIs(CLASSES[values.LIST], List)
         self.assertEqual(structure.TYPE, values.LIST)
         self.assertEqual(structure.encoding(), b"quicklist")
-        self.assertEqual(list(structure.sort_members()), [b"b", b"a"])
+        self.assertEqual(list(structure.listed()), [b"b", b"a"])
 
 
 if __name__ == "__main__":

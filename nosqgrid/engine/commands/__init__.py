@@ -23,14 +23,16 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import blocking_lists, connection, fast, gate, introspection, keys, large, lists, native, numbers, pubsub, run
-from . import server, shared, sorting, strings, transactions
+from . import (bitfield, bits, blocking_lists, clients, connection, fast, gate, hashes, hyperloglogs, introspection,
+               keys, large, lcs, lists, native, numbers, pubsub, run, server, sets, shared, sorting, stream_groups,
+               stream_info, stream_reads, streams, strings, transactions, zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub, lists,
-            blocking_lists, sorting)
+_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub, lists,
+            blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets, streams, stream_reads,
+            stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -86,11 +88,11 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
-    if passed is None:
-        return gate.QUEUED
+    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    if row is None:
+        return words
     try:
-        return run.run(context, *passed)
+        return run.run(context, row, words)
     finally:
         if context.keyspace.ready:
             context.waiting.serve()

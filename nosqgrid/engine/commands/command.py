@@ -6,10 +6,10 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 
 import collections
 import math
-import re
 
 from ... import errors
 from ...formats import resp
+from . import floats
 
 Command = collections.namedtuple(
     "Command", ("name", "function", "arity", "flags", "first_key", "last_key", "step", "subcommands", "keys"))
@@ -36,6 +36,7 @@ CONNECTION_FAST = frozenset(("connection", "fast"))
 WRITE_OOM = WRITE | {"denyoom"}
 WRITE_FAST_OOM = WRITE_FAST | {"denyoom"}
 WRITE_SEVERAL = WRITE | {"several"}
+WRITE_SEVERAL_OOM = WRITE_SEVERAL | {"denyoom"}
 WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
@@ -49,9 +50,7 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
-_match_timeout = re.compile(
-    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf(?:inity)?)"
-    rb"|(0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?))").fullmatch
+_MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -84,17 +83,12 @@ def timeout(word):
 
     Redis rounds up, which makes "for ever" of what lies just below zero, and takes what is too large for negative.
     """
-    match = _match_timeout(word)
-    if match is None:
+    seconds = floats.parse(word)
+    if seconds is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    try:
-        milliseconds = 1000 * (int(word) if word.isdigit() and len(word) < _DIGITS_OF_INT64
-                               else float.fromhex(word.decode("ascii")) if match.group(1) else float(word))
-    except OverflowError:
-        milliseconds = math.inf
-    if not -1 < milliseconds <= INT64_MAX:
+    if not -1 < seconds * 1000 <= _MS_MAX:
         raise errors.CommandError("timeout is negative")
-    return math.ceil(milliseconds) / 1000.0
+    return math.ceil(seconds * 1000) / 1000.0
 
 
 def bounded(word, largest, what):

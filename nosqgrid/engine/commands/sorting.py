@@ -1,6 +1,6 @@
 """SORT and SORT_RO: the elements of a list, a set or a sorted set in an order, or what other keys say about them.
 
-Which class a structure is does not matter here: one that can be sorted has sort_members(), its elements in the order
+Which class a structure is does not matter here: one that can be sorted has listed(), its elements in the order
 which it has by itself.  A hash is asked for a field by its `items`.
 
 Elements that an order leaves equal keep the order they had; Redis leaves open what becomes of them.
@@ -10,7 +10,7 @@ import contextlib
 import re
 
 from ... import errors
-from ...formats import resp, values
+from ...formats import values
 from ..stored import WRONG_TYPE
 from ..structures.lists import List
 from .command import READ, WRITE_OOM, Command, integer, syntax_error
@@ -87,7 +87,7 @@ def _sorted(context, key, options):
     entry = context.keyspace.lookup(key)
     if entry is not None and entry.type not in _SORTABLE:
         raise errors.WrongTypeError(WRONG_TYPE)
-    members = [] if entry is None else list(entry.structure.sort_members())
+    members = [] if entry is None else list(entry.structure.listed())
     if options.unsorted:
         if entry is not None and entry.type == values.SET and options.store is not None:
             members.sort(reverse=options.descending)  # a set has no order that two servers would agree on

@@ -38,8 +38,8 @@ class List(Chunks):
         """What OBJECT ENCODING says."""
         return b"quicklist"
 
-    def sort_members(self):
-        """The elements as SORT takes them."""
+    def listed(self):
+        """The elements in their order."""
         return iter(self)
 
     # -- changes ------------------------------------------------------------------------------------------------------
