@@ -99,7 +99,7 @@ class Waiting(object):
         """Make the attempts of those who wait for a key now, not of those who come to do so meanwhile."""
         lookup = self._keyspace.lookup
         waiters = list(self._keyspace.waited.get(key, {}).values())
-        was_there = bool(waiters) and lookup(key) is not None
+        was_there = len(waiters) > 1 and lookup(key) is not None
         for waiter in waiters:
             if self._waits(waiter) and self._attempt(waiter, key) and was_there and lookup(key) is None:
                 break  # he took the last of it, and a thousand others need not find that out
