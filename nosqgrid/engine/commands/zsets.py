@@ -24,20 +24,17 @@ _match_cursor = re.compile(rb"[+-]?[0-9]{1,30}|").fullmatch
 
 def zadd(context, args):
     """Give members scores: NX XX GT LT CH INCR; how many were added (CH: or changed; INCR: the new score)."""
-    if len(args) == 3 and args[1].upper() not in _OPTIONS:
+    if len(args) == 3:
         key, word, member = args
-        score = floats.number(word)
-        keyspace = context.keyspace
-        found = keyspace.structure(key, SortedSet)
-        if found is None:
-            keyspace.update(key, None, SortedSet, (ADD, pack_score(score), member))
-            context.notify(b"z", b"zadd", key)
-            return 1
-        old = found.scores.get(member)
-        if old != score:
-            keyspace.change(key, found, (ADD, pack_score(score), member))
-            context.notify(b"z", b"zadd", key)
-        return 1 if old is None else 0
+        score = float(word) if word.isdigit() and len(word) < 300 else floats.parse_exactly(word)
+        if score is not None:
+            keyspace = context.keyspace
+            found = keyspace.structure(key, SortedSet)
+            old = None if found is None else found.scores.get(member)
+            if old != score:
+                keyspace.update(key, found, SortedSet, (ADD, pack_score(score), member))
+                context.notify(b"z", b"zadd", key)
+            return 1 if old is None else 0
     return _add(context, args[0], *_read_add(args))
 
 

