@@ -25,13 +25,13 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 from ... import errors
 from . import connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
 from . import transactions
-from . import zranges, zsetops, zsetpops, zsets
+from . import geo, zranges, zsetops, zsetpops, zsets
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
 _MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
-_MODULES += (zsets, zranges, zsetpops, zsetops)
+_MODULES += (zsets, zranges, zsetpops, zsetops, geo)
 
 TABLE = {}
 keys_of = introspection.keys_of

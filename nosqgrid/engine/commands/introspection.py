@@ -12,6 +12,7 @@ from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcomm
 _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection"}
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
+_GROUPS["geo"] = b"geo"
 
 
 def find(table, argv):

@@ -35,7 +35,7 @@ def zadd(context, args):
                 keyspace.update(key, found, SortedSet, (ADD, pack_score(score), member))
                 context.notify(b"z", b"zadd", key)
             return 1 if old is None else 0
-    return _add(context, args[0], *_read_add(args))
+    return add_pairs(context, args[0], *_read_add(args))
 
 
 def _read_add(args):
@@ -56,7 +56,8 @@ def _read_add(args):
     return options, [(floats.number(word), member) for word, member in zip(words[::2], words[1::2])]
 
 
-def _add(context, key, options, pairs):
+def add_pairs(context, key, options, pairs):
+    """Do what ZADD with a set of options does for [(score, member)]."""
     found = context.keyspace.structure(key, SortedSet)
     increments = b"INCR" in options
     if found is None and b"XX" in options:
@@ -101,7 +102,7 @@ def _allowed(old, score, options, increments):
 def zincrby(context, args):
     """Add to the score of a member; its new score."""
     key, word, member = args
-    return _add(context, key, (b"INCR",), [(floats.number(word), member)])
+    return add_pairs(context, key, (b"INCR",), [(floats.number(word), member)])
 
 
 def zrem(context, args):
