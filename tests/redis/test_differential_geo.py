@@ -44,7 +44,7 @@ class Maker(object):
         return self.rng.choice(("g", "g", "g", "g", "h", "none", "string"))
 
     def member(self):
-        return "p%d" % self.rng.randrange(60)
+        return "p%d" % self.rng.randrange(60) if self.rng.random() < 0.9 else "e%d" % self.rng.randrange(len(EDGES))
 
     def place(self):
         kind = self.rng.randrange(8)
@@ -65,7 +65,9 @@ class Maker(object):
     def add(self):
         words = ["GEOADD", self.rng.choice("gggh")] + self.maybe(0.2, self.rng.choice(("NX", "XX", "CH", "nx")))
         for _ in range(self.rng.randint(1, 12)):
-            words += self.place() + [self.member()]
+            place = self.place()
+            # Which of several at one place comes first is chance: each of these places has one member only.
+            words += place + ["e%d" % EDGES.index(tuple(place)) if tuple(place) in EDGES else self.member()]
         return words
 
     def ask(self):
@@ -106,8 +108,9 @@ class Maker(object):
         return ["GEOSEARCH", self.key()] + self._area() + self.options()
 
     def search_store(self):
-        return (["GEOSEARCHSTORE", self.rng.choice(("h", "s")), self.key()] + self._area() + self.maybe(0.5, "STOREDIST")
-                + self.maybe(0.4, "COUNT", self.rng.choice((1, 3))) + self.maybe(0.2, "DESC"))
+        return (["GEOSEARCHSTORE", self.rng.choice(("h", "s")), self.key()] + self._area()
+                + self.maybe(0.5, "STOREDIST") + self.maybe(0.4, "COUNT", self.rng.choice((1, 3)))
+                + self.maybe(0.2, "DESC"))
 
     def look(self):
         return self.rng.choice((("ZRANGE", "s", "0", "-1", "WITHSCORES"), ("ZRANGE", "g", "0", "-1", "WITHSCORES"),

@@ -271,13 +271,13 @@ def _radius(by_member, may_store):
 def geosearch(context, args):
     """The members in a circle or a box: FROMMEMBER FROMLONLAT BYRADIUS BYBOX COUNT ANY WITHDIST WITHHASH WITHCOORD."""
     zset = context.keyspace.structure(args[0], SortedSet)
-    return _answer(context, zset, _read_search(zset, args[1:], "geosearch", None), None)
+    return _answer(context, zset, _read_search(zset, args[1:], "GEOSEARCH", None), None)
 
 
 def geosearchstore(context, args):
     """Store what GEOSEARCH would find: STOREDIST; how many."""
     zset = context.keyspace.structure(args[1], SortedSet)
-    return _answer(context, zset, _read_search(zset, args[2:], "geosearchstore", args[0]), b"geosearchstore")
+    return _answer(context, zset, _read_search(zset, args[2:], "GEOSEARCHSTORE", args[0]), b"geosearchstore")
 
 
 def _keys_and_target(words):
