@@ -51,6 +51,7 @@ RESP_LINE_BYTES_MAX = 64 * KIB  # of one header line; nothing legal comes near
 RESP_REPLY_ELEMENTS_MAX = 2 ** 31 - 1  # of one aggregate; a reader keeps only what has really arrived
 RESP_DEPTH_MAX = 32  # nesting of aggregates in one reply
 SCAN_COUNT_MAX = 10 * 1000  # elements that one step of SCAN looks at, whatever COUNT asks for
+RANDOM_PICKS_MAX = 1000 * 1000  # elements that one command chooses at random with repetition
 GLOB_PATTERN_BYTES_MAX = 128 * KIB
 GLOB_SETS_MAX = 1024  # "[...]" in one pattern; each costs up to 256 steps when the pattern is prepared
 QUERY_BUFFER_BYTES_MAX = 128 * MIB  # of one command being received

@@ -6,8 +6,9 @@ A part of the coordinator, which has the attributes used here.
 import os
 
 from ..engine.databases import COUNT as DATABASES
-from ..errors import PermissionRefusedError
-from . import attaching, report
+from ..errors import NosqgridError, PermissionRefusedError
+from ..formats.resp import Simple, encode_reply
+from . import attaching, report, sockets
 
 
 class Asked(object):
@@ -34,6 +35,27 @@ class Asked(object):
             raise PermissionRefusedError("uid %d may not have files written in the name of uid %d"
                                          % (session.uid, os.getuid()))
         self.durability.checkpoints.ask(session, final)
+
+    def show(self, session, text):
+        """Send a line to a session that monitors."""
+        if not session.closed:
+            sockets.queue_pushed(session, encode_reply(Simple(text), session.protocol))
+            self.look_at(session)
+
+    def run_held(self, context, words):
+        """Run a command that was held, and answer it."""
+        if context.session.closed:
+            return
+        try:
+            reply = context.run(words)
+        except NosqgridError as error:
+            reply = error
+        if reply is not context.deferred:
+            self.answer(context.session, reply)
+
+    def has_user(self, name):
+        """Whether there is a user of this name."""
+        return name == "default"
 
     def leave(self, session):
         """A client says good-bye; whether the coordinator ends with it."""

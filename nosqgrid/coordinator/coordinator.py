@@ -24,6 +24,7 @@ from ..engine.commands import COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
 from ..engine.waiting import Waiting
 from ..errors import InvariantError, LaneError, NosqgridError
@@ -113,6 +114,7 @@ class Coordinator(Asked):
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
+        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ class Coordinator(Asked):
 
     def _by_clock(self):
         """What has to be looked at now and then."""
-        return self.durability, self.pins, self.large_values, self.elastic, self.blocked
+        return self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -431,7 +433,7 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.blocked, self.pubsub):
+        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight):
             part.session_ended(session)
 
     def _sweep(self, now):

@@ -18,7 +18,7 @@ class Context(CommandContext):
 
     def __init__(self, server, session, may_wait):
         super().__init__(session, server.keyspace, server, server.claims, server.pubsub, server.blocked,
-                         server.random_bits, may_wait)
+                         server.oversight, server.random_bits, may_wait)
 
     def run(self, words):
         return dispatch(self, words)
@@ -39,6 +39,10 @@ class Session(ClientState):
         self.pid, self.uid, self.gid = credentials
         self.may_write = may_write
         self.name = b""
+        self.address = self.local_address = "%s:0" % server.listener.path
+        self.descriptor = sock.fileno()
+        self.overseen = server.oversight.active
+        self.changed()
         self.created_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0

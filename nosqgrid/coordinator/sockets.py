@@ -99,10 +99,19 @@ def run_commands(session):
         try:
             reply = session.on_socket.run(words)
         except NosqgridError as error:
-            queue(session, encode_error(error))
+            reply = error
+        if session.muted and _is_muted(session):
             continue
         if reply is not DEFERRED:
             queue(session, encode_reply(reply, session.protocol))
+    return True
+
+
+def _is_muted(session):
+    """Whether the answer to the present command is left out."""
+    if session.muted > 0:
+        session.muted -= 1
+        session.changed()
     return True
 
 
@@ -127,9 +136,14 @@ def queue(session, data):
 
 def push(session, parts):
     """Queue an out-of-band message; false, and nothing, where too much waits for its reader already."""
+    return queue_pushed(session, encode_reply(Push(parts), session.protocol))
+
+
+def queue_pushed(session, data):
+    """The same for what is encoded already."""
     if session.closing or session.output_bytes > PUSHED_BYTES_MAX:
         return session.closing
-    queue(session, encode_reply(Push(parts), session.protocol))
+    queue(session, data)
     return True
 
 

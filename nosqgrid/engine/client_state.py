@@ -19,14 +19,21 @@ class ClientState(object):
         self.protocol = 2
         self.user = None  # engine/acl.User; None: nobody has to log in
         self.authenticated = True
+        self.overseen = False  # somebody wants to see or hold commands (engine/oversight)
         self.monitors = False
+        self.tracking = False
+        self.muted = 0  # answers that are left out: the next so many, or all (-1)
+        self.never_evicted = False
+        self.address = self.local_address = ""
+        self.local = True  # by a Unix socket
+        self.descriptor = -1
         self.special = False
         self.waiting = False  # for the answer to a deferred command: nothing else is read meanwhile
 
     def changed(self):
         """See whether the session is special."""
         self.special = bool(self.database or self.queued is not None or self.protocol == 2 and self.subscriptions()
-                            or self.user is not None or not self.authenticated)
+                            or self.user is not None or not self.authenticated or self.overseen or self.muted)
 
     def subscriptions(self):
         """How many channels and patterns it listens to."""
@@ -36,4 +43,5 @@ class ClientState(object):
         """Back to how a connection begins, but for its subscriptions, which others know of as well."""
         self.database = 0
         self.queued, self.doomed, self.watched = None, False, {}
+        self.muted, self.never_evicted = 0, False
         self.changed()

@@ -12,19 +12,20 @@ DEFERRED = object()  # the reply of a command that will be answered later
 class CommandContext(object):
     """The context of one session; `may_wait` tells whether a reply may come later.
 
-    Attributes that the commands use (engine/commands): session, keyspace, server, claims, pubsub, waiting, random_bits,
+    Attributes that the commands use (engine/commands): session, keyspace, server, claims, pubsub, waiting, oversight, random_bits,
     may_wait, may_block (the same, and not in a transaction), may_push.
     """
 
     deferred = DEFERRED
 
-    def __init__(self, session, keyspace, server, claims, pubsub, waiting, random_bits, may_wait):
+    def __init__(self, session, keyspace, server, claims, pubsub, waiting, oversight, random_bits, may_wait):
         self.session = session
         self.keyspace = keyspace
         self.server = server
         self.claims = claims
         self.pubsub = pubsub
         self.waiting = waiting
+        self.oversight = oversight
         self.random_bits = random_bits
         self.may_wait = self.may_block = self.may_push = may_wait
 

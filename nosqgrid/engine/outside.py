@@ -275,8 +275,17 @@ class Outside(object):
 
     def _release(self, offset):
         """A LARGE record is dead."""
-        table = self.larges if self.structure_at(offset) is None else self.structures
-        table.release(self.large_at(offset)[0])
+        if self.structure_at(offset) is None:
+            self.larges.release(self.large_at(offset)[0])
+            return
+        self.structures.release(self.large_at(offset)[0])
+        if self.waited:
+            self._tell_waiters(self.key_at(offset))
+
+    def _tell_waiters(self, key):
+        """Who waits for a key may wait for just the structure that it had."""
+        if key in self.waited:
+            self.ready.append(key)
 
     def _release_all(self):
         """Every record is dead."""
@@ -284,3 +293,4 @@ class Outside(object):
             self.larges.release_all()
         self.structures.release_all()
         self.databases.cleared()
+        self.ready += self.waited

@@ -1,1 +1,1 @@
-"""What the grid answers as Redis does: commands of each family, and differences to a real server."""
+"""What clients of Redis see: the replies of each family of commands, and comparisons with a real redis-server."""

@@ -8,6 +8,7 @@ from nosqgrid.engine.claims import Claims
 from nosqgrid.engine.client_state import ClientState
 from nosqgrid.engine.commands import run
 from nosqgrid.engine.context import CommandContext
+from nosqgrid.engine.oversight import Oversight
 from nosqgrid.engine.pubsub import PubSub
 from nosqgrid.engine.waiting import Waiting
 from nosqgrid.formats import resp
@@ -31,6 +32,8 @@ class PlainSession(ClientState):
         self.last_command = b""
         self.may_write = may_write
         self.lane = False
+        self.output_bytes = 0
+        self.address, self.local_address = "/run/nosq.sock:0", "/run/nosq.sock:0"
 
 
 class PlainServer:
@@ -62,6 +65,9 @@ class PlainServer:
     def checkpoint(self, session, final):
         raise errors.CommandError("there is no disk here to write %r to" % (final,))
 
+    def has_user(self, name):
+        return name == "default"
+
     def leave(self, session):
         return False
 
@@ -82,14 +88,18 @@ class PlainContext(CommandContext):
             keyspace = PlainKeyspace() if keyspace is None else keyspace
             claims = Claims(lambda session, reply: None)
             pubsub = PubSub(lambda session, parts: self.pushed.append((session, parts)))
+            oversight = Oversight(keyspace, lambda session, text: self.pushed.append((session, text)),
+                                  lambda context, words: self.answered.append((context.session, context.run(words))),
+                                  lambda: self.sessions)
             waiting = Waiting(keyspace, lambda session, reply: self.answered.append((session, reply)), run.as_write)
         else:
             self.pushed, self.answered, self.sessions = other.pushed, other.answered, other.sessions
             keyspace, claims, pubsub, waiting = other.keyspace, other.claims, other.pubsub, other.waiting
+            oversight = other.oversight
         session = PlainSession(len(self.sessions) + 1, may_write)
         self.sessions.append(session)
         super().__init__(session, keyspace, PlainServer(self.sessions), claims, pubsub, waiting,
-                         lambda count: 1 << (count - 2), True)
+                         oversight, lambda count: 1 << (count - 2), True)
 
     def attach(self):
         return resp.Map()

@@ -171,7 +171,8 @@ class NumberCommandsTest(CommandTest):
                 (b"0", b"-1e-18", b"0"), (b"1", b"1e-19", b"1"), (b"1", b"1e-20", b"1"), (b".5", b"5.", b"5.5"),
                 (b"17179869184", b"1.5", b"17179869185.5"), (b"0", b"1e20", b"100000000000000000000"),
                 (b"0", b"1.23456789012345678901", b"1.23456789012345679"),
-                (b"18446744073709551616", b"1", b"18446744073709551616")]:
+                (b"18446744073709551616", b"1", b"18446744073709551616"), (b"0x10", b"-0X.8p1", b"15"),
+                (b"0x0", b"0x1p-3", b"0.125")]:
             self.context.call("SET", "a", stored)
             self.assertEqual(self.context.call("INCRBYFLOAT", "a", added), bulk(expected), (stored, added))
             self.assertEqual(self.context.call("GET", "a"), bulk(expected))
@@ -180,7 +181,7 @@ class NumberCommandsTest(CommandTest):
         self.context.call("SET", "a", "1")
         for wrong in (b"", b"x", b" 1", b"1 ", b"1_0", b"1e", b"e1", b".", b"--1", b"nan", b"1e601", b"1e99999",
         b"1e-5000",
-                      b"1e999999", b"0x10", b"9" * 700):
+                      b"1e999999", b"0x", b"0xg", b"0x1p99999", b"0x1p-99999", b"9" * 700):
             self.assertEqual(self.context.call("INCRBYFLOAT", "a", wrong),
             b"-ERR value is not a valid float\r\n", wrong)
         for infinite in (b"inf", b"-Infinity"):
@@ -316,7 +317,7 @@ class DispatchTest(CommandTest):
         before = contents(self.context.keyspace)
         self.context.session.may_write = False
         for row in self.rows():
-            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0"])
+            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0", b"0"])
             argv = argv[:row.arity] if row.arity > 0 else argv[:max(-row.arity, len(row.name.split(b"|")))]
             refused = bool({"write", "admin"} & row.flags)
             reply = self.context.call(*argv)

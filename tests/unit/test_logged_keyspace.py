@@ -25,16 +25,21 @@ EXAMPLES = (
     (b"APPEND new x", 1), (b"SETRANGE k 2 x", 1), (b"INCR n", 1), (b"DECR n", 1), (b"INCRBY ttl 5", 1),
     (b"DECRBY new 5", 1), (b"INCRBYFLOAT n 0.5", 1), (b"DEL k nobody ttl k", 2), (b"UNLINK k", 1),
     (b"EXPIRE k 10", 1), (b"PEXPIRE ttl 10", 1), (b"EXPIREAT k 99", 1), (b"PEXPIREAT k 99000", 1),
-    (b"EXPIRE k -1", 1), (b"PERSIST ttl", 1), (b"FLUSHALL", 1), (b"FLUSHDB ASYNC", 1),
+    (b"SETBIT new 7 1", 1), (b"BITOP NOT new k", 1), (b"BITFIELD new SET u8 0 5", 1), (b"PFADD new a", 1),
+    (b"PFMERGE new", 1), (b"EXPIRE k -1", 1), (b"PERSIST ttl", 1), (b"FLUSHALL", 1), (b"FLUSHDB ASYNC", 1),
     (b"NOSQGRID.SET k v 1 0 - 0", 1), (b"NOSQGRID.SET ttl v 1 -1 XX 0", 1), (b"NOSQGRID.POP k", 1),
     (b"NOSQGRID.DEADLINE k 5000", 1), (b"NOSQGRID.DEADLINE ttl 0", 1), (b"NOSQGRID.ADD n 1", 1),
     (b"NOSQGRID.FILL claimed v 1 0", 1))
 # Of every command that writes and may find nothing to do.
-NOTHING = (b"SET k v NX", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a 1 k 2", b"DEL nobody expired",
+NOTHING = (b"SET k v NX", b"PFDEBUG ENCODING nobody", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a 1 k 2", b"DEL nobody expired",
            b"UNLINK nobody", b"EXPIRE nobody 10", b"PERSIST k", b"NOSQGRID.SET k v 1 0 NX 0", b"NOSQGRID.POP nobody",
            b"NOSQGRID.DEADLINE nobody 5", b"NOSQGRID.CLAIM k", b"NOSQGRID.ABANDON k", b"APPEND nobody", b"INCR k",
            b"NOSQGRID.ALLOCATE 10 0", b"NOSQGRID.ADOPT 1 k 0 0 - 0", b"NOSQGRID.SHARE 1", b"NOSQGRID.ABANDON_VALUE 1",
            b"NOSQGRID.QUOTA m 1 none")
+
+# Modules whose commands are tried with a log elsewhere.
+OF_STRUCTURES = ("hashes", "sets", "streams", "stream_reads", "stream_groups", "lists", "blocking_lists", "sorting",
+                 "zsets", "zranges", "zsetpops", "zsetops", "geo", "geosearch")
 
 
 def batch_words(*frames):
@@ -93,7 +98,8 @@ class CommandsTest(LoggedTestCase):
         super().make(memory_bytes, **options)
 
     def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items() if "write" in row.flags}
+        writing = {name for name, row in commands.TABLE.items()
+                   if "write" in row.flags and row.function.__module__.rpartition(".")[2] not in OF_STRUCTURES}
         tried = {words.split()[0] for words, _ in EXAMPLES} | {words.split()[0] for words in NOTHING}
         self.assertEqual(writing, tried | {b"NOSQGRID.BATCH"})
 

@@ -23,15 +23,17 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import connection, fast, gate, introspection, keys, large, native, numbers, pubsub, run, server, shared, strings
-from . import transactions
-from . import geo, zranges, zsetops, zsetpops, zsets
+from . import (bitfield, bits, blocking_lists, clients, connection, fast, gate, geo, hashes, hyperloglogs,
+               introspection, keys, large, lcs, lists, native, numbers, pubsub, run, server, sets, shared, sorting,
+               stream_groups, stream_info, stream_reads, streams, strings, transactions, zranges, zsetops, zsetpops,
+               zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, server, native, shared, large, transactions, pubsub)
-_MODULES += (zsets, zranges, zsetpops, zsetops, geo)
+_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub, lists,
+            blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, geo, hashes, sets, streams, stream_reads,
+            stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -87,11 +89,11 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    passed = gate.pass_through(context, argv, find_command, introspection.keys_at)
-    if passed is None:
-        return gate.QUEUED
+    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    if row is None:
+        return words
     try:
-        return run.run(context, *passed)
+        return run.run(context, row, words)
     finally:
         if context.keyspace.ready:
             context.waiting.serve()

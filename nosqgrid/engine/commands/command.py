@@ -5,6 +5,7 @@ leading zero, no space, no underscore, 64 bits), never with int() or float() alo
 """
 
 import collections
+import math
 
 from ... import errors
 from ...formats import resp
@@ -35,6 +36,7 @@ CONNECTION_FAST = frozenset(("connection", "fast"))
 WRITE_OOM = WRITE | {"denyoom"}
 WRITE_FAST_OOM = WRITE_FAST | {"denyoom"}
 WRITE_SEVERAL = WRITE | {"several"}
+WRITE_SEVERAL_OOM = WRITE_SEVERAL | {"denyoom"}
 WRITE_ALONE = frozenset(("write", "alone"))
 ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
@@ -48,6 +50,7 @@ NOT_AN_INTEGER = "value is not an integer or out of range"
 SYNTAX = "syntax error"
 
 _DIGITS_OF_INT64 = 19
+_MS_MAX = float(2 ** 63 - 1024)  # the largest float that is a 64-bit integer
 _SHOWN_BYTES_MAX = 128  # of a client's word in an error message, as in Redis
 
 
@@ -76,13 +79,16 @@ def parse_integer(word):
 
 
 def timeout(word):
-    """The seconds that a blocking command is to wait, 0.0 for ever."""
+    """The seconds that a blocking command is to wait, in whole milliseconds, 0.0 for ever.
+
+    Redis rounds up, which makes "for ever" of what lies just below zero, and takes what is too large for negative.
+    """
     seconds = floats.parse(word)
     if seconds is None:
         raise errors.CommandError("timeout is not a float or out of range")
-    if seconds < 0 or seconds * 1000 > INT64_MAX:  # in Redis what is too large becomes negative
+    if not -1 < seconds * 1000 <= _MS_MAX:
         raise errors.CommandError("timeout is negative")
-    return seconds or 0.001 * floats.out_of_range(word, seconds)
+    return math.ceil(seconds * 1000) / 1000.0
 
 
 def bounded(word, largest, what):

@@ -1,7 +1,8 @@
 """Commands of sessions about which there is something special: what happens to them before they run.
 
 In this order: the words are found to be a command; somebody who has to log in has; a session that listens in RESP2 does
-nothing else; the keys become those of the session's database; in a transaction the command is put off until EXEC.
+nothing else; somebody who oversees the server sees it, or holds it; the keys become those of the session's database; in
+a transaction the command is put off until EXEC.
 """
 
 from ... import errors
@@ -18,7 +19,7 @@ _AT_ONCE = frozenset((b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"QUIT", b"RESET"
 
 
 def pass_through(context, argv, find_command, keys_at):
-    """(row, words) to be run now, or None where the command is put off.
+    """(row, words) to be run now, or (None, the reply to it) where the command is put off.
 
     Raises:
         CommandError: it is not to be run; a transaction that has begun will not be run either.
@@ -32,12 +33,16 @@ def pass_through(context, argv, find_command, keys_at):
     except errors.NosqgridError:
         session.doomed = session.queued is not None
         raise
+    if session.overseen:
+        if context.may_wait and context.oversight.holds(session, row):
+            return None, context.oversight.hold(context, argv)
+        context.oversight.show(session, row, argv)
     if session.database:
         argv = with_prefix(argv, keys_at(row, argv), session.database)
     if session.queued is None or row.name in _AT_ONCE:
         return row, argv
     session.queued.append((row, argv))
-    return None
+    return None, QUEUED
 
 
 def _check(session, row):

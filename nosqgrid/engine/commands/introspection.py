@@ -10,9 +10,13 @@ from .. import glob
 from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
 
 _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
-_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection"}
+_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
+           "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
+           "bitfields": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
+           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions"}
+_GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
-_GROUPS["geo"] = b"geo"
+_GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))
 
 
 def find(table, argv):

@@ -3,15 +3,15 @@
 Redis has one type of string; the grid's values also say what they are to a Python program (formats/values).  What a
 Redis client stores is bytes.  A change of a part keeps str where the old value was one and the result still is UTF-8.
 
-MSET and MSETNX store all or nothing: if one store is refused, those before it are taken back (Redis is atomic here by
-not being refused; a full grid would otherwise leave half of the pairs behind).
+MSET and MSETNX store all or nothing: they run in a batch, and if one store is refused, those before it are taken back
+(Redis is atomic here by not being refused; a full grid would otherwise leave half of the pairs behind).
 """
 
 from ... import errors, limits
 from ...formats import resp, values
 from . import deadlines
-from .run import as_write
-from .command import READ, READ_FAST, WRITE, WRITE_FAST, Command, integer, syntax_error, wrong_arity
+from .command import (READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, WRITE_OOM, WRITE_SEVERAL_OOM, Command, integer,
+                      syntax_error, wrong_arity)
 
 _SECOND_MS = 1000
 _TOO_LONG = "string exceeds maximum allowed size (proto-max-bulk-len)"
@@ -26,11 +26,14 @@ def get(context, args):
 def set_(context, args):
     """Store a value; options as in Redis: NX XX GET KEEPTTL EX PX EXAT PXAT."""
     if len(args) == 2:
-        context.keyspace.store(args[0], values.BYTES, args[1])
+        key, value = args
+        context.keyspace.store(key, values.BYTES, value)
+        context.notify(b"$", b"set", key)
         return resp.OK
     condition, wants_old, expiry = _read_set_options(args)
     keyspace = context.keyspace
     deadline_ms = expiry.deadline_ms(keyspace, "set")
+    expires = deadline_ms is not None
     entry = keyspace.lookup(args[0])
     old = entry.value if wants_old and entry is not None else None
     if condition and (condition == b"NX") == (entry is not None):
@@ -38,6 +41,9 @@ def set_(context, args):
     if expiry.name == b"KEEPTTL" and entry is not None:
         deadline_ms = entry.deadline_ms
     deadlines.put(keyspace, args[0], values.BYTES, args[1], deadline_ms or 0)
+    context.notify(b"$", b"set", args[0])
+    if expires:
+        context.notify(b"g", b"expire", args[0])
     return old if wants_old else resp.OK
 
 
@@ -63,23 +69,27 @@ def setnx(context, args):
     if context.keyspace.lookup(args[0]) is not None:
         return 0
     context.keyspace.store(args[0], values.BYTES, args[1])
+    context.notify(b"$", b"set", args[0])
     return 1
 
 
 def setex(context, args):
     """Store a value for so many seconds."""
-    return _set_for(context.keyspace, args, _SECOND_MS, "setex")
+    return _set_for(context, args, _SECOND_MS, "setex")
 
 
 def psetex(context, args):
     """Store a value for so many milliseconds."""
-    return _set_for(context.keyspace, args, 1, "psetex")
+    return _set_for(context, args, 1, "psetex")
 
 
-def _set_for(keyspace, args, unit_ms, command_name):
+def _set_for(context, args, unit_ms, command_name):
     key, amount, value = args
+    keyspace = context.keyspace
     deadline_ms = deadlines.positive_deadline(keyspace, amount, unit_ms, False, command_name)
     deadlines.put(keyspace, key, values.BYTES, value, deadline_ms)
+    context.notify(b"$", b"set", key)
+    context.notify(b"g", b"expire", key)
     return resp.OK
 
 
@@ -87,6 +97,7 @@ def getset(context, args):
     """Store a value and return the one before it."""
     old = get(context, args)
     context.keyspace.store(args[0], values.BYTES, args[1])
+    context.notify(b"$", b"set", args[0])
     return old
 
 
@@ -95,6 +106,7 @@ def getdel(context, args):
     old = get(context, args)
     if old is not None:
         context.keyspace.delete(args[0])
+        context.notify(b"g", b"del", args[0])
     return old
 
 
@@ -105,16 +117,18 @@ def getex(context, args):
         index = expiry.take(args, index)
         if not index:
             raise syntax_error()
-    keyspace = context.keyspace
-    entry = keyspace.lookup(args[0])
+    keyspace, key = context.keyspace, args[0]
+    entry = keyspace.lookup(key)
     if entry is None:
         return None
     value = entry.value
     deadline_ms = expiry.deadline_ms(keyspace, "getex")
     if deadline_ms is not None:
-        deadlines.move(keyspace, args[0], deadline_ms)
+        deadlines.move(keyspace, key, deadline_ms)
+        context.notify(b"g", b"expire" if deadline_ms > keyspace.now_ms else b"del", key)
     elif expiry.name == b"PERSIST" and entry.deadline_ms:
-        keyspace.set_deadline(args[0], 0)
+        keyspace.set_deadline(key, 0)
+        context.notify(b"g", b"persist", key)
     return value
 
 
@@ -129,7 +143,7 @@ def mset(context, args):
     """Store several pairs, all or none."""
     if len(args) % 2:
         raise wrong_arity(b"MSET")
-    _store_all(context.keyspace, args)
+    _store_all(context, args)
     return resp.OK
 
 
@@ -140,17 +154,17 @@ def msetnx(context, args):
     lookup = context.keyspace.lookup
     if any(lookup(key) is not None for key in args[::2]):
         return 0
-    _store_all(context.keyspace, args)
+    _store_all(context, args)
     return 1
 
 
-def _store_all(keyspace, args):
-    as_write(keyspace, lambda: _store_pairs(keyspace, args))
-
-
-def _store_pairs(keyspace, args):
+def _store_all(context, args):
+    store = context.keyspace.store
     for index in range(0, len(args), 2):
-        keyspace.store(args[index], values.BYTES, args[index + 1])
+        store(args[index], values.BYTES, args[index + 1])
+    # Not before all are stored: a store that is refused takes back those before it.
+    for key in args[::2]:
+        context.notify(b"$", b"set", key)
 
 
 def append(context, args):
@@ -159,11 +173,13 @@ def append(context, args):
     entry = context.keyspace.lookup(key)
     if entry is None:
         context.keyspace.store(key, values.BYTES, added)
-        return len(added)
-    _check_length(entry.size_bytes + len(added))
-    changed = entry.value + added
-    _store_changed(context.keyspace, key, entry, changed)
-    return len(changed)
+        length = len(added)
+    else:
+        length = entry.size_bytes + len(added)
+        check_length(length)
+        store_changed(context.keyspace, key, entry, entry.value + added)
+    context.notify(b"$", b"append", key)
+    return length
 
 
 def strlen(context, args):
@@ -176,9 +192,11 @@ def getrange(context, args):
     """A part of a value; negative positions count from its end, and both ends belong to it."""
     start, end = integer(args[1]), integer(args[2])
     entry = context.keyspace.lookup(args[0])
-    if entry is None or start < 0 and end < 0 and start > end:
+    if entry is None:
         return b""
     size = entry.size_bytes
+    if start < 0 and end < 0 and start > end:
+        return b""
     start = max(0, start + size if start < 0 else start)
     end = min(size - 1, max(0, end + size if end < 0 else end))
     return entry.value[start:end + 1] if start <= end else b""
@@ -191,27 +209,31 @@ def setrange(context, args):
     if start < 0:
         raise errors.CommandError("offset is out of range")
     entry = context.keyspace.lookup(key)
-    old = b"" if entry is None else entry.value
+    size = 0 if entry is None else entry.size_bytes
     if not part:
-        return len(old)
+        return size
     # Before anything of that size is made.
-    _check_length(start + len(part))
+    check_length(start + len(part))
+    old = b"" if entry is None else entry.value
     changed = b"%b%b%b" % (old[:start].ljust(start, b"\x00"), part, old[start + len(part):])
-    if entry is None:
-        context.keyspace.store(key, values.BYTES, changed)
-    else:
-        _store_changed(context.keyspace, key, entry, changed)
+    store_changed(context.keyspace, key, entry, changed)
+    context.notify(b"$", b"setrange", key)
     return len(changed)
 
 
-def _check_length(size_bytes):
+def check_length(size_bytes):
+    """CommandError where no value may become so long."""
     if size_bytes > limits.VALUE_SIZE_BYTES_MAX:
         raise errors.CommandError(_TOO_LONG)
 
 
-def _store_changed(keyspace, key, entry, changed):
-    value_type = values.STR if entry.type == values.STR and _is_utf8(changed) else values.BYTES
-    keyspace.store(key, value_type, changed, entry.deadline_ms)
+def store_changed(keyspace, key, entry, changed):
+    """Store a value of which a part changed; `entry` is what the key had, or None.  Its deadline stays."""
+    if entry is None:
+        keyspace.store(key, values.BYTES, changed)
+    else:
+        value_type = values.STR if entry.type == values.STR and _is_utf8(changed) else values.BYTES
+        keyspace.store(key, value_type, changed, entry.deadline_ms)
 
 
 def _is_utf8(payload):
@@ -225,19 +247,19 @@ def _is_utf8(payload):
 
 COMMANDS = (
     Command(b"GET", get, 2, READ_FAST, 1, 1, 1),
-    Command(b"SET", set_, -3, WRITE, 1, 1, 1),
-    Command(b"SETNX", setnx, 3, WRITE_FAST, 1, 1, 1),
-    Command(b"SETEX", setex, 4, WRITE, 1, 1, 1),
-    Command(b"PSETEX", psetex, 4, WRITE, 1, 1, 1),
-    Command(b"GETSET", getset, 3, WRITE_FAST, 1, 1, 1),
+    Command(b"SET", set_, -3, WRITE_OOM, 1, 1, 1),
+    Command(b"SETNX", setnx, 3, WRITE_FAST_OOM, 1, 1, 1),
+    Command(b"SETEX", setex, 4, WRITE_OOM, 1, 1, 1),
+    Command(b"PSETEX", psetex, 4, WRITE_OOM, 1, 1, 1),
+    Command(b"GETSET", getset, 3, WRITE_FAST_OOM, 1, 1, 1),
     Command(b"GETDEL", getdel, 2, WRITE_FAST, 1, 1, 1),
     Command(b"GETEX", getex, -2, WRITE_FAST, 1, 1, 1),
     Command(b"MGET", mget, -2, READ_FAST, 1, -1, 1),
-    Command(b"MSET", mset, -3, WRITE, 1, -1, 2),
-    Command(b"MSETNX", msetnx, -3, WRITE, 1, -1, 2),
-    Command(b"APPEND", append, 3, WRITE_FAST, 1, 1, 1),
+    Command(b"MSET", mset, -3, WRITE_SEVERAL_OOM, 1, -1, 2),
+    Command(b"MSETNX", msetnx, -3, WRITE_SEVERAL_OOM, 1, -1, 2),
+    Command(b"APPEND", append, 3, WRITE_FAST_OOM, 1, 1, 1),
     Command(b"STRLEN", strlen, 2, READ_FAST, 1, 1, 1),
     Command(b"GETRANGE", getrange, 4, READ, 1, 1, 1),
     Command(b"SUBSTR", getrange, 4, READ, 1, 1, 1),
-    Command(b"SETRANGE", setrange, 4, WRITE, 1, 1, 1),
+    Command(b"SETRANGE", setrange, 4, WRITE_OOM, 1, 1, 1),
 )

@@ -69,8 +69,8 @@ def _pop_or_wait(context, keys, timeout_s, pop):
     if found is not None:
         return pop(context, *found)
 
-    def attempt(context):
-        found = _first_set(context, keys, True)
+    def attempt(context, ready):
+        found = _first_set(context, ready, True)
         return None if found is None else pop(context, *found)
 
     return context.block(keys, timeout_s, attempt, resp.NULL_ARRAY)

@@ -3,20 +3,14 @@
 Ranges are in zranges.py, several sets at once in zsetops.py, those that wait in zsetpops.py.
 """
 
-import re
-
 from ... import errors, limits
 from ...formats import resp
-from .. import glob
 from ..structures.zsets import ADD, REMOVE, SortedSet, pack_score
-from . import floats, scores
-from .command import (INT64_MAX, READ, READ_FAST, UINT64_MAX, WRITE_FAST, WRITE_FAST_OOM, Command, integer,
-                      syntax_error)
+from . import floats, members, scores
+from .command import INT64_MAX, READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, Command, integer, syntax_error
 
 _OPTIONS = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
 _PICKS_MAX = 10000000
-_SCAN_COUNT_DEFAULT = 10
-_match_cursor = re.compile(rb"[+-]?[0-9]{1,30}|").fullmatch
 
 
 # -- adding and removing ----------------------------------------------------------------------------------------------
@@ -117,9 +111,9 @@ def zrem(context, args):
     return len(there)
 
 
-def remove(context, key, found, members, event):
+def remove(context, key, found, removed, event):
     """Remove members that a set has, and say so."""
-    context.keyspace.change(key, found, [REMOVE] + members)
+    context.keyspace.change(key, found, [REMOVE] + removed)
     context.notify(b"z", event, key)
     if not found.scores:
         context.notify(b"g", b"del", key)
@@ -227,41 +221,18 @@ def _picked(context, found, count):
 
 def zscan(context, args):
     """One step of a walk over a set: MATCH pattern, COUNT number."""
-    cursor = _cursor(args[1])
+    cursor = members.read_cursor(args[1])
     found = context.keyspace.structure(args[0], SortedSet)
     if found is None:
         return [b"0", []]
-    count, pattern = _scan_options(args[2:])
-    cursor, members = found.walk(cursor, min(count, limits.SCAN_COUNT_MAX), context.random_bits)
+    count, pattern = members.scan_options(args)
+    cursor, names = found.walk(cursor, min(count, limits.SCAN_COUNT_MAX), context.random_bits)
     if pattern is not None:
-        members = [member for member in members if pattern.matches(member)]
+        names = [name for name in names if pattern.matches(name)]
     row = []
-    for member in members:
+    for member in names:
         row += (member, _scanned_text(found.scores[member], found.listpack))
     return [b"%d" % cursor, row]
-
-
-def _cursor(word):
-    if not _match_cursor(word) or abs(int(word or 0)) > UINT64_MAX:
-        raise errors.CommandError("invalid cursor")
-    return int(word or 0) & UINT64_MAX
-
-
-def _scan_options(words):
-    count, pattern = _SCAN_COUNT_DEFAULT, None
-    for index in range(0, len(words), 2):
-        option = words[index].upper()
-        if index + 1 == len(words):
-            raise syntax_error()
-        if option == b"COUNT":
-            count = integer(words[index + 1])
-            if count < 1:
-                raise syntax_error()
-        elif option == b"MATCH":
-            pattern = glob.Glob(words[index + 1])
-        else:
-            raise syntax_error()
-    return count, pattern
 
 
 def _scanned_text(score, listpack):

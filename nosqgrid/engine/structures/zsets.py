@@ -192,6 +192,10 @@ class SortedSet(Structure):
             self.scores.pop(member, None)
         return not self.order.members and self._walked is None
 
+    def listed(self):
+        """The members in the order of the scores."""
+        return (member for chunk in self.order.members for member in chunk)
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def rank(self, member):
