@@ -221,9 +221,10 @@ class Maker(object):
     def text(self):
         return self.some(("SET", "text", "v"), ("DEL", self.key()), ("DEL", "text"))
 
-    WEIGHTED = (zadd, zadd, zadd, zadd, sadd, sadd, zadd_same, zadd_same, zincrby, zincrby, zrem, one_key, one_member, one_member,
-                zmscore, by_index, by_index, by_index_back, by_score, by_score_old, by_member, by_member_old, count,
-                count, remove_range, range_store, pop, mpop, blocking_pop, combine, combine, combine, random_member, scan, text)
+    WEIGHTED = (zadd, zadd, zadd, zadd, sadd, sadd, zadd_same, zadd_same, zincrby, zincrby, zrem, one_key, one_member,
+                one_member, zmscore, by_index, by_index, by_index_back, by_score, by_score_old, by_member,
+                by_member_old, count, count, remove_range, range_store, pop, mpop, blocking_pop, combine, combine,
+                combine, random_member, scan, text)
 
 
 def walked(reply):

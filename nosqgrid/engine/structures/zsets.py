@@ -3,11 +3,13 @@
 A change is
     b"+"  score member [score member ...]    each member has this score now; a score is a double, little-endian
     b"-"  member [member ...]                 these members, all of which were there, are gone
+    b"l"                                      from now on it counts as a long one
 
 Invariants
  1. `order` (ordered.py) has exactly the pairs that `scores` has, and the same bytes objects.
  2. No score is a NaN.  While the set counts as a listpack no score is -0.0: Redis keeps integers in it.
- 3. It counts as a listpack until it has had more than `entries_max` members or one of more than `member_bytes_max`.
+ 3. It counts as a listpack until it has had more than `entries_max` members or one of more than `member_bytes_max`;
+    that is not taken back.
 """
 
 import struct
@@ -19,7 +21,7 @@ from .ordered import ScoreOrder
 from .scanned import BASE_BITS, ScanList
 from .structure import STRUCTURE_BYTES, Structure
 
-ADD, REMOVE = b"+", b"-"
+ADD, REMOVE, LONG = b"+", b"-", b"l"
 MEMBER_BYTES = 120  # of a member and its score, beside the bytes themselves; measured: 118 to 150
 _CHANGE_MEMBERS = 1000
 _CHANGE_BYTES = 64 * KIB
@@ -81,6 +83,9 @@ class SortedSet(Structure):
             return self._remove(words[1:])
         if count > 3 and count & 1 and words[0] == ADD:
             return self._set_all(words)
+        if count == 1 and words[0] == LONG:
+            self.listpack = False
+            return []
         raise CorruptValueError("%d words that change no sorted set" % count)
 
     def _set(self, packed, member):
@@ -162,6 +167,8 @@ class SortedSet(Structure):
 
     def changes(self):
         """Yield changes that make an equal set, in the order of the scores."""
+        if not self.listpack:
+            yield [LONG]
         words, size = [ADD], 0
         for chunk_scores, chunk_members in zip(self.order.scores, self.order.members):
             for score, member in zip(chunk_scores, chunk_members):
