@@ -118,6 +118,12 @@ class GeoTests(EngineTest):
             ("GEORADIUS_RO g 15 37 200 km STORE d", b'-ERR syntax error\r\n'),
             ("GEORADIUS_RO g 15 37 200 km ASC WITHDIST",
              b'*2\r\n*2\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n*2\r\n$7\r\nPalermo\r\n$8\r\n190.4424\r\n'),
+        ))
+
+    def test_searching_around_members_and_in_boxes(self):
+        self.run_table((
+            ("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", b':2\r\n'),
+            ("GEOADD g 12.75 37.1 edge1 17.24 38.7 edge2", b':2\r\n'),
             ("GEORADIUSBYMEMBER g Palermo 170 km ASC", b'*3\r\n$7\r\nPalermo\r\n$5\r\nedge1\r\n$7\r\nCatania\r\n'),
             ("GEORADIUSBYMEMBER g nobody 170 km", b'-ERR could not decode requested zset member\r\n'),
             ("GEORADIUSBYMEMBER none nobody x yd", b'*0\r\n'),

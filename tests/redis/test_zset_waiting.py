@@ -112,7 +112,8 @@ class WaitingLikeRedisTest(DifferentialTest):
 
     @staticmethod
     def random_step(rng):
-        # Without SET: Redis leaves waiting who waits for a key with something else in it when ZUNIONSTORE replaces that.
+        # Without SET: who waits for a key with something else in it goes on waiting when Redis' ZUNIONSTORE replaces
+        # that, and here does not.
         number = rng.choice((0, 0, 0, 1, 2, 3))
         key, other, member, score = rng.choice(KEYS), rng.choice(KEYS), rng.choice(MEMBERS), "%d" % rng.randrange(5)
         if number:

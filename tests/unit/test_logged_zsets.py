@@ -30,7 +30,8 @@ EXAMPLES = (
     (b"GEORADIUS g 1 1 1 km STORE d", 1), (b"GEORADIUSBYMEMBER g p 1 km STOREDIST d", 1),
     (b"GEOSEARCHSTORE d g FROMMEMBER p BYRADIUS 1 km", 1), (b"DEL z y", 2), (b"PEXPIRE z 5000", 1))
 NOTHING = (b"ZADD z 1 a", b"ZADD z XX 1 nobody", b"ZADD z 1 a x b", b"ZADD k 1 a", b"ZADD none XX 1 a",
-           b"ZINCRBY z 0 a", b"ZINCRBY z nan a", b"ZREM z nobody", b"ZREM none a", b"ZREMRANGEBYRANK z 7 8", b"ZPOPMIN none",
+           b"ZINCRBY z 0 a", b"ZINCRBY z nan a",
+           b"ZREM z nobody", b"ZREM none a", b"ZREMRANGEBYRANK z 7 8", b"ZPOPMIN none",
            b"ZPOPMIN z 0", b"ZMPOP 1 none MIN", b"ZUNIONSTORE d 1 none", b"ZUNIONSTORE z 2 z k",
            b"ZUNIONSTORE z 1 z WEIGHTS x", b"GEOADD g 1 1 new 200 1 newer", b"GEORADIUS g 1 1 1 yd STORE z")
 
