@@ -10,7 +10,7 @@
     Map                   %                        * of keys and values in turn
     Set                   ~                        *
     Push                  >                        *
-    Double                ,                        $
+    Double, LongDouble    ,                        $
     Boolean               #t #f                    :1 :0
     Verbatim              =txt:                    $
     NosqgridError         -CODE message            -CODE message
@@ -72,6 +72,15 @@ class Double(float):
 
     def __repr__(self):
         return "Double(%s)" % super().__repr__()
+
+
+class LongDouble(float):
+    """A floating-point reply with all that a decimal text of 17 digits behind the point has of it."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return "LongDouble(%s)" % super().__repr__()
 
 
 class Boolean(int):
@@ -206,8 +215,15 @@ def _append_boolean(parts, reply, protocol):
         parts.append(b":1\r\n" if reply else b":0\r\n")
 
 
+def _append_long_double(parts, reply, protocol):
+    _append_number(parts, (b"%.17f" % reply).rstrip(b"0").rstrip(b"."), protocol)
+
+
 def _append_double(parts, reply, protocol):
-    text = double_text(reply)
+    _append_number(parts, double_text(reply), protocol)
+
+
+def _append_number(parts, text, protocol):
     if protocol == 3:
         parts.append(b",%b\r\n" % text)
     else:
@@ -259,7 +275,7 @@ _WRITERS = {
     type(None): _append_null, _NullArray: _append_null_array, int: _append_int, bool: _append_int,
     bytes: _append_bytes, bytearray: _append_bytes, str: _append_str, Simple: _append_simple,
     list: _append_array, tuple: _append_array, Map: _append_map, Set: _append_set, Push: _append_push,
-    Double: _append_double, Boolean: _append_boolean, Verbatim: _append_verbatim,
+    Double: _append_double, LongDouble: _append_long_double, Boolean: _append_boolean, Verbatim: _append_verbatim,
 }
 
 
