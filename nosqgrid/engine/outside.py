@@ -277,6 +277,11 @@ class Outside(object):
         if flags & ELSEWHERE:
             self.databases.added(key, bool(flags & EXPIRES))
 
+    def _structure_gone(self, key):
+        """Who waits for what a key has looks again."""
+        if key in self.waited:
+            self.ready.append(key)
+
     def _release(self, offset):
         """A LARGE record is dead."""
         if self.structure_at(offset) is None:
@@ -296,5 +301,6 @@ class Outside(object):
         if self.larges is not None:
             self.larges.release_all()
         self.structures.release_all()
+        self.ready.extend(self.waited)
         self.databases.cleared()
         self.ready += self.waited
