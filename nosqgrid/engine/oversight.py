@@ -23,8 +23,8 @@ _WRITE_LIKE = frozenset((b"PUBLISH", b"SPUBLISH", b"PFCOUNT", b"EVAL", b"EVALSHA
 
 
 class Oversight(object):
-    """Of one grid.  `now_us()` tells microseconds, `send(session, text)` sends a line to who monitors, `answer(session, reply)` an answer to who was
-    held, `sessions()` are all there are.
+    """Of one grid.  `send(session, text)` sends a line to who monitors, `answer(session, reply)` an answer to who was
+    held, `sessions()` are all there are, `now_us()` is a clock, in microseconds.
     """
 
     def __init__(self, keyspace, send, answer, sessions, now_us=None):

@@ -32,8 +32,9 @@ shutdown-timeout=10 slowlog-log-slower-than=-1 slowlog-max-len=128 socket-mark-i
 tcp-backlog=511 tcp-keepalive=300 timeout=0 tls-port=0 tls-session-cache-size=20480 tls-session-cache-timeout=300
 tracking-table-max-keys=1000000 unixsocketperm=0 zset-max-listpack-entries=128"""
 
-_MEMORY = """active-defrag-ignore-bytes=104857600 auto-aof-rewrite-min-size=67108864 client-query-buffer-limit=1073741824
-cluster-link-sendbuf-limit=0 hash-max-listpack-value=64 hll-sparse-max-bytes=3000 maxmemory=0 maxmemory-clients=0
+_MEMORY = """active-defrag-ignore-bytes=104857600 auto-aof-rewrite-min-size=67108864
+client-query-buffer-limit=1073741824 cluster-link-sendbuf-limit=0 hash-max-listpack-value=64
+hll-sparse-max-bytes=3000 maxmemory=0 maxmemory-clients=0
 proto-max-bulk-len=67108864 repl-backlog-size=1048576 stream-node-max-bytes=4096 zset-max-listpack-value=64"""
 
 _TEXTS = {
@@ -87,7 +88,8 @@ _RANGES = {
     "hash-max-listpack-entries": (0, _INT64_MAX), "set-max-intset-entries": (0, _INT64_MAX),
     "zset-max-listpack-entries": (0, _INT64_MAX), "slowlog-log-slower-than": (-1, _INT64_MAX),
     "slowlog-max-len": (0, _INT64_MAX), "latency-monitor-threshold": (0, _INT64_MAX),
-    "list-max-listpack-size": (-2 ** 31, _INT32_MAX), "maxclients": (1, 2 ** 32 - 1), "maxmemory-samples": (1, _INT32_MAX),
+    "list-max-listpack-size": (-2 ** 31, _INT32_MAX), "maxclients": (1, 2 ** 32 - 1),
+    "maxmemory-samples": (1, _INT32_MAX),
     "port": (0, 65535), "tls-port": (0, 65535), "proto-max-bulk-len": (1 << 20, _INT64_MAX),
     "maxmemory-eviction-tenacity": (0, 100), "stream-node-max-entries": (0, _INT64_MAX),
     "acllog-max-len": (0, _INT64_MAX), "tracking-table-max-keys": (0, _INT64_MAX), "repl-timeout": (1, _INT32_MAX),

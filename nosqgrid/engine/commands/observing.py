@@ -27,7 +27,7 @@ def slowlog_get(context, args):
     if args:
         count = parse_integer(args[0])
         if len(args) > 1:
-            raise command.wrong_arity(b"SLOWLOG|GET")
+            raise errors.CommandError("unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
         if count is None or count < -1:
             raise errors.CommandError("count should be greater than or equal to -1")
     return [[slow.number, slow.wall_s, slow.us, slow.words, slow.address, slow.name]

@@ -6,7 +6,7 @@ the grid's directory; a grid without one has nowhere to save to, and says so.
 
 from ... import errors
 from ...formats import resp
-from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container, syntax_error
+from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container, integer, syntax_error
 
 _EVERY_SECTION = frozenset((b"all", b"default", b"everything"))
 _SECOND_MS = 1000
@@ -37,7 +37,9 @@ def time_(context, args):
 
 
 def lolwut(context, args):
-    """The version; there is no picture."""
+    """The version; there is no picture: [VERSION number]."""
+    if len(args) > 1 and args[0].upper() == b"VERSION":
+        integer(args[1])
     return resp.Verbatim(_VERSION)
 
 
