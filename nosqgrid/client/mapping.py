@@ -15,7 +15,7 @@ import time
 from collections.abc import ItemsView, MutableMapping, ValuesView
 
 from ..engine.glob import Glob
-from ..errors import CoordinatorLostError, UsageError, ValueTooLargeError
+from ..errors import CoordinatorLostError, UsageError, ValueTooLargeError, WrongTypeError
 from ..formats import lane as layout
 from ..formats import values
 from ..formats.records import BODY, COPIES_BITS, DEADLINE, EXPIRES
@@ -68,11 +68,15 @@ def encode_checked(codec, value, raw_key):
 
 
 class _Items(ItemsView):
-    """Pairs as they are found: a key that goes away meanwhile is left out."""
+    """Pairs as they are found: a key that goes away meanwhile is left out, and so is one that has a structure of the
+    Redis commands, which is no value here."""
 
     def __iter__(self):
         for key in self._mapping:
-            value = self._mapping.get(key, _MISSING)
+            try:
+                value = self._mapping.get(key, _MISSING)
+            except WrongTypeError:
+                continue
             if value is not _MISSING:
                 yield key, value
 
@@ -111,7 +115,10 @@ class GridMapping(MutableMapping):
         return value
 
     def __contains__(self, key):
-        return self.get(key, _MISSING) is not _MISSING
+        try:
+            return self.get(key, _MISSING) is not _MISSING
+        except WrongTypeError:
+            return True  # a structure of the Redis commands
 
     def exists(self, *keys):
         """How many of the keys are there; a key named twice counts twice."""

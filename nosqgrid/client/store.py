@@ -13,9 +13,11 @@ import os
 import threading
 import time
 
-from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError
+from ..errors import (ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError,
+                      WrongTypeError)
 from ..formats.records import LARGE_VALUE
 from ..formats.resp import encode_command
+from ..formats.values import STRUCTURE_NAMES
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
 from .link import Link
@@ -151,8 +153,12 @@ class Store(object):
         """A memoryview of the large value that was found through an attachment; None where it is to be looked up again.
 
         A process that has not mapped it yet needs the coordinator for that; where the one that it was found at is gone,
-        the next is attached to, or CoordinatorLostError or NotServedError raised.
+        the next is attached to, or CoordinatorLostError or NotServedError raised.  WrongTypeError: it is a structure.
         """
+        kind = STRUCTURE_NAMES.get(found.type)
+        if kind is not None:
+            raise WrongTypeError("this key has a %s of the Redis commands, no value: ask for it with these, over the "
+                                 "grid's socket" % kind)
         try:
             return attachment.maps.large(*LARGE_VALUE.unpack(found.value))
         except CoordinatorLostError:

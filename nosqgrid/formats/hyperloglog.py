@@ -25,7 +25,7 @@ for HyperLogLog sketches", arXiv:1702.01284 (the estimator); A. Appleby's Murmur
 described at https://redis.io/docs/latest/develop/data-types/probabilistic/hyperloglogs/ and antirez.com/news/75.
 """
 
-import binascii
+import base64
 import math
 import re
 import struct
@@ -120,7 +120,7 @@ _RUNS = [bytes(code + 1) for code in range(64)] + [b""] * 64 + [
 _RUN_LENGTHS = bytes(map(len, _RUNS))
 
 # Bytes that are a run each, and behind them a run of many zeros, which has two.
-_pieces = re.compile(rb"([^\x40-\x7f]*)([\x40-\x7f].)?", re.DOTALL).findall
+_pieces = re.compile(rb"([^\x40-\x7f]*)([\x40-\x7f].?)?", re.DOTALL).findall
 _equal_runs = re.compile(rb"(\x00+|([^\x00])\2{0,3})", re.DOTALL).findall
 
 
@@ -132,10 +132,9 @@ def registers_of(value):
     Cost: 50 us dense; sparse up to 150 us.
     """
     if value[4] == _DENSE:
-        return binascii.b2a_base64(value[:HEADER_SIZE_BYTES - 1:-1], newline=False).translate(_FROM_BASE64)[::-1]
-    parts, count, size, codes = [], 0, 0, value[HEADER_SIZE_BYTES:]
-    for runs, zeros in _pieces(codes):
-        size += len(runs) + len(zeros)
+        return base64.b64encode(value[:HEADER_SIZE_BYTES - 1:-1]).translate(_FROM_BASE64)[::-1]
+    parts, count = [], 0
+    for runs, zeros in _pieces(value[HEADER_SIZE_BYTES:]):
         count += sum(runs.translate(_RUN_LENGTHS))
         if zeros:
             length = _many_zeros(zeros)
@@ -145,18 +144,14 @@ def registers_of(value):
         parts.extend(map(_RUNS.__getitem__, runs))
         if zeros:
             parts.append(bytes(length))
-    _check_whole(count, size, len(codes))
+    if count != REGISTERS:
+        raise CorruptValueError("%d registers where there should be %d" % (count, REGISTERS))
     return b"".join(parts)
 
 
-def _check_whole(count, size, whole_size):
-    """Refuse a sparse value of so many registers and bytes in runs; its last byte may begin a run that has two."""
-    if count != REGISTERS or size != whole_size:
-        raise CorruptValueError("%d registers where there should be %d" % (count, REGISTERS))
-
-
 def _many_zeros(code):
-    return ((code[0] & 0x3F) << 8 | code[1]) + 1
+    """The length of a run of two bytes; where the second one is missing, that of 0, as Redis reads it."""
+    return ((code[0] & 0x3F) << 8 | (code[1] if len(code) > 1 else 0)) + 1
 
 
 def described(value):
@@ -172,7 +167,7 @@ def described(value):
 
 def dense_of(registers, header):
     """The dense value of registers, with the count of a header."""
-    packed = binascii.a2b_base64(registers[::-1].translate(_TO_BASE64))[::-1]
+    packed = base64.b64decode(registers[::-1].translate(_TO_BASE64))[::-1]
     return b"%b%c%b%b" % (_MAGIC, _DENSE, header[5:HEADER_SIZE_BYTES], packed)
 
 

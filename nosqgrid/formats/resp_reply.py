@@ -114,6 +114,10 @@ class _NullArray:
 NULL_ARRAY = _NullArray()
 OK = Simple("OK")
 
+_MANY = 8
+_SHORT_BYTES = 1024
+_ONLY_BYTES = {bytes}
+_header_of_length = [b"$%d" % length for length in range(_SHORT_BYTES)].__getitem__
 _OK_BYTES = b"+OK\r\n"
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
@@ -127,7 +131,8 @@ def encode_reply(reply, protocol=2):
     Raises:
         TypeError: an object that is no reply; the mistake of whoever made it, not of a client.
         ValueTooLargeError: an int of more than limits.INT_DIGITS_MAX digits.
-    Cost: 0.3 us for a plain value, 0.2-0.4 us for each element of an aggregate.
+    Cost: 0.3 us for a plain value, 0.2-0.4 us for each element of an aggregate, 0.1 us where it has many short bytes
+        and nothing else.
 
     >>> encode_reply([1, None, Simple("OK"), b"v"])
     b'*4\\r\\n:1\\r\\n$-1\\r\\n+OK\\r\\n$1\\r\\nv\\r\\n'
@@ -234,14 +239,23 @@ def _append_verbatim(parts, reply, protocol):
 
 def _append_array(parts, reply, protocol):
     parts.append(b"*%d\r\n" % len(reply))
+    _append_all(parts, reply, protocol)
+
+
+def _append_all(parts, reply, protocol):
+    if len(reply) >= _MANY and set(map(type, reply)) == _ONLY_BYTES and max(map(len, reply)) < _SHORT_BYTES:
+        pieces = [b""] * (2 * len(reply) + 1)
+        pieces[:-1:2] = map(_header_of_length, map(len, reply))
+        pieces[1::2] = reply
+        parts.append(b"\r\n".join(pieces))  # 80 ns an element where one by one it is 300
+        return
     for element in reply:
         _append(parts, element, protocol)
 
 
 def _append_set(parts, reply, protocol):
     parts.append(b"%b%d\r\n" % (b"~" if protocol == 3 else b"*", len(reply)))
-    for element in reply:
-        _append(parts, element, protocol)
+    _append_all(parts, reply, protocol)
 
 
 def _append_push(parts, reply, protocol):

@@ -1,7 +1,8 @@
 """Random commands on strings, bits, HyperLogLogs and LCS: replies, events and values as redis-server has them.
 
 Both have the same largest value here.  What is left out, being different by design: offsets that a grid of this memory
-refuses, deadlines beyond ours, and floats beyond 10**600.
+refuses, deadlines beyond ours, floats beyond 10**600, and BITFIELD OVERFLOW SAT SET of a signed field to what lies some
+2**63 below it: that becomes the largest number in Redis (its difference does not fit into 64 bits) and the least here.
 """
 
 import random
@@ -37,7 +38,7 @@ FIELD_TYPES = (b"u1", b"u8", b"i8", b"i64", b"u63", b"i5", b"u31", b"i1", b"i33"
 BIT_OFFSETS = (b"0", b"1", b"7", b"8", b"100", b"3", b"-1", b"x", b"", b"#1", b"#0", b"#3", b"#-1", b"#", b"63",
                b"536870912", b"9223372036854775807", b"4294967295")
 FIELD_NUMBERS = (b"0", b"1", b"-1", b"100", b"255", b"256", b"-128", b"-129", b"9223372036854775807",
-                 b"-9223372036854775808", b"x", b"4611686018427387904", b"13")
+                 b"-4611686018427387904", b"x", b"4611686018427387904", b"13")
 POSITIONS = (b"0", b"1", b"-1", b"2", b"5", b"-3", b"9", b"50", b"-100", b"1000", b"9223372036854775807",
              b"-9223372036854775808", b"x")
 UNITS = (b"BIT", b"BYTE", b"bit", b"bytes", b"")
@@ -119,9 +120,9 @@ class Generator(object):
 
     def _float(self):
         if self.rng.random() < 0.5:
-            return [b"INCRBYFLOAT", self.pick(KEYS[:2]), self.pick(FLOATS)]
+            return [b"INCRBYFLOAT", self.pick((b"float", b"other", LIST)), self.pick(FLOATS)]
         if self.rng.random() < 0.5:
-            return [b"SET", self.pick(KEYS[:2]), self.pick(FLOATS)]
+            return [b"SET", b"other", self.pick(FLOATS)]
         number = self.rng.uniform(-2, 2) * 10 ** self.rng.randint(-18, 25)
         return [b"INCRBYFLOAT", b"float", b"%.*e" % (self.rng.randint(0, 20), number)]
 
@@ -230,6 +231,31 @@ class StringsDifferentialTest(DifferentialTest):
 
     def test_hyperloglogs(self):
         self.run_family("hyperloglogs", 2)
+
+    def test_hyperloglogs_move_to_redis_and_back(self):
+        client, context, rng = self.server.connect(), EngineContext(), random.Random(1)
+        self.addCleanup(client.close)
+        sides = (client.call, context.call)
+        for number in (0, 1, 10, 700, 1400, 1500, 1600, 1700, 9000):
+            for call in sides:
+                call(b"FLUSHALL")
+            elements = [b"%d" % rng.getrandbits(40) for _ in range(number)]
+            for writes, reads in (sides, sides[::-1]):
+                for start in range(0, number + 1, 500):
+                    writes(b"PFADD", b"moved", *elements[start:start + 500])
+                reads(b"SET", b"moved", word_of(writes(b"GET", b"moved")))
+                self.assertEqual(reads(b"PFCOUNT", b"moved"), writes(b"PFCOUNT", b"moved"))
+                more = [b"%d" % rng.getrandbits(40) for _ in range(number)]
+                self.assertEqual(reads(b"PFADD", b"moved", *more), writes(b"PFADD", b"moved", *more))
+                self.assertEqual(reads(b"GET", b"moved"), writes(b"GET", b"moved"))
+                for call in (reads, writes):
+                    self.assertEqual(call(b"PFADD", b"other", b"x", *elements[:number // 2]), b":1\r\n")
+                    self.assertEqual(call(b"PFMERGE", b"moved", b"other"), b"+OK\r\n")
+                reads(b"SET", b"merged", word_of(writes(b"GET", b"moved")))
+                self.assertEqual(reads(b"PFCOUNT", b"merged"), writes(b"PFCOUNT", b"moved"))
+                self.assertEqual(reads(b"PFCOUNT", b"moved"), writes(b"PFCOUNT", b"moved"))
+                for call in (reads, writes):
+                    call(b"GETDEL", b"other")
 
     def test_lcs(self):
         self.run_family("lcs", 2)

@@ -74,7 +74,8 @@ class RealClient(object):
 
     def calls(self, commands):
         """The replies of several commands sent at once."""
-        self._sock.sendall(b"".join(resp.encode_command(*words) for words in commands))
+        for words in commands:
+            self.send(*words)
         return [self.read() for _ in commands]
 
     def send(self, *words):

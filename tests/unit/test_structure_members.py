@@ -239,9 +239,23 @@ class ScanTest(unittest.TestCase):
                     break
                 for _ in range(rng.choice((0, 1, 20, 300))):
                     found.apply([rng.choice((b"sadd", b"srem", b"srem")), rng.choice(passing)])
+                if rng.random() < 0.1:
+                    found.random(lambda count: 0)  # which may have to leave out what is stale
             self.assertGreaterEqual(seen, staying, seed)
             self.assertLess(steps, 6000)
             proved(self, found)
+
+    def test_what_stays_is_met_where_the_stale_are_left_out_meanwhile(self):
+        found = Set([b"gone"] + [b"stay:%d" % number for number in range(1000)])
+        cursor, seen = found.scan(0, 500)
+        found.apply([b"srem", b"gone"])
+        self.assertEqual(len(found.stale), 1)
+        found.random(lambda count: 0)  # meets nothing but what is stale
+        self.assertEqual(len(found.stale), 0)
+        while cursor:
+            cursor, names = found.scan(cursor, 100)
+            seen += names
+        self.assertEqual(set(seen), set(found.items))
 
     def test_without_changes_each_is_met_once(self):
         for count in (0, 1, members.SMALL, members.SMALL + 1, 1000):

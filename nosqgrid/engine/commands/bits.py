@@ -4,7 +4,7 @@ Bit 0 is the highest of the first byte, as in Redis.  What counts and combines b
 by translation tables and ints of any size.
 
 Values do not change in place (readers in other processes look at them without a lock), so that a SETBIT costs a copy of
-the value: 0.1 ms for a megabyte.
+the value: 8 us for a kilobyte, 20 for 100, and 1.6 ms for a megabyte.
 """
 
 from ... import errors, limits

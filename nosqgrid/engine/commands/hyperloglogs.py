@@ -14,7 +14,7 @@ from .strings import store_changed
 _WRITE_ADMIN = WRITE_OOM | ADMIN
 _NOT_ONE = "Key is not a valid HyperLogLog string value."
 _CORRUPT = "Corrupted HLL object detected"
-_TESTED_ELEMENTS = 20000
+_TESTED_ELEMENTS = 5000
 _LAST_RUNS_MAX = 32  # 100 KB each at most
 
 _last_runs = {}  # key -> hyperloglog.SparseRuns

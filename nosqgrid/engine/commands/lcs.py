@@ -1,9 +1,8 @@
 """LCS: the longest common subsequence of two values.
 
-The lengths of the common subsequences of all pairs of prefixes are a table; each row differs from the one before in a
-few places, and a whole row is computed at once as an int with one bit a column: the bit is 1 where the length grows from
-one column to the next.  So a table of n rows and m columns costs n operations on ints of m bits (10,000 by 10,000: 30 ms
-and 12 MB) where the table of numbers would cost n * m.
+The lengths of the common subsequences of all pairs of prefixes are a table.  A whole row of it is computed at once, as
+an int with one bit a column: the bit is 1 where the length grows from one column to the next.  So n rows of m columns
+cost n operations on ints of m bits, where the table of numbers would cost n * m.
 
 Which of several longest ones is found is visible; going back through the table prefers a step in the second value
 unless only a step in the first keeps the length, as Redis does.

@@ -17,6 +17,7 @@ one clock that all processes of a machine read alike; 0 means never.
 
 from ... import errors, limits
 from ...formats import hashing, resp, scalars, values
+from .. import databases
 from . import deadlines
 from .command import INT64_MAX, PLAIN, READ, READ_FAST, WRITE_FAST, Command, bounded
 
@@ -111,11 +112,13 @@ def _int_of(word, what):
 
 
 def scan(context, args):
-    """One step of a walk over the keys with a prefix."""
+    """One step of a walk over the keys of database 0 with a prefix."""
     cursor = bounded(args[0], (1 << hashing.HASH_BITS) - 1, "cursor")
     count = max(1, bounded(args[1], INT64_MAX, "count"))
     prefix = args[2]
     cursor, keys = context.keyspace.scan(cursor, min(count, limits.SCAN_COUNT_MAX))
+    if any(context.keyspace.databases.counts):
+        keys = [key for key in keys if not databases.number_of(key)]
     return [cursor, [key for key in keys if key.startswith(prefix)] if prefix else keys]
 
 

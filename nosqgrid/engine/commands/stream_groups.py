@@ -29,7 +29,7 @@ def _read_options(words, name):
     make, read, index = False, UNKNOWN, 0
     while index < len(words):
         option = words[index].upper()
-        if name == "create" and option == b"MKSTREAM":
+        if name == "CREATE" and option == b"MKSTREAM":
             make = True
         elif option == b"ENTRIESREAD" and index + 1 < len(words):
             index += 1
@@ -56,7 +56,7 @@ def _stream_with(context, key, name=None):
 def create(context, args):
     """Create a group: [MKSTREAM] [ENTRIESREAD count]."""
     key, name, word = args[:3]
-    make, read = _read_options(args[3:], "create")
+    make, read = _read_options(args[3:], "CREATE")
     stream = stream_of(context, key) if make else _stream_with(context, key)
     if word == b"$":
         last_id = ZERO if stream is None else stream.last_id
@@ -72,7 +72,7 @@ def create(context, args):
 def setid(context, args):
     """Set the last id that a group was given: [ENTRIESREAD count]."""
     key, name, word = args[:3]
-    _, read = _read_options(args[3:], "setid")
+    _, read = _read_options(args[3:], "SETID")
     stream = _stream_with(context, key, name)
     last_id = stream.last_id if word == b"$" else parse_id(word)
     context.keyspace.change(key, stream, [b"groupid", name, last_id, b"%d" % read])

@@ -174,12 +174,12 @@ class Members(Structure):
         return other
 
     def shrink(self, count):
-        items = self.items
-        if self.order:
+        names = self.stale or self.items
+        for _ in range(min(count, len(names))):
+            names.popitem()
+        if names is self.items and self.order:
             del self.order[-count:]
-        for _ in range(min(count, len(items))):
-            items.popitem()
-        return not items and not self.order
+        return not (names or self.items or self.order)
 
 
 def _draws(random_bits):

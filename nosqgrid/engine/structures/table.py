@@ -37,6 +37,7 @@ class Structures(object):
         self.reserved_bytes = 0
         self._freeing = []
         self.make_room = None  # (bytes) -> whether something was evicted for them
+        self.gone = None  # (key): it has no structure any more
 
     def add(self, structure):
         """Give a structure a number; hold() it before anything else happens.  Raises GridFullError."""
@@ -104,6 +105,7 @@ class Structures(object):
         key = self._keys.pop(number, None)
         if key is not None and self.by_key.get(key) is self.at[number]:
             del self.by_key[key]
+            self.gone(key)
 
     def release_all(self):
         """Every record is gone."""

@@ -1,0 +1,233 @@
+"""Several connections to one coordinator: who listens, who waits, who watches, who is held, and who goes away."""
+
+import os
+import signal
+import time
+import unittest
+
+import nosqgrid
+from nosqgrid.client import launcher
+from nosqgrid.errors import WrongTypeError
+from tests.support.differential import RealClient
+from tests.support.processes import ProcessTestCase, wait_until
+
+BLOCKED = """
+import sys
+from tests.support.differential import RealClient
+client = RealClient(sys.argv[1])
+print("ready", flush=True)
+print(client.call("BLPOP", "queue", "0"), flush=True)
+"""
+
+
+class ConnectionsTest(ProcessTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.launched = launcher.start(memory="16m")
+        self.addCleanup(self.launched.stop)
+        self.clients = []
+        self.one, self.two, self.three = self.connect(), self.connect(), self.connect()
+
+    def tearDown(self):
+        for client in self.clients:
+            client.close()
+        self.launched.stop()
+        super().tearDown()
+
+    def connect(self):
+        client = RealClient(self.launched.address)
+        self.clients.append(client)
+        return client
+
+    def wait_blocked(self, count):
+        """Until so many clients wait."""
+        wait_until(lambda: b"blocked_clients:%d\r\n" % count in self.three.call("INFO", "clients"))
+
+    def silent(self, client):
+        """Nothing comes to a client."""
+        with self.assertRaises(OSError):
+            client.read(0.05)
+
+
+class ListeningTest(ConnectionsTest):
+
+    def test_messages_reach_who_listens_in_either_protocol(self):
+        self.two.call("HELLO", "3")
+        self.assertEqual(self.one.call("SUBSCRIBE", "a", "b"), b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        self.assertEqual(self.one.read(), b"*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n")
+        self.assertEqual(self.two.call("PSUBSCRIBE", "?"), b">3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:1\r\n")
+        self.assertEqual(self.three.call("PUBLISH", "a", "hello"), b":2\r\n")
+        self.assertEqual(self.one.read(), b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n")
+        self.assertEqual(self.two.read(), b">4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\na\r\n$5\r\nhello\r\n")
+        self.assertEqual(self.two.call("GET", "a"), b"_\r\n")  # RESP3 may do other things meanwhile
+        self.assertEqual(self.one.call("GET", "a"), b"-ERR Can't execute 'get': only (P|S)SUBSCRIBE / "
+                         b"(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n")
+        self.assertEqual(self.one.call("PING"), b"*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+        self.assertEqual(self.three.call("PUBSUB", "NUMSUB", "a", "c"), b"*4\r\n$1\r\na\r\n:1\r\n$1\r\nc\r\n:0\r\n")
+        self.assertEqual(self.one.call("UNSUBSCRIBE"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n")
+        self.assertEqual(self.one.read(), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:0\r\n")
+        self.assertEqual(self.one.call("GET", "a"), b"$-1\r\n")
+
+    def test_who_has_gone_does_not_listen(self):
+        self.one.call("SUBSCRIBE", "a")
+        self.one.close()
+        wait_until(lambda: self.three.call("PUBSUB", "CHANNELS") == b"*0\r\n")
+        self.assertEqual(self.three.call("PUBLISH", "a", "x"), b":0\r\n")
+
+    def test_who_does_not_read_is_disconnected_and_the_others_hear_all(self):
+        self.one.call("SUBSCRIBE", "a")
+        self.two.call("SUBSCRIBE", "a")
+        heard = 0
+        for _ in range(60):
+            self.three.call("PUBLISH", "a", bytes(1 << 20))
+            heard += len(self.two.read())
+        self.assertEqual(heard, 60 * len(b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1048576\r\n\r\n" + bytes(1 << 20)))
+        wait_until(lambda: self.three.call("PUBSUB", "NUMSUB", "a").endswith(b":1\r\n"))
+
+    def test_events_about_keys(self):
+        self.three.call("CONFIG", "SET", "notify-keyspace-events", "KA")
+        self.one.call("PSUBSCRIBE", "__key*__:*")
+        self.two.call("LPUSH", "l", "x")
+        self.assertIn(b"__keyspace@0__:l\r\n$5\r\nlpush", self.one.read())
+
+
+class WaitingTest(ConnectionsTest):
+
+    def test_who_waits_longest_is_served_first_whoever_writes(self):
+        self.one.send("BLPOP", "q", "0")
+        self.wait_blocked(1)
+        self.two.send("BLPOP", "q", "0")
+        self.wait_blocked(2)
+        self.assertEqual(self.three.call("RPUSH", "q", "1", "2", "3"), b":3\r\n")
+        self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\n1\r\n")
+        self.assertEqual(self.two.read(), b"*2\r\n$1\r\nq\r\n$1\r\n2\r\n")
+        self.assertEqual(self.three.call("LRANGE", "q", "0", "-1"), b"*1\r\n$1\r\n3\r\n")
+
+    def test_time_is_up(self):
+        started = time.monotonic()
+        self.assertEqual(self.one.call("BLPOP", "q", "0.05"), b"*-1\r\n")
+        self.assertGreaterEqual(time.monotonic() - started, 0.05)
+        self.assertEqual(self.one.call("PING"), b"+PONG\r\n")
+
+    def test_what_is_sent_behind_is_run_when_the_wait_is_over(self):
+        self.one.send("BLPOP", "q", "0")
+        self.one.send("PING")
+        self.wait_blocked(1)
+        self.silent(self.one)
+        self.three.call("RPUSH", "q", "x")
+        self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n")
+        self.assertEqual(self.one.read(), b"+PONG\r\n")
+
+    def test_who_is_killed_while_waiting_takes_nothing_with_him(self):
+        child = self.spawn(BLOCKED, self.launched.address)
+        self.assertEqual(child.read_line(), "ready")
+        self.wait_blocked(1)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        self.wait_blocked(0)
+        self.one.send("BLPOP", "queue", "0")
+        self.wait_blocked(1)
+        self.three.call("RPUSH", "queue", "x")
+        self.assertEqual(self.one.read(), b"*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n")
+
+    def test_client_unblock(self):
+        number = self.one.call("CLIENT", "ID")[1:-2]
+        for kind, reply in ((b"TIMEOUT", b"*-1\r\n"),
+                            (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
+            self.one.send("BLPOP", "q", "0")
+            self.wait_blocked(1)
+            self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number, kind), b":1\r\n")
+            self.assertEqual(self.one.read(), reply)
+        self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number), b":0\r\n")
+
+    def test_transactions_do_not_wait_and_serve_at_their_end(self):
+        self.assertEqual(self.one.calls([("MULTI",), ("BLPOP", "q", "0"), ("EXEC",)])[2], b"*1\r\n*-1\r\n")
+        self.one.send("BLPOP", "q", "0")
+        self.wait_blocked(1)
+        self.three.calls([("MULTI",), ("RPUSH", "q", "1"), ("LPUSH", "q", "0"), ("EXEC",)])
+        self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\n0\r\n")
+
+
+class OverseeingTest(ConnectionsTest):
+
+    def test_monitor_sees_the_commands_of_all(self):
+        self.assertEqual(self.one.call("MONITOR"), b"+OK\r\n")
+        self.two.call("SET", "k", b'a"\n\x00')
+        line = self.one.read()
+        self.assertRegex(line, rb'^\+\d+\.\d{6} \[0 [^]]*\] "SET" "k" "a\\"\\n\\x00"\r\n$')
+        self.one.call("RESET")
+        self.two.call("SET", "k", "1")
+        self.silent(self.one)
+
+    def test_replies_are_left_out_where_that_is_asked_for(self):
+        self.one.send("CLIENT", "REPLY", "OFF")
+        self.one.send("SET", "k", "1")
+        self.assertEqual(self.one.call("CLIENT", "REPLY", "ON"), b"+OK\r\n")
+        self.one.send("CLIENT", "REPLY", "SKIP")
+        self.one.send("INCR", "k")
+        self.assertEqual(self.one.call("INCR", "k"), b":3\r\n")
+
+    def test_pause_holds_writes_and_lets_reads_pass(self):
+        self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
+        self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")
+        self.one.send("SET", "k", "1")
+        self.one.send("GET", "k")
+        self.silent(self.one)
+        self.assertEqual(self.three.call("CLIENT", "UNPAUSE"), b"+OK\r\n")
+        self.assertEqual(self.one.read(), b"+OK\r\n")
+        self.assertEqual(self.one.read(), b"$1\r\n1\r\n")
+
+    def test_pause_ends_by_itself(self):
+        self.three.call("CLIENT", "PAUSE", "50")
+        started = time.monotonic()
+        self.assertEqual(self.one.call("PING"), b"+PONG\r\n")
+        self.assertGreater(time.monotonic() - started, 0.02)
+
+    def test_kill_ends_the_connections_that_are_meant(self):
+        number = self.one.call("CLIENT", "ID")[1:-2]
+        self.assertEqual(self.three.call("CLIENT", "KILL", "ID", number), b":1\r\n")
+        with self.assertRaises(EOFError):
+            self.one.read()
+        self.assertEqual(self.two.call("PING"), b"+PONG\r\n")
+
+
+class OneKeyspaceTest(ConnectionsTest):
+
+    def test_clients_of_the_grid_and_of_redis_see_the_same_values(self):
+        with nosqgrid.attach(self.launched.address) as grid:
+            grid["text"], grid["number"] = "grün", 41
+            self.assertEqual(self.one.call("GET", "text"), b"$5\r\ngr\xc3\xbcn\r\n")
+            self.assertEqual(self.one.call("INCR", "number"), b":42\r\n")
+            self.assertEqual(grid["number"], 42)
+            self.one.call("SET", "bytes", b"\x00\xff")
+            self.assertEqual(grid["bytes"], b"\x00\xff")
+
+    def test_structures_are_no_values_of_the_grid(self):
+        with nosqgrid.attach(self.launched.address) as grid:
+            self.one.call("RPUSH", "list", "a")
+            grid["plain"] = 1
+            for read in (lambda: grid["list"], lambda: grid.get("list"), lambda: grid.view("list"),
+                         lambda: grid.get_many(["plain", "list"]), lambda: grid.get_versioned("list"),
+                         lambda: grid.pop("list"), lambda: grid.get_or_compute("list", lambda: 1)):
+                self.assertRaises(WrongTypeError, read)
+            self.assertTrue("list" in grid)
+            self.assertEqual((sorted(grid), list(grid.items())), (["list", "plain"], [("plain", 1)]))
+            grid["list"] = 2
+            self.assertEqual(self.one.call("LLEN", "list"), b"-WRONGTYPE Operation against a key holding the wrong "
+                             b"kind of value\r\n")
+            self.assertEqual(grid["list"], 2)
+
+    def test_watch_sees_what_a_client_of_the_grid_writes(self):
+        with nosqgrid.attach(self.launched.address) as grid:
+            grid["k"] = 1
+            self.one.call("WATCH", "k")
+            grid.set("k", 2)
+            self.assertEqual(self.one.calls([("MULTI",), ("SET", "k", "3"), ("EXEC",)])[2], b"*-1\r\n")
+            self.assertEqual(grid["k"], 2)
+
+
+del ConnectionsTest
+
+if __name__ == "__main__":
+    unittest.main()
