@@ -129,7 +129,8 @@ class EncodeReplyTest(unittest.TestCase):
                 resp.encode_reply([wrong])
 
     def test_a_long_double_has_17_digits_behind_the_point(self):
-        for value, text in ((0.1, b"0.10000000000000001"), (13.361389338970184, b"13.36138933897018433"), (-200, b"-200")):
+        for value, text in ((0.1, b"0.10000000000000001"), (13.361389338970184, b"13.36138933897018433"),
+                            (-200, b"-200")):
             self.assertEqual(resp.encode_reply(resp.LongDouble(value)), b"$%d\r\n%b\r\n" % (len(text), text))
             self.assertEqual(resp.encode_reply(resp.LongDouble(value), 3), b",%b\r\n" % text)
 
