@@ -69,7 +69,8 @@ class Coordinator(Asked):
         self.access = access
         self.log = log
         self.clock = clock
-        self.random_bits = random.SystemRandom().getrandbits
+        self.random_bits = random.SystemRandom().getrandbits  # for what nobody may guess
+        self.chance = random.Random(self.random_bits(128)).getrandbits  # for what commands choose: a tenth of its cost
         self.file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
         self.pins = Pins(self)

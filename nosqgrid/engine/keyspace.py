@@ -87,6 +87,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)
         self.ready = []  # those of them that changed
+        self.heard = None  # (letter, event, key), told which keys expire or are evicted, or None
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
         self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
@@ -149,6 +150,11 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
     def key_count(self):
         """Keys in the index; those that expired count until they are reclaimed, some 0.1 s later."""
         return self.index.live
+
+    def type_of(self, key):
+        """The type (formats/values) of what a live key has, or None.  Cost: that of lookup(), without the value."""
+        offset = self._offset_of(key)
+        return self.source[offset + HEADER_SIZE_BYTES - 2] if self._is_live(offset) else None
 
     def lookup(self, key):
         """The live Entry at a key (bytes), or None."""
@@ -234,6 +240,14 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.index.remove(slot)
         self._discard(offset)
         return live
+
+    def staged_keys(self):
+        """The keys that the batch under way has written or deleted."""
+        return list(self._staged or ())
+
+    def has_record(self, key):
+        """Whether key_count has this key, whatever a batch under way does with it."""
+        return self._find(key, self.hash_of(key))[1] >= FIRST_REAL
 
     def staged_offsets(self):
         """Where the records lie that are written and not yet published."""
@@ -397,8 +411,10 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         flags = self.source[offset + HEADER_SIZE_BYTES - 1]
         if flags & EXPIRES:
             self.expiring -= 1
+            if self.heard is not None and self.deadline_at(offset) <= self.now_ms:
+                self.heard(b"x", b"expired", self.key_at(offset))
         if flags & ELSEWHERE:
-            self.databases.removed(self.key_at(offset))
+            self.databases.removed(self.key_at(offset), bool(flags & EXPIRES))
         self._dead(offset)
 
     def _dead(self, offset):
@@ -426,6 +442,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         offset = (self.words[slot] & OFFSET_MASK) << 3
         _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         self.index.remove(slot)
+        if self.heard is not None:
+            self.heard(b"e", b"evicted", self.key_at(offset))
         if flags:
             self._discard(offset)
             return self.size_at(offset)

@@ -15,7 +15,7 @@ A kill at any line leaves what the log has.
 
 from ..errors import GridFullError, WrongTypeError
 from ..formats.effects import pack_change, pack_expire
-from ..formats.records import ELSEWHERE, LARGE, pack_body, pack_large_body
+from ..formats.records import ELSEWHERE, EXPIRES, LARGE, pack_body, pack_large_body
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
 from ..formats.words import pack
 from ..limits import KIB
@@ -221,14 +221,18 @@ class Outside(object):
             return False
         if key == new_key:
             return True
-        if entry.structure is not None:
-            self.put(new_key, entry.structure, entry.deadline_ms)
-        elif entry.is_large:
-            self.store_large(new_key, entry.type, entry.number, entry.deadline_ms)
-        else:
-            self.store(new_key, entry.type, entry.value, entry.deadline_ms)
+        self.store_entry(new_key, entry)
         self.delete(key)
         return True
+
+    def store_entry(self, key, entry, structure=None):
+        """Set a key to what another has: the Entry, in the place of its structure the one given."""
+        if entry.structure is not None:
+            self.put(key, entry.structure if structure is None else structure, entry.deadline_ms)
+        elif entry.is_large:
+            self.store_large(key, entry.type, entry.number, entry.deadline_ms)
+        else:
+            self.store(key, entry.type, entry.value, entry.deadline_ms)
 
     def version_of(self, key):
         """The version at which a live key stands, or 0: it differs from what it was if anything about it has."""
@@ -271,7 +275,7 @@ class Outside(object):
         if flags & LARGE and self.structure_at(offset) is not None:
             self.structures.publish(self.large_at(offset)[0], key)
         if flags & ELSEWHERE:
-            self.databases.added(key)
+            self.databases.added(key, bool(flags & EXPIRES))
 
     def _structure_gone(self, key):
         """Who waits for what a key has looks again."""

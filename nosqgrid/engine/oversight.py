@@ -121,4 +121,5 @@ def quoted(word):
     >>> quoted(b'a"b\\x00')
     '"a\\\\"b\\\\x00"'
     """
-    return '"%s"' % "".join(chr(byte) if byte in _PLAIN_BYTES else _SHORT.get(byte) or "\\x%02x" % byte for byte in word)
+    return '"%s"' % "".join(chr(byte) if byte in _PLAIN_BYTES else _SHORT.get(byte) or "\\x%02x" % byte
+                            for byte in word)

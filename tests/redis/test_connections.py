@@ -133,7 +133,8 @@ class WaitingTest(ConnectionsTest):
 
     def test_client_unblock(self):
         number = self.one.call("CLIENT", "ID")[1:-2]
-        for kind, reply in ((b"TIMEOUT", b"*-1\r\n"), (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
+        for kind, reply in ((b"TIMEOUT", b"*-1\r\n"),
+                            (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
             self.one.send("BLPOP", "q", "0")
             self.wait_blocked(1)
             self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number, kind), b":1\r\n")

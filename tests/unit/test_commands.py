@@ -317,7 +317,7 @@ class DispatchTest(CommandTest):
         before = contents(self.context.keyspace)
         self.context.session.may_write = False
         for row in self.rows():
-            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0"])
+            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0", b"0"])
             argv = argv[:row.arity] if row.arity > 0 else argv[:max(-row.arity, len(row.name.split(b"|")))]
             refused = bool({"write", "admin"} & row.flags)
             reply = self.context.call(*argv)

@@ -14,7 +14,7 @@ class ConnectionCommandsTest(CommandTest):
         self.run_table([
             ("PING", b"+PONG\r\n"), ("PING hi", bulk(b"hi")),
             ("PING a b", b"-ERR wrong number of arguments for 'ping' command\r\n"),
-            ("ECHO hi", bulk(b"hi")), ("SELECT 0", b"+OK\r\n"), ("SELECT 1", b"-ERR DB index is out of range\r\n"),
+            ("ECHO hi", bulk(b"hi")), ("SELECT 0", b"+OK\r\n"), ("SELECT 16", b"-ERR DB index is out of range\r\n"),
             ("SELECT x", NOT_AN_INTEGER), ("TIME", b"*2\r\n$10\r\n1600000001\r\n$1\r\n0\r\n"),
             ("AUTH default x", b"+OK\r\n"),
             ("AUTH me x", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),

@@ -108,6 +108,14 @@ class EncodeReplyTest(unittest.TestCase):
                 self.assertEqual(resp.encode_reply(reply, 3), as_resp3)
                 self.assertEqual(resp.encode_reply([reply], 3), b"*1\r\n" + as_resp3)
 
+    def test_many_elements_are_encoded_as_few_are(self):
+        for kind, head in ((list, b"*%d\r\n"), (tuple, b"*%d\r\n"), (resp.Set, b"~%d\r\n")):
+            for count in (1, 7, 8, 9, 100):
+                for last in (b"v", b"", b"\r\n", b"x" * 1023, b"x" * 1024, b"x" * 5000, None, 7, [b"v"], resp.OK):
+                    elements = [b"element %d" % number for number in range(count - 1)] + [last]
+                    self.assertEqual(resp.encode_reply(kind(elements), 3), head % count + b"".join(
+                        resp.encode_reply(element, 3) for element in elements), (count, last))
+
     def test_error_with_a_code_of_its_own_travels_with_it(self):
         error = errors.CommandError("unsupported protocol version")
         error.code = "NOPROTO"

@@ -116,7 +116,9 @@ class ModelTests(unittest.TestCase):
         for change in zset.changes():
             rebuilt.apply(change)
         check(self, rebuilt, model)
-        self.assertEqual(list(SortedSet.of(dict(model)).changes()), list(zset.changes()))
+        self.assertEqual((rebuilt.encoding(), list(rebuilt.changes())), (zset.encoding(), list(zset.changes())))
+        of_model = SortedSet.of(dict(model))
+        check(self, of_model, model)
         zset.apply([ADD, pack_score(5.0), b"only here"])
         check(self, copied, model)
 
@@ -147,7 +149,7 @@ class ChangeTests(unittest.TestCase):
     def test_words_that_make_no_sense_change_nothing(self):
         zset = SortedSet()
         zset.apply([ADD, pack_score(1.0), b"a", pack_score(2.0), b"b"])
-        for words in ([], [ADD], [b"x", b"y"], [b"?", pack_score(1.0), b"a"], [ADD, pack_score(1.0)],
+        for words in ([], [ADD], [b"x"], [b"x", b"y"], [b"?", pack_score(1.0), b"a"], [ADD, pack_score(1.0)],
                       [ADD, b"1", b"a"], [ADD, pack_score(float("nan")), b"a"], [REMOVE], [REMOVE, b"c"],
                       [REMOVE, b"a", b"c"], [REMOVE, b"a", b"a"],
                       [ADD, pack_score(5.0), b"a", b"short", b"b"], [ADD, pack_score(5.0), b"a", pack_score(5.0)]):
@@ -182,6 +184,14 @@ class ChangeTests(unittest.TestCase):
             self.assertEqual(zset.encoding(), encoding)
             self.assertEqual(SortedSet.of({b"m" * size: 1.0}).encoding(), encoding)
         self.assertEqual(SortedSet.of({b"%d" % number: 1.0 for number in range(129)}).encoding(), b"skiplist")
+
+    def test_a_negative_zero_stays_one_when_a_set_is_made_again(self):
+        zset = SortedSet.of({b"%d" % number: -0.0 for number in range(200)})
+        zset.apply([REMOVE] + [b"%d" % number for number in range(100)])
+        rebuilt = SortedSet()
+        for change in zset.changes():
+            rebuilt.apply(change)
+        self.assertEqual({str(score) for score in rebuilt.scores.values()}, {"-0.0"})
 
     def test_a_listpack_has_no_negative_zero(self):
         zset = SortedSet()

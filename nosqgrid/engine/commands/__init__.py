@@ -23,16 +23,18 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import (bitfield, bits, blocking_lists, clients, connection, fast, gate, hashes, hyperloglogs, introspection,
-               keys, large, lcs, lists, native, numbers, pubsub, run, server, sets, shared, sorting, stream_groups,
-               stream_info, stream_reads, streams, strings, transactions, zranges, zsetops, zsetpops, zsets)
+from . import (bitfield, bits, blocking_lists, clients, connection, dumping, expiring, fast, gate, geo, hashes,
+               hyperloglogs, introspection, keys, large, lcs, lists, native, numbers, pubsub, replication, run,
+               selecting, server, sets, shared, sorting, stream_groups, stream_info, stream_reads, streams, strings,
+               transactions, walking, zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub, lists,
-            blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets, streams, stream_reads,
-            stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs)
+_MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
+            transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
+            streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, replication,
+            dumping, geo)
 
 TABLE = {}
 keys_of = introspection.keys_of

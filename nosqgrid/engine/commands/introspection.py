@@ -13,7 +13,8 @@ _REDIS_FLAGS = ("write", "readonly", "fast", "admin")
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
            "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
            "bitfields": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
-           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions"}
+           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions",
+           "walking": b"generic", "expiring": b"generic", "dumping": b"generic"}
 _GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
 _GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))

@@ -1,11 +1,11 @@
-"""Commands about the server: INFO, TIME, DBSIZE, FLUSHALL, FLUSHDB, CONFIG GET.
+"""Commands about the server: INFO, TIME, CONFIG GET.
 
 What there is to tell comes from context.server; here it only gets Redis' layout.
 """
 
 from ...formats import resp
 from .. import glob
-from .command import ADMIN, PLAIN, PLAIN_FAST, READ_FAST, WRITE_ALONE, Command, container, syntax_error
+from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container
 
 _EVERY_SECTION = frozenset((b"all", b"default", b"everything"))
 _SECOND_MS = 1000
@@ -34,19 +34,6 @@ def time_(context, args):
     return [b"%d" % seconds, b"%d" % (ms * 1000)]
 
 
-def dbsize(context, args):
-    """How many keys there are."""
-    return context.keyspace.key_count
-
-
-def flush(context, args):
-    """Delete every key; ASYNC and SYNC are the same here."""
-    if len(args) > 1 or args and args[0].upper() not in (b"ASYNC", b"SYNC"):
-        raise syntax_error()
-    context.keyspace.clear()
-    return resp.OK
-
-
 def config_get(context, args):
     """The settings whose names a pattern describes."""
     patterns = [glob.Glob(word.lower()) for word in args]
@@ -61,9 +48,6 @@ def config_get(context, args):
 COMMANDS = (
     Command(b"INFO", info, -1, PLAIN),
     Command(b"TIME", time_, 1, PLAIN_FAST),
-    Command(b"DBSIZE", dbsize, 1, READ_FAST),
-    Command(b"FLUSHALL", flush, -1, WRITE_ALONE),
-    Command(b"FLUSHDB", flush, -1, WRITE_ALONE),
     container(b"CONFIG", (
         (b"GET", config_get, -3, ADMIN),
     )),

@@ -36,9 +36,9 @@ def _read(words, kind, backward, stores):
         elif option == b"LIMIT" and index + 2 < len(words):
             query.offset, query.limit = integer(words[index + 1]), integer(words[index + 2])
             index += 2
-        elif backward is None and option == b"REV":
+        elif query.backward is None and option == b"REV":
             query.backward = True
-        elif kind is None and option in (_SCORE, _MEMBER):
+        elif query.kind is None and option in (_SCORE, _MEMBER):
             query.kind = option
         else:
             raise syntax_error()

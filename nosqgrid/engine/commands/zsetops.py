@@ -133,7 +133,10 @@ def intersection(operation):
 
 def _getter(structure):
     """member -> its score or None."""
-    return structure.scores.get if structure.TYPE == values.ZSET else dict(scored(structure)).get
+    if structure.TYPE == values.ZSET:
+        return structure.scores.get
+    items = structure.items
+    return lambda member: 1.0 if member in items else None
 
 
 def difference(operation):
@@ -145,8 +148,9 @@ def difference(operation):
     for structure, _ in operation.sources[1:]:
         if structure is None:
             continue
-        if structure.TYPE == values.ZSET and len(structure) > len(left):
-            left = {member: score for member, score in left.items() if member not in structure.scores}
+        if len(structure) > len(left):
+            get = _getter(structure)
+            left = {member: score for member, score in left.items() if get(member) is None}
         else:
             for member, _ in scored(structure):
                 left.pop(member, None)
