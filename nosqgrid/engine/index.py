@@ -18,6 +18,8 @@ Invariants, on which lock-free readers (memory/reader) rely
     names a generation until every slot of it is MOVED.  The two areas are never one, so a reader who looked in the
     table of ROOT may trust an EMPTY if NEWEST still is what it was together with this ROOT.
  5. The last overflow slot is never taken, so that every probe ends.
+ 6. What make_room() or room_left() promised holds, whatever is inserted, until let_go(): while an index is `held`
+    nothing moves to another table.  A growth ends before its new table is full, or is given up before it begins.
 
 The caller owns heap and keys; the index calls back `hash_at(offset)` for the hash of the key of a record.  A kill at
 any line leaves the arena to its readers exactly as invariants 1 to 5 describe it, and nobody will ever write it again.
@@ -48,6 +50,7 @@ class Table(object):
         self.base = self.offset_bytes // WORD_SIZE_BYTES
         self.end = self.base + self.slots + INDEX_OVERFLOW_SLOTS  # one past the last slot
         self.size_bytes = (self.end - self.base) * WORD_SIZE_BYTES
+        self.tail = self.base + self.slots  # from here on no slot was ever taken
         self.used = 0
         self.grow_at = int(self.slots * INDEX_LOAD_MAX)
         self.full_at = int(self.slots * INDEX_LOAD_FULL)
@@ -79,6 +82,9 @@ class Index(object):
         self.new = None  # the table being filled, while `migrating` or still being cleared
         self.migrating = False
         self.frontier = 0
+        self.held = False  # what was promised is being inserted: growth has to wait
+        self._owed = 0  # pieces of growth that waited
+        self._step_slots = INSERT_STEP_SLOTS  # moved by each insert
         self._cleared_bytes = 0
         self._number_last = 1  # of the generations ever announced
         self.table = Table(1, INDEX_SLOTS_INITIAL.bit_length() - 1, layout)
@@ -141,10 +147,14 @@ class Index(object):
         if self.words[slot] == EMPTY:
             self.check_room(slot, table)
             table.used += 1
+            table.tail = max(table.tail, slot + 1)
         self.words[slot] = word
         self.live += 1
         if self.new is not None or table.used >= table.grow_at:
-            self.grow_some()
+            if self.held:
+                self._owed += 1
+            else:
+                self.grow_some()
 
     def check_room(self, slot, table):
         """Refuse the last slot (invariant 5), and a load at which probing would crawl because growth has ended."""
@@ -231,13 +241,49 @@ class Index(object):
         """What an insert does for growth itself, so that it ends whatever else the loop has to do."""
         self.start_growth()
         try:
-            self.step(INSERT_STEP_SLOTS)
+            if self.table.used + 1 >= self.table.full_at:
+                self.finish_growth()  # the next key would be refused, though there is room to come
+            else:
+                self.step(self._step_slots)
         except GridFullError:
             self.growth_failures += 1  # the key is in; check_room() refuses when the old table is full as well
 
-    def make_room(self, count):
-        """Whether `count` more keys fit, after growing for them where that helps: for a batch, which must not fail."""
-        if self.table.used + count < self.table.grow_at and not self.migrating:
+    def let_go(self):
+        """What was promised is inserted: growth makes up for what it did not do while the index was `held`."""
+        self.held = False
+        owed, self._owed = self._owed, 0
+        while owed and (self.new is not None or self.table.used >= self.table.grow_at):
+            self.grow_some()
+            owed -= 1
+
+    def room_left(self):
+        """How many more keys find slots for certain, whatever their hashes, while the index is held."""
+        table = self.table
+        return 0 if self.migrating else min(table.full_at - table.used, table.end - table.tail) - 1
+
+    def _takes(self, hashes):
+        """Whether new keys with these hashes find slots as the table is.  Cost: 0.5 us a key.
+
+        They fill the same slots in whatever order they come; deletions between them only leave more.
+        """
+        table, words, taken = self.table, self.words, 0
+        slot, last = table.base, table.end - 1
+        for key_hash in sorted(hashes):
+            slot = max(slot, table.base + (key_hash >> table.shift))
+            while slot < last and words[slot] >= FIRST_REAL:
+                slot += 1
+            if slot >= last:
+                return False
+            taken += words[slot] == EMPTY
+            slot += 1
+        return table.used + taken <= table.full_at
+
+    def make_room(self, count, hashes=None):
+        """Whether `count` more keys fit, after growing for them where that helps: for a batch, which must not fail.
+
+        Where their hashes are told, that is seen exactly; else it may be no where they would just have fitted.
+        """
+        if self.table.used + count < self.table.grow_at and count <= self.room_left():
             return True
         try:
             self.finish_growth()
@@ -246,7 +292,7 @@ class Index(object):
                 self.finish_growth()
         except GridFullError:
             self.growth_failures += 1
-        return self.table.used + count < self.table.full_at
+        return count <= self.room_left() or hashes is not None and self._takes(hashes)
 
     def step(self, slot_count):
         """Do a bounded piece of growth: clear a megabyte, or move about `slot_count` slots; true while there is more.
@@ -258,13 +304,28 @@ class Index(object):
             return False
         if not self.migrating:
             self._clear_some()
-            return True
+            if self.migrating:
+                self._begin_to_move()
+            return self.new is not None
         stop = min(self.frontier + slot_count, self.table.end)
         while self.frontier < stop:
             self._move_cluster()
         if self.frontier >= self.table.end:
             self._finish()
         return self.new is not None
+
+    def _begin_to_move(self):
+        """See that the new table can take what there is, and what is inserted until everything has moved."""
+        if self.live > self.new.slots * INDEX_LOAD_DENSE:  # keys have come since its size was chosen
+            self._give_up()
+            self.start_growth()
+            return
+        self._step_slots = max(INSERT_STEP_SLOTS,
+                               (self.table.end - self.table.base) // (self.new.full_at - self.live) + 1)
+
+    def _give_up(self):
+        self.new, self.migrating = None, False
+        self._update_geometry()
 
     def _clear_some(self):
         new, area = self.new, self.new.number & 1
@@ -315,6 +376,7 @@ class Index(object):
             raise InvariantError("the overflow of index generation %d is full" % table.number)
         words[slot] = word
         table.used += 1
+        table.tail = max(table.tail, slot + 1)
         return slot
 
     def _finish(self):
@@ -337,8 +399,7 @@ class Index(object):
 
     def forget_clear(self):
         """The index is not cleared after prepare_clear(): the table that was made for it is given up."""
-        self.new, self.migrating = None, False
-        self._update_geometry()
+        self._give_up()
 
     def clear(self):
         """Drop every key, at once for every reader who starts afterwards; costs some 30 ns a slot in one go.
@@ -417,6 +478,7 @@ class Index(object):
                 cluster = slot + 1
                 continue
             used += 1
+            self._expect(slot < table.tail, "slot %d is taken, behind the tail" % slot)
             if word >= FIRST_REAL:
                 key_hash = self.hash_at((word & OFFSET_MASK) << 3)
                 home = table.base + (key_hash >> table.shift)

@@ -333,7 +333,7 @@ class Keyspace(StoredRecords, Reclaiming):
         """
         staged, effects = self._staged, self._effects
         try:
-            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_keys(staged)):
+            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_hashes(staged)):
                 raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
                                     % len(staged))
             if effects and self.log is not None:
@@ -345,6 +345,7 @@ class Keyspace(StoredRecords, Reclaiming):
         self._staged = None
         self.staging = False
         self.cleaner.excluded.clear()
+        self.index.held = True
         try:
             for key, offset in staged.items():
                 if offset:
@@ -354,10 +355,12 @@ class Keyspace(StoredRecords, Reclaiming):
         except GridFullError as error:  # make_room() said otherwise; it must not pass for a write that was refused
             raise RuntimeError("a key that was logged found no slot") from error
         self.behind = False
+        self.index.let_go()
 
-    def _new_keys(self, staged):
-        """How many of the staged keys will need a slot that they have not."""
-        return sum(1 for key, offset in staged.items() if offset and self._find(key, self.hash_of(key))[1] < FIRST_REAL)
+    def _new_hashes(self, staged):
+        """The hashes of the staged keys that will need a slot and have none."""
+        hashes = [(key, self.hash_of(key)) for key, offset in staged.items() if offset]
+        return [key_hash for key, key_hash in hashes if self._find(key, key_hash)[1] < FIRST_REAL]
 
     def rollback(self):
         """Forget what was staged."""
