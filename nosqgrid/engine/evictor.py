@@ -320,28 +320,33 @@ class Evictor(object):
     def evict_large(self, size_bytes):
         """Evict large values of so many bytes, and nothing else; whether there were enough.
 
-        Where the order is not kept yet, among those that are found first.
+        Only those that nobody else keeps, and none where they are too few.  Where the order is not kept yet, among
+        those that are found first.
         """
-        if not self._ready():
+        larges = self.keyspace.larges
+        if not self.evicts:
             return False
-        evicted = self._evict_larges(self._fullest(), size_bytes)
+        kept = larges.kept()
+        if larges.size_without(kept) < size_bytes or not self._ready():
+            return False
+        evicted = self._evict_larges(self._fullest(), size_bytes, kept)
         while evicted < size_bytes and self._adopting is not None and self._adopt_some():
-            evicted += self._evict_larges(self._fullest(), size_bytes - evicted)
+            evicted += self._evict_larges(self._fullest(), size_bytes - evicted, kept)
         return evicted >= size_bytes
 
-    def _evict_larges(self, policy, size_bytes):
+    def _evict_larges(self, policy, size_bytes, kept):
         evicted = 0
         for _ in range(min(policy.count, EVICT_ROUND_MAX)):
             slot = policy.next_victim()
             if evicted >= size_bytes or not slot:
                 break
             offset = (self.keyspace.words[slot] & OFFSET_MASK) << 3
-            size = self.keyspace.weight_at(offset) - self.keyspace.size_at(offset)
-            if size:
+            number, size = self.keyspace.large_of(offset)
+            if number and number not in kept:
                 self._evict_at(slot, "large")
                 evicted += size
             else:
-                policy.spared(slot)  # the memory of the heap is not given back for it
+                policy.spared(slot)  # the memory of the heap is not given back for it, or somebody has it mapped
         return evicted
 
     def _ready(self):

@@ -77,10 +77,13 @@ class StoredRecords(object):
         start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
         return LARGE_VALUE.unpack_from(self.source, start)
 
+    def large_of(self, offset):
+        """(number, size in bytes) of the large value of any record; zeros where it has none."""
+        return self.large_at(offset) if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE else (0, 0)
+
     def weight_at(self, offset):
         """Bytes of a record, a large value included."""
-        large = self.large_at(offset)[1] if self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE else 0
-        return self.size_at(offset) + large
+        return self.size_at(offset) + self.large_of(offset)[1]
 
     def size_at(self, offset):
         _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
