@@ -20,6 +20,8 @@ Invariants, on which lock-free readers (memory/reader) rely
  5. The last overflow slot is never taken, so that every probe ends.
  6. What make_room() or room_left() promised holds, whatever is inserted, until let_go(): while an index is `held`
     nothing moves to another table.  A growth ends before its new table is full, or is given up before it begins.
+ 7. A cluster moves as a whole or not at all.  Keys may crowd behind the last home so that the new table has no room for
+    the last of them: then both tables go on as they are until some of the keys are gone.
 
 The caller owns heap and keys; the index calls back `hash_at(offset)` for the hash of the key of a record.  A kill at
 any line leaves the arena to its readers exactly as invariants 1 to 5 describe it, and nobody will ever write it again.
@@ -30,11 +32,13 @@ from ..formats.arena import NEWEST, ROOT, WORD_SIZE_BYTES, pack_generation
 from ..formats.hashing import HASH_BITS
 from ..formats.slots import EMPTY, FIRST_REAL, MOVED, OFFSET_MASK, TAG_MASK, TAG_SHIFT, TOMBSTONE
 from ..limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL, KIB
+from .index_proof import IndexProof
 
 CLEAR_STEP_BYTES = 128 * KIB  # reserved and cleared at a time, some 50 us
 INDEX_LOAD_NEW = 0.36  # the most that a new table begins with: a table due to grow is doubled
 INDEX_LOAD_DENSE = 0.85  # the most where memory does not allow the table that there should be
 INDEX_LOAD_FULL = 0.9  # beyond, an insert is refused: growth has failed or ended
+STUCK_STEPS = 256  # for which a cluster that the new table has no room for is not looked at again
 INSERT_STEP_SLOTS = 16  # moved by each insert into a table that is due to grow; 4 would be enough to be done in time
 
 
@@ -60,7 +64,7 @@ class Table(object):
         return pack_generation(self.number, self.slots_log2)
 
 
-class Index(object):
+class Index(IndexProof):
     """The only writer of the index areas and of ROOT and NEWEST.
 
     `words` and `arena` are the mapped arena as 8-byte words and as bytes; `reserve(offset, length)` makes a part of it
@@ -85,6 +89,7 @@ class Index(object):
         self.held = False  # what was promised is being inserted: growth has to wait
         self._owed = 0  # pieces of growth that waited
         self._step_slots = INSERT_STEP_SLOTS  # moved by each insert
+        self._stuck = 0  # steps left in which nothing is moved, because there was no room for it
         self._cleared_bytes = 0
         self._number_last = 1  # of the generations ever announced
         self.table = Table(1, INDEX_SLOTS_INITIAL.bit_length() - 1, layout)
@@ -261,12 +266,12 @@ class Index(object):
         table = self.table
         return 0 if self.migrating else min(table.full_at - table.used, table.end - table.tail) - 1
 
-    def _takes(self, hashes):
-        """Whether new keys with these hashes find slots as the table is.  Cost: 0.5 us a key.
+    def _takes(self, table, hashes):
+        """Whether new keys with these hashes find slots as a table is.  Cost: 0.5 us a key.
 
         They fill the same slots in whatever order they come; deletions between them only leave more.
         """
-        table, words, taken = self.table, self.words, 0
+        words, taken = self.words, 0
         slot, last = table.base, table.end - 1
         for key_hash in sorted(hashes):
             slot = max(slot, table.base + (key_hash >> table.shift))
@@ -292,10 +297,12 @@ class Index(object):
                 self.finish_growth()
         except GridFullError:
             self.growth_failures += 1
-        return count <= self.room_left() or hashes is not None and self._takes(hashes)
+        if self.migrating or hashes is None:
+            return count <= self.room_left()
+        return count <= self.room_left() or self._takes(self.table, hashes)
 
     def step(self, slot_count):
-        """Do a bounded piece of growth: clear a megabyte, or move about `slot_count` slots; true while there is more.
+        """Do a bounded piece of growth: clear some, or move about `slot_count` slots; true while more can be done.
 
         Raises GridFullError when the system has no memory for the new generation; the old one goes on and the attempt
         is given up until the next insert.
@@ -308,8 +315,13 @@ class Index(object):
                 self._begin_to_move()
             return self.new is not None
         stop = min(self.frontier + slot_count, self.table.end)
+        if self._stuck:
+            self._stuck -= 1
+            return False
         while self.frontier < stop:
-            self._move_cluster()
+            if not self._move_cluster():
+                self._stuck = STUCK_STEPS
+                return False
         if self.frontier >= self.table.end:
             self._finish()
         return self.new is not None
@@ -352,21 +364,28 @@ class Index(object):
             self._update_geometry()
 
     def _move_cluster(self):
+        """Move the cluster at the frontier; whether the new table had room for it."""
         words, new = self.words, self.new
         start = slot = self.frontier
         end = self.table.end
+        moving = []
         while slot < end:
             word = words[slot]
             slot += 1
             if word == EMPTY:
                 break
             if word >= FIRST_REAL:
-                place = self._place(new, self.hash_at((word & OFFSET_MASK) << 3), word)
-                if self.tracker is not None:
-                    self.tracker.moved(slot - 1, place)
+                moving.append((slot - 1, self.hash_at((word & OFFSET_MASK) << 3), word))
+        if len(moving) >= new.end - new.tail and not self._takes(new, [key_hash for _, key_hash, _ in moving]):
+            return False
+        for old, key_hash, word in moving:
+            place = self._place(new, key_hash, word)
+            if self.tracker is not None:
+                self.tracker.moved(old, place)
         for old in range(start, slot):
             words[old] = MOVED
         self.frontier = slot
+        return True
 
     def _place(self, table, key_hash, word):
         words, slot = self.words, table.base + (key_hash >> table.shift)
@@ -386,9 +405,12 @@ class Index(object):
         self._update_geometry()
 
     def finish_growth(self):
-        """Carry a growth that is under way to its end."""
+        """Carry a growth that is under way to its end; raises GridFullError where there is no room for that."""
+        self._stuck = 0
         while self.new is not None:
-            self.step(4096)
+            if not self.step(4096) and self.new is not None:
+                raise GridFullError("the index is crowded with %d keys; delete some, or start the coordinator with "
+                                    "more --memory" % self.live)
 
     def prepare_clear(self):
         """Do everything of clear() that can fail; forget_clear() takes it back.  Raises GridFullError."""
@@ -451,48 +473,3 @@ class Index(object):
     @staticmethod
     def _after(following, table):
         return following << table.shift if following < table.slots else 0
-
-    # -- proof --------------------------------------------------------------------------------------------------------
-
-    def check(self):
-        """Verify every invariant that can be seen from here; raises InvariantError."""
-        tables = [self.table] + ([self.new] if self.migrating else [])
-        live = 0
-        seen = set()
-        for table in tables:
-            first = self.frontier if self.migrating and table is self.table else table.base
-            for slot in range(table.base, first):
-                self._expect(self.words[slot] == MOVED, "slot %d before the frontier is not MOVED" % slot)
-            live += self._check_table(table, first, seen)
-        self._expect(live == self.live, "%d real slots, %d counted" % (live, self.live))
-        self._expect(self.words[ROOT] == self.table.word, "ROOT does not name the table")
-        if self.new is not None:
-            self._expect(self.words[NEWEST] == self.new.word, "NEWEST does not name the new table")
-
-    def _check_table(self, table, first, seen):
-        live, used, cluster = 0, 0, first
-        for slot in range(first, table.end):
-            word = self.words[slot]
-            self._expect(word != MOVED, "slot %d is MOVED" % slot)
-            if word == EMPTY:
-                cluster = slot + 1
-                continue
-            used += 1
-            self._expect(slot < table.tail, "slot %d is taken, behind the tail" % slot)
-            if word >= FIRST_REAL:
-                key_hash = self.hash_at((word & OFFSET_MASK) << 3)
-                home = table.base + (key_hash >> table.shift)
-                self._expect(cluster <= home <= slot, "slot %d cannot be reached from its home %d" % (slot, home))
-                self._expect(word >> TAG_SHIFT == key_hash & TAG_MASK, "slot %d has a wrong tag" % slot)
-                self._expect(word & OFFSET_MASK not in seen, "slot %d repeats a record" % slot)
-                seen.add(word & OFFSET_MASK)
-                live += 1
-        self._expect(self.words[table.end - 1] == EMPTY, "the last slot is taken")
-        if table is not self.table or not self.migrating:
-            self._expect(used == table.used, "%d slots used, %d counted" % (used, table.used))
-        return live
-
-    @staticmethod
-    def _expect(condition, what):
-        if not condition:
-            raise InvariantError("index: " + what)

@@ -28,7 +28,7 @@ from ..formats.records import (COPIES_BITS, EXPIRES, HEADER, HEADER_SIZE_BYTES, 
                                with_checksum)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
-from .budget import HEAP, INDEX, Unlimited
+from .budget import HEAP, Unlimited
 from .cleaner import Cleaner
 from .expiry import Expiry
 from .fastset import finish_run, log_frames, make_apply_checked_sets, make_apply_sets, make_run_end
@@ -67,7 +67,8 @@ class Keyspace(StoredRecords, Reclaiming):
         self._fence = fence
         self.fenced = fence is not None
         self.heap = Heap(header.layout, budget.charging(HEAP, reserve))
-        self.index = Index(words, arena, header.layout, budget.charging(INDEX, reserve), self.hash_at)
+        self.index = Index(words, arena, header.layout, budget.charging_index(reserve), self.hash_at)
+        self.budget = budget
         budget.plan_for(self.heap, self.index)
         self.cleaner = Cleaner(self)
         self.room = Room(self)
@@ -410,6 +411,7 @@ class Keyspace(StoredRecords, Reclaiming):
                 if self._tracker is not None:
                     self._tracker.removed(slot)
                 if self.room.thin_index():
+                    self.index.make_room(1)
                     self._publish(key, offset, size)  # where it goes has changed; each time there are fewer keys
                     return
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
@@ -476,10 +478,11 @@ class Keyspace(StoredRecords, Reclaiming):
             return True
         if self.index.growing:
             try:
-                self.index.step(MOVE_SLICE_SLOTS)
+                if self.index.step(MOVE_SLICE_SLOTS) or not self.index.growing:
+                    return True
             except GridFullError as error:
                 self.heap.reserve_error = error
-            return True
+                return True
         if self.reclaim_expired():
             return True
         if self.expiry.overgrown(self.expiring):

@@ -6,7 +6,7 @@ import unittest
 from nosqgrid.engine.index import INDEX_LOAD_FULL, INSERT_STEP_SLOTS
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.hashing import HASH_BITS
-from nosqgrid.formats.slots import EMPTY
+from nosqgrid.formats.slots import EMPTY, OFFSET_MASK
 from nosqgrid.limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL
 from tests.support.keyspaces import Budget
 from tests.unit.test_index import IndexTestCase
@@ -107,6 +107,43 @@ class PromiseTest(IndexTestCase):
             self.assertLess(small.used, small.full_at)
         self.fill(INDEX_SLOTS_INITIAL, seed=9)
         self.index.check()
+
+    def test_a_cluster_that_the_new_table_has_no_room_for_stays_until_keys_are_gone(self):
+        last = (1 << HASH_BITS) - 1
+        crowd = [self.put(last) for _ in range(INDEX_OVERFLOW_SLOTS)]
+        gone = [self.put(number << HASH_BITS - 11) for number in range(1, 1201)]
+        pairs = [self.put(number << HASH_BITS - 11) for number in range(1, 101)]
+        for offset in gone:
+            self.index.remove(self.slot_of(offset))
+            del self.hashes[offset]
+        index = self.index
+        self.assertFalse(index.growing)
+        index.may_grow = lambda slots, size_bytes: slots == INDEX_SLOTS_INITIAL
+        index._announce(INDEX_SLOTS_INITIAL)  # as where there are tombstones to get rid of, and no memory for more
+        first = index.table.end - 1 - INDEX_OVERFLOW_SLOTS
+        while index.frontier < first:
+            index.step(1)
+        self.assertEqual(index.frontier, first)
+        before = (1 << HASH_BITS) - (1 << HASH_BITS - 12) - 1  # at home in the last slot that has moved
+        index.held = True
+        came = [self.put(before) for _ in range(3)]
+        index.let_go()
+        for _ in range(2):
+            self.assertFalse(index.step(512))
+            self.assertRaises(GridFullError, index.finish_growth)
+            self.assertFalse(index.make_room(1, [0]))
+            self.assertRaises(GridFullError, index.prepare_clear)
+            index.check()
+        for offset in pairs + crowd + came:
+            self.assertEqual(self.words[self.slot_of(offset)] & OFFSET_MASK, offset >> 3)
+        for offset in crowd[:2]:
+            index.remove(self.slot_of(offset))
+            del self.hashes[offset]
+        index.finish_growth()
+        self.assertFalse(index.growing)
+        index.check()
+        for offset in pairs + crowd[2:] + came:
+            self.assertEqual(self.words[self.slot_of(offset)] & OFFSET_MASK, offset >> 3)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Room for a large value: what is evicted for it is what is missing and at most one victim, and only what gives memory."""
+"""Room for a large value: what is missing is evicted, at most one victim more, and only what gives memory."""
 
 import random
 import types

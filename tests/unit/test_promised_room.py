@@ -11,7 +11,6 @@ import unittest
 from unittest import mock
 
 from nosqgrid.engine import budget as budget_module
-from nosqgrid.engine import evictor as evictor_module
 from nosqgrid.engine import index as index_module
 from nosqgrid.engine.evictor import LFU, LRU, REFUSE, Evictor
 from nosqgrid.engine.keyspace import Keyspace
@@ -38,7 +37,7 @@ def small_tables():
     with contextlib.ExitStack() as patches:
         for module in (arena_module, index_module, budget_module):
             patches.enter_context(mock.patch.object(module, "INDEX_SLOTS_INITIAL", 1 << SLOTS_LOG2))
-        for module in (arena_module, index_module, budget_module, evictor_module):
+        for module in (arena_module, index_module, budget_module):
             patches.enter_context(mock.patch.object(module, "INDEX_OVERFLOW_SLOTS", OVERFLOW_SLOTS))
         yield
 
@@ -49,8 +48,16 @@ class IndexBudget(object):
     def __init__(self, slots):
         self.slots = slots
 
+    order_bytes = 0
+
     def charging(self, kind, reserve):
         return reserve
+
+    def charging_index(self, reserve):
+        return reserve
+
+    def keep_order(self):
+        return None
 
     def plan_for(self, heap, index):
         index.may_grow = lambda slots, size_bytes: slots <= self.slots
