@@ -1,4 +1,4 @@
-"""The lock of who starts a coordinator: its file is gone afterwards, and nobody holds the lock of a file that is gone."""
+"""The lock of who starts a coordinator: its file is gone afterwards, and one that is gone locks nobody."""
 
 import os
 import tempfile
