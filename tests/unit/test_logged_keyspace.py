@@ -267,7 +267,7 @@ class PrimitivesTest(LoggedTestCase):
     def test_a_batch_that_the_index_has_no_room_for_is_not_logged(self):
         self.make()
         before = state_of(self.space), accounts(self.space)
-        with mock.patch.object(self.space.index, "make_room", lambda count: False):
+        with mock.patch.object(self.space.index, "make_room", lambda count, hashes=None: False):
             with self.assertRaises(GridFullError):
                 self.space.store(b"new", 0, b"v")
         self.assertEqual((state_of(self.space), accounts(self.space), self.log.entries), before + ([],))
