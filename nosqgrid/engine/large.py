@@ -151,6 +151,14 @@ class Larges(object):
         for number in [number for number in self._lingering if number not in held]:
             self._give_back(self._lingering.pop(number))
 
+    def kept(self):
+        """The numbers of files whose memory would not come back at once if no record named them any more."""
+        return self._held() | {number for number, file in self._adopted.items() if file.shared}
+
+    def size_without(self, numbers):
+        """Bytes of all files but those with these numbers."""
+        return sum(file.size_bytes for number, file in self._adopted.items() if number not in numbers)
+
     def close(self):
         """Close every file."""
         for file in list(self._adopted.values()) + list(self._dropped.values()):

@@ -102,12 +102,15 @@ class Outside(object):
         if self._staged is not None:
             self._undo.append((structure, inverse, version, structure.deadline_ms))
         if table.used_bytes > table.reserved_bytes and structure.size_bytes > before:
+            self._growing = structure
             try:
                 table.reserve()
             except GridFullError:
                 if self._staged is None:
                     self._take_back_one(structure, inverse, version, structure.deadline_ms)
                 raise  # a batch takes back all that it did
+            finally:
+                self._growing = None
         self.version += 1
         structure.version = self.version
         if not len(structure) and not structure.KEPT_EMPTY:
@@ -263,6 +266,10 @@ class Outside(object):
             if offset and self.structure_at(offset) is structure:
                 structure.noted_bytes = structure.size_bytes
                 self._tracker.stored(slot, key, self.hash_of(key), self.weight_at(offset))
+
+    def is_being_changed(self, offset):
+        """Whether the record names the structure for which room is looked for."""
+        return self._growing is not None and self.structure_at(offset) is self._growing
 
     def _evict_outside(self, size_bytes):
         """Evict large values and structures of so many bytes; whether there were enough."""

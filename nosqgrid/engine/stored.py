@@ -100,12 +100,19 @@ class StoredRecords(object):
         start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
         return LARGE_VALUE.unpack_from(self.source, start)
 
-    def weight_at(self, offset):
-        """Bytes of a record, a large value included."""
+    def outside_of(self, offset):
+        """(number of the large value, size in bytes) of what any record has outside of the heap.
+
+        The number is 0 for a structure, and both are where there is nothing outside.
+        """
         if not self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
-            return self.size_at(offset)
+            return 0, 0
         structure = self.structure_at(offset)
-        return self.size_at(offset) + (self.large_at(offset)[1] if structure is None else structure.size_bytes)
+        return self.large_at(offset) if structure is None else (0, structure.size_bytes)
+
+    def weight_at(self, offset):
+        """Bytes of a record, a large value or a structure included."""
+        return self.size_at(offset) + self.outside_of(offset)[1]
 
     def structure_at(self, offset):
         """The structure that a record names, or None for a record of a plain value, and for none (0)."""
