@@ -26,6 +26,14 @@ class Reclaiming(object):
                 self.remove_expired(slot, offset, self.size_at(offset))
         return bool(due)
 
+    def reclaim_at(self, offsets):
+        """Remove those of these records that have expired."""
+        for offset in offsets:
+            if not self._is_live(offset):
+                slot = self._slot_of_expiring(offset >> 3)
+                if slot:
+                    self.remove_expired(slot, offset, self.size_at(offset))
+
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
         if self.heap.state[self.heap.segment_of(units << 3)] == FREE:
