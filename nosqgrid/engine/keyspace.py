@@ -269,15 +269,9 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         return True
 
     def scan(self, cursor, count):
-        """(next cursor, live keys): see Index.scan for the guarantee.  Staged effects of a batch are not seen.
-
-        What has expired and is passed on the way is removed.
-        """
+        """(next cursor, live keys): see Index.scan for the guarantee.  Staged effects of a batch are not seen."""
         cursor, offsets = self.index.scan(cursor, count)
-        keys = [self.key_at(offset) for offset in offsets if self._is_live(offset)]
-        if len(keys) < len(offsets) and self._staged is None:
-            self.reclaim_at(offsets)
-        return cursor, keys
+        return cursor, [self.key_at(offset) for offset in offsets if self._is_live(offset)]
 
     def clear(self):
         """Remove every key; how many there were.  Costs some 30 ns an index slot, in one go.
