@@ -66,6 +66,7 @@ class Attachment(object):
         except BaseException:
             self.link.close()
             raise
+        self.coordinator_pid = self.arena.header.coordinator_pid
         self.large_value_bytes = self.info.get("large_value_bytes", 1 << 62)
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
         alone = _cpu_count() < 2

@@ -14,7 +14,6 @@ import threading
 import time
 
 from ..errors import ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError
-from ..formats.records import LARGE_VALUE
 from ..formats.resp import encode_command
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
@@ -154,7 +153,7 @@ class Store(object):
         the next is attached to, or CoordinatorLostError or NotServedError raised.
         """
         try:
-            return attachment.maps.large(*LARGE_VALUE.unpack(found.value))
+            return attachment.maps.large_of(found)
         except CoordinatorLostError:
             attachment.end()
             self.live()

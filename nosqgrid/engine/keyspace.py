@@ -39,7 +39,7 @@ from .reclaim import Reclaiming
 from .room import Room
 from .stored import LargeEntry, StoredRecords
 
-LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
+LARGE_RECORD_BYTES = 64  # of the record of a large value at most, without its key
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 
 
@@ -180,8 +180,8 @@ class Keyspace(StoredRecords, Reclaiming):
     def _place_large(self, key, value_type, number, deadline_ms):
         self.larges.hold(number)
         try:
-            return self.store_body(key, pack_large_body(key, number, self.larges.size_of(number), value_type,
-                                                        deadline_ms, self.checked))
+            return self.store_body(key, pack_large_body(key, self.larges.place_of(number), value_type, deadline_ms,
+                                                        self.checked))
         except BaseException:
             self.larges.release(number)
             raise

@@ -13,8 +13,9 @@
 Little-endian, records begin at multiples of 8.  From offset 8 on it is the `body`: byte for byte what a client's SET
 frame carries, so that the coordinator copies it once and only adds the stamp.
 
-The value of a LARGE record is 16 bytes that say where it is: the number of a file of its own (engine/large), and how
-long it is.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put in.
+The value of a LARGE record is 32 bytes that say where it is: the number of a file of its own (engine/large), how long
+it is, the descriptor that the coordinator has it open as, and its inode, 0 where it has to be asked for.  Only an arena
+has such records; where they leave it, for a log or a checkpoint, the value is put in.
 
 Invariants
  1. A published record does not change until its segment is reused.
@@ -44,7 +45,7 @@ CHECKED = 2
 LARGE = 128  # of the bits that say the operation in a lane frame, the one that no operation has
 FLAGS_KNOWN = EXPIRES | CHECKED
 FLAGS_IN_ARENA = FLAGS_KNOWN | LARGE
-LARGE_VALUE = struct.Struct("<QQ")  # number, size in bytes
+LARGE_VALUE = struct.Struct("<QQQQ")  # number, size in bytes, descriptor, inode
 
 COPIES_BITS = 8
 COPIES_MASK = (1 << COPIES_BITS) - 1
@@ -77,9 +78,9 @@ def pack_body(key, value, value_type, deadline_ms=0, checked=False):
     return body
 
 
-def pack_large_body(key, number, size_bytes, value_type, deadline_ms=0, checked=False):
-    """The body of a record whose value lies in a file of its own."""
-    body = pack_body(key, LARGE_VALUE.pack(number, size_bytes), value_type, deadline_ms)
+def pack_large_body(key, place, value_type, deadline_ms=0, checked=False):
+    """The body of a record whose value lies in a file of its own; `place` is what LARGE_VALUE packs."""
+    body = pack_body(key, LARGE_VALUE.pack(*place), value_type, deadline_ms)
     flagged = body[:7] + bytes((body[7] | LARGE,)) + body[8:]
     return with_checksum(flagged) if checked else flagged
 

@@ -93,7 +93,7 @@ class Walker(object):
         if not record[15] & records.LARGE:
             return record
         start = len(record) - (records.CHECKSUM.size if record[15] & records.CHECKED else 0) - records.LARGE_VALUE.size
-        number, size_bytes = records.LARGE_VALUE.unpack_from(record, start)
+        number, size_bytes, _, _ = records.LARGE_VALUE.unpack_from(record, start)
         if size_bytes > VALUE_SIZE_BYTES_MAX:
             _, _, key_length, _, flags = records.HEADER.unpack_from(record)
             raise ValueTooLargeError("the value of %r has %d bytes; a file takes up to %d a value: delete it, or keep "
