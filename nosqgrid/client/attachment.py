@@ -1,7 +1,7 @@
 """An attachment: this process's session with one life of one coordinator; its socket, its map of the arena, its lane.
 
     post frames and store the tail -> the coordinator is asleep? ring -> look at HEAD for some tens of microseconds
-    -> set WAITING, ring, block on the socket until HEAD has passed
+    -> say in WAITING which HEAD is waited for, ring, block on the socket until HEAD has passed
 
 Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are
 the names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier
@@ -246,7 +246,7 @@ class Attachment(object):
     def _block(self, words, target):
         """Wait in the kernel until HEAD has reached `target`."""
         deadline = time.monotonic() + self.link.timeout_s
-        words[layout.WAITING] = 1
+        words[layout.WAITING] = target
         try:
             self.ring()
             while words[_HEAD] < target:

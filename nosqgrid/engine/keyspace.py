@@ -105,6 +105,11 @@ class Keyspace(StoredRecords, Reclaiming):
         if self.log is not None:
             self.apply_sets = self._make_apply_sets(self, self.log)
 
+    @property
+    def keeps_order(self):
+        """Whether a write may have to be paid for by the eviction of others."""
+        return self._tracker is not None
+
     def hot_note(self):
         """What the hot path notes each set with: a function, None for nobody, False where it has to stand aside."""
         if self._tracker is None:
