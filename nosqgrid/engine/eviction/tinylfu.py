@@ -42,8 +42,8 @@ class TinyLfu(object):
     protected.
     """
 
-    __slots__ = ("numbers", "_lists", "_window", "_probation", "_protected", "_hash_of", "_chance", "_sketch", "_chooser",
-                 "capacity", "_full_weight", "_window_max", "_protected_max", "_victim", "_victim_hash")
+    __slots__ = ("numbers", "_lists", "_window", "_probation", "_protected", "_hash_of", "_chance", "_sketch",
+                 "_chooser", "capacity", "_full_weight", "_window_max", "_protected_max", "_victim", "_victim_hash")
 
     def __init__(self, lists, hash_of, chance, capacity=0):
         self._lists = lists
@@ -173,7 +173,7 @@ class TinyLfu(object):
     # -- who goes -----------------------------------------------------------------------------------------------------
 
     def next_victim(self):
-        """The node that should go now, or 0 where there is none.  Cost: O(1), 1.2 us and two calls of hash_of."""
+        """The node that should go now, or 0 where there is none.  Cost: O(1), 1.2 us and up to two calls of hash_of."""
         lists = self._lists
         window, probation, protected = self.numbers
         weights, oldest = lists.weights, lists.prev
