@@ -16,6 +16,7 @@ RECEIVE_BYTES = 64 * 1024
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 UNREAD, RECEIVED, DONE = range(3)  # what serve_short() says
 COMMANDS_A_TURN = 1000  # of one client before the others are looked at
+COMMANDS_A_SLICE = 64  # the same where a write may have to evict others
 WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it still waits for
 
 
@@ -73,13 +74,13 @@ def receive(session):
     return not session.waiting or session.parser.pending_size_bytes <= WAITING_BYTES_MAX
 
 
-def run_commands(session):
-    """Run the commands that are whole; true when more may be waiting in the parser.
+def run_commands(session, in_slices=False):
+    """Run the commands that are whole, up to a turn's; true when more may be waiting in the parser.
 
     Replies are queued in order; a deferred command stops the reading until it is answered.
     """
-    parser, done = session.parser, session.commands
-    while session.commands - done < COMMANDS_A_TURN:
+    parser, stop = session.parser, session.commands + (COMMANDS_A_SLICE if in_slices else COMMANDS_A_TURN)
+    while session.commands < stop:
         if session.waiting or session.closing:
             return False
         if session.output_bytes > OUTPUT_BUFFER_BYTES_MAX:

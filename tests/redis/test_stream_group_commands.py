@@ -312,6 +312,20 @@ class TimesTest(LinesTest):
         self.assertEqual(self.call("XPENDING s g - + 1"), [["1-1", "d", 0, most]])
 
 
+class FreeingTest(LinesTest):
+    def test_a_stream_without_entries_is_freed_in_slices(self):
+        self.call("XGROUP CREATE s g 0 MKSTREAM")
+        for number in range(1, 6001):
+            self.call("XADD s %d-1 a 1" % number)
+        self.call("XREADGROUP GROUP g c STREAMS s >")
+        self.call("XTRIM s MAXLEN 0")
+        self.call("DEL s")
+        slices = 0
+        while self.keyspace.structures.work():
+            slices += 1
+        self.assertGreater(slices, 2)
+
+
 class WaitingTest(LinesTest):
     """What happens to who waits is compared with redis-server in test_differential_streams."""
 

@@ -35,7 +35,8 @@ EXAMPLES += (
     (b"COPY ttl k REPLACE", 1), (b"MOVE k 1", 2))
 # Of every command that writes and may find nothing to do.
 NOTHING = (b"SET k v NX", b"PFDEBUG ENCODING nobody", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a 1 k 2",
-           b"DEL nobody expired", b"UNLINK nobody", b"EXPIRE nobody 10", b"PERSIST k", b"NOSQGRID.SET k v 1 0 NX 0", b"NOSQGRID.POP nobody",
+           b"DEL nobody expired", b"UNLINK nobody", b"EXPIRE nobody 10", b"PERSIST k", b"NOSQGRID.SET k v 1 0 NX 0",
+           b"NOSQGRID.POP nobody",
            b"NOSQGRID.DEADLINE nobody 5", b"NOSQGRID.CLAIM k", b"NOSQGRID.ABANDON k", b"APPEND nobody", b"INCR k",
            b"NOSQGRID.ALLOCATE 10 0", b"NOSQGRID.ADOPT 1 k 0 0 - 0", b"NOSQGRID.SHARE 1", b"NOSQGRID.ABANDON_VALUE 1",
            b"NOSQGRID.QUOTA m 1 none", b"RENAMENX k ttl", b"COPY k ttl", b"COPY nobody new", b"MOVE nobody 1",
@@ -266,7 +267,7 @@ class PrimitivesTest(LoggedTestCase):
     def test_a_batch_that_the_index_has_no_room_for_is_not_logged(self):
         self.make()
         before = state_of(self.space), accounts(self.space)
-        with mock.patch.object(self.space.index, "make_room", lambda count: False):
+        with mock.patch.object(self.space.index, "make_room", lambda count, hashes=None: False):
             with self.assertRaises(GridFullError):
                 self.space.store(b"new", 0, b"v")
         self.assertEqual((state_of(self.space), accounts(self.space), self.log.entries), before + ([],))

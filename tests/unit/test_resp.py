@@ -128,6 +128,12 @@ class EncodeReplyTest(unittest.TestCase):
             with self.assertRaises(TypeError):
                 resp.encode_reply([wrong])
 
+    def test_a_long_double_has_17_digits_behind_the_point(self):
+        for value, text in ((0.1, b"0.10000000000000001"), (13.361389338970184, b"13.36138933897018433"),
+                            (-200, b"-200")):
+            self.assertEqual(resp.encode_reply(resp.LongDouble(value)), b"$%d\r\n%b\r\n" % (len(text), text))
+            self.assertEqual(resp.encode_reply(resp.LongDouble(value), 3), b",%b\r\n" % text)
+
     def test_reply_comes_back_from_the_reader_with_its_type(self):
         for reply, _, as_resp3 in self.TABLE:
             reader = resp.ReplyReader()

@@ -6,7 +6,7 @@ import unittest
 
 from nosqgrid.engine.structures import ordered, scanned
 from nosqgrid.engine.structures.structure import STRUCTURE_BYTES
-from nosqgrid.engine.structures.zsets import ADD, REMOVE, SortedSet, pack_score
+from nosqgrid.engine.structures.zsets import ADD, MEMBER_BYTES, REMOVE, SortedSet, pack_score
 from nosqgrid.errors import CorruptValueError
 from nosqgrid.formats import words as words_format
 
@@ -28,7 +28,7 @@ def check(test, zset, model):
     order = zset.order
     test.assertEqual(pairs_of(zset), in_order(model))
     test.assertEqual(zset.scores, model)
-    test.assertEqual(zset.size_bytes, STRUCTURE_BYTES + sum(len(member) + 120 for member in model))
+    test.assertEqual(zset.size_bytes, STRUCTURE_BYTES + sum(len(member) + MEMBER_BYTES for member in model))
     test.assertEqual([len(chunk) for chunk in order.scores], [len(chunk) for chunk in order.members])
     test.assertEqual((len(order.bound_scores), len(order.bound_members)), (len(order.members) - 1,) * 2)
     bounds = list(zip(order.bound_scores, order.bound_members))
@@ -94,6 +94,7 @@ class ModelTests(unittest.TestCase):
         for backward in (False, True):
             expected = pairs[low:high][::-1 if backward else 1][offset:]
             expected = expected[:limit] if limit >= 0 else expected
+            self.assertEqual([order.rank(position) for position in zset.positions(low, high)], [low, high])
             spans = zset.spans(zset.position(low), zset.position(high), offset, limit, backward)
             self.assertEqual(list(zip(order.scores_of(spans, backward), order.members_of(spans, backward))), expected)
 

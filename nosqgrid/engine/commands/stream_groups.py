@@ -235,13 +235,13 @@ def xclaim(context, args):
     stream, group = group_of(context, key, name)
     idle_ms, now_ms = _least_idle(args[3], "XCLAIM"), context.keyspace.wall_ms()
     claim = _Claim(args[4:], now_ms)
-    found, gone, pieces = [], [], {}
+    found, gone, pieces = [], {}, {}
     for entry_id in claim.ids:
         pending = group.pending.get(entry_id)
         words = stream.entry(entry_id)
         if words is None:
-            if pending is not None and entry_id not in gone:
-                gone.append(entry_id)
+            if pending is not None:
+                gone[entry_id] = True
             continue
         if pending is None and not claim.force:
             continue
@@ -258,7 +258,7 @@ def xclaim(context, args):
             count = min(count + 1, COUNT_MAX)
         pieces[entry_id] = PENDING.pack(entry_id, claim.time_ms, count)
         found.append(id_text(entry_id) if claim.only_ids else [id_text(entry_id), words])
-    _change_pending(context, key, stream, group, consumer, gone, list(pieces.values()), claim.last_id)
+    _change_pending(context, key, stream, group, consumer, list(gone), list(pieces.values()), claim.last_id)
     return found
 
 

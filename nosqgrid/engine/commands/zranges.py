@@ -71,7 +71,7 @@ def _index_positions(zset, ends, backward=False):
         return zset.order.first(), zset.order.first()
     if backward:
         low, high = total - 1 - high, total - 1 - low
-    return zset.position(low), zset.position(high + 1)
+    return zset.positions(low, high + 1)
 
 
 def _found(zset, query, ends):
@@ -107,9 +107,14 @@ def _query_ends(query, low, high):
 
 def zrange(context, args):
     """The members of a range: BYSCORE BYLEX REV LIMIT WITHSCORES."""
-    if len(args) == 3:
-        return _range(context, args, _INDEX, False)
-    return _range(context, args)
+    if len(args) > 3:
+        return _range(context, args)
+    key, low, high = args
+    ends = integer(low), integer(high)
+    zset = context.keyspace.structure(key, SortedSet)
+    if zset is None:
+        return []
+    return zset.order.members_of(zset.spans(*_index_positions(zset, ends)))
 
 
 def zrevrange(context, args):

@@ -17,8 +17,12 @@ WRITE_MOVABLE = WRITE | {"movablekeys"}
 
 def _pop(context, key, zset, count, event):
     """Take out so many members from one end, named by its event; [(member, score)]."""
-    order = zset.order
     backward = event == _LAST
+    if count == 1:
+        pair = zset.at(len(zset) - 1 if backward else 0)
+        remove(context, key, zset, [pair[0]], event)
+        return [pair]
+    order = zset.order
     spans = zset.spans(order.first(), order.end(), 0, count, backward)
     members, popped_scores = order.members_of(spans, backward), order.scores_of(spans, backward)
     remove(context, key, zset, members, event)

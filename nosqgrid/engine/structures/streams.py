@@ -257,12 +257,12 @@ class Stream(Structure):
 
     def _del(self, words):
         max_deleted_id, ids = words[1], words[2:]
-        if (len(max_deleted_id) != SIZE_BYTES or not ids or len(set(ids)) != len(ids)
-                or not all(len(entry_id) == SIZE_BYTES and self.has(entry_id) for entry_id in ids)):
+        places = [len(entry_id) == SIZE_BYTES and self._find(entry_id) for entry_id in ids]
+        if len(max_deleted_id) != SIZE_BYTES or not ids or len(set(ids)) != len(ids) or not all(places):
             raise corrupt(words)
         inverse = [self._meta_words()]
-        for entry_id in ids:
-            index, position = self._find(entry_id)
+        for number, entry_id in enumerate(ids):
+            index, position = self._find(entry_id) if number else places[0]
             inverse.append(self._remove(index, position, position + 1))
         inverse.reverse()
         self.max_deleted_id = max_deleted_id

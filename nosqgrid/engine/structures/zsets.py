@@ -22,10 +22,11 @@ from .scanned import BASE_BITS, ScanList
 from .structure import STRUCTURE_BYTES, Structure
 
 ADD, REMOVE, LONG = b"+", b"-", b"l"
-MEMBER_BYTES = 120  # of a member and its score, beside the bytes themselves; measured: 118 to 150
+MEMBER_BYTES = 140  # of a member and its score, beside its own bytes; measured: 118 where all scores are 0, else 150
 _CHANGE_MEMBERS = 1000
 _CHANGE_BYTES = 64 * KIB
 _MANY = 64  # members of one change from which doing it at once may pay
+_NOT_THERE = "a member that is not in the sorted set goes"
 
 _double = struct.Struct("<d")
 pack_score = _double.pack
@@ -80,7 +81,7 @@ class SortedSet(Structure):
         if count == 3 and words[0] == ADD:
             return self._set(words[1], words[2])
         if count > 1 and words[0] == REMOVE:
-            return self._remove(words[1:])
+            return self._remove_one(words[1]) if count == 2 else self._remove(words[1:])
         if count > 3 and count & 1 and words[0] == ADD:
             return self._set_all(words)
         if count == 1 and words[0] == LONG:
@@ -143,15 +144,25 @@ class SortedSet(Structure):
         """Whether to sort anew is cheaper than to add so many members."""
         return count > _MANY and count * 2 > len(self.scores)
 
+    def _remove_one(self, member):
+        score = self.scores.pop(member, None)
+        if score is None:
+            raise CorruptValueError(_NOT_THERE)
+        self.order.remove(score, member)
+        self.size_bytes -= MEMBER_BYTES + len(member)
+        if self._walked is not None and not self._walked.removed():
+            self._walked = None
+        return [(ADD, pack_score(score), member)]
+
     def _remove(self, members):
         scores, order = self.scores, self.order
         inverse = [ADD]
-        if len(members) > 1 and len(set(members)) != len(members):
+        if len(set(members)) != len(members):
             raise CorruptValueError("a member that goes twice")
         for member in members:
             score = scores.get(member)
             if score is None:
-                raise CorruptValueError("a member that is not in the sorted set goes")
+                raise CorruptValueError(_NOT_THERE)
             inverse += (pack_score(score), member)
         at_once = len(members) > _MANY and len(members) * 8 > len(scores)
         for member in members:
@@ -220,6 +231,14 @@ class SortedSet(Structure):
     def position(self, index):
         """The position in `order` of an index from 0 to the number of members."""
         return self.order.at_rank(index, len(self.scores))
+
+    def positions(self, low, high):
+        """The positions of an index and of one above it, up to the number of members."""
+        at, index = first = self.order.at_rank(low, len(self.scores))
+        index += high - low
+        if index <= len(self.order.members[at]):
+            return first, (at, index)
+        return first, self.order.at_rank(high, len(self.scores))
 
     def spans(self, low, high, offset=0, limit=-1, backward=False):
         """See ScoreOrder.spans."""
