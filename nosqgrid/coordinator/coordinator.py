@@ -27,6 +27,7 @@ from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
+from ..engine.settings import Settings
 from ..engine.waiting import Waiting
 from ..errors import InvariantError, LaneError, NosqgridError
 from ..formats import arena as arena_format
@@ -81,6 +82,7 @@ class Coordinator(Asked):
         self.policy = policy
         self.claims = Claims(self.answer)
         self.pubsub = PubSub(self.push)
+        self.settings = Settings()
         self.make_arena(memory_bytes)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
@@ -116,7 +118,7 @@ class Coordinator(Asked):
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
-        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions)
+        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -264,7 +266,7 @@ class Coordinator(Asked):
         """For how many seconds nothing has to be done by the clock."""
         wait_s = SLEEP_S_MAX if self._accepting else RETRY_ACCEPT_S
         due_ms = self.keyspace.expiry.next_deadline_ms()
-        if due_ms is not None:
+        if due_ms is not None and self.keyspace.reclaims:
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)

@@ -10,10 +10,14 @@ RECLAIM_SLICE = 256  # expired records removed at a time
 
 
 class Reclaiming(object):
-    """What a keyspace does about deadlines that have passed, beside the commands."""
+    """What a keyspace does about deadlines that have passed, beside the commands; nothing where `reclaims` is false."""
+
+    reclaims = True
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
+        if not self.reclaims:
+            return False
         due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
         for units in due:
             offset = units << 3

@@ -32,7 +32,7 @@ class StringCommandsTest(CommandTest):
             ("GETDEL none", b"$-1\r\n", b"_\r\n"),
             ("SCAN 0", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"),
             ("TYPE k", b"+string\r\n", b"+string\r\n"),
-            ("CONFIG GET max*-*y", b"*2\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n",
+            ("CONFIG GET max*-p*y", b"*2\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n",
              b"%1\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"),
             ("INFO persistence", b"$26\r\n# Persistence\r\nloading:0\r\n\r\n",
              b"=30\r\ntxt:# Persistence\r\nloading:0\r\n\r\n"),

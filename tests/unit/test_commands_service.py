@@ -123,14 +123,14 @@ class ServerCommandsTest(CommandTest):
             ("CONFIG GET SAVE nosuch", b"*2\r\n$4\r\nsave\r\n$0\r\n\r\n"),
             ("CONFIG GET nosuch", b"*0\r\n"),
             ("CONFIG GET", b"-ERR wrong number of arguments for 'config|get' command\r\n"),
-            ("CONFIG SET a b", b"-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"),
+            ("CONFIG NOSUCH a b", b"-ERR unknown subcommand 'NOSUCH'. Try CONFIG HELP.\r\n"),
         ])
 
     def test_command_describes_the_table(self):
         self.run_table([
             ("COMMAND COUNT", b":%d\r\n" % len(commands.TABLE)), ("COMMAND INFO nosuch", b"*1\r\n$-1\r\n"),
-            ("COMMAND INFO get", b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
-                                 b"*2\r\n+@fast\r\n+@read\r\n*0\r\n*0\r\n*0\r\n"),
+            ("COMMAND INFO get", b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+fast\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n"
+                                 b"*3\r\n+@fast\r\n+@read\r\n+@string\r\n*0\r\n*0\r\n*0\r\n"),
             ("COMMAND LIST FILTERBY PATTERN getr*", b"*1\r\n$8\r\ngetrange\r\n"),
             ("COMMAND LIST FILTERBY MODULE x", b"*0\r\n"), ("COMMAND LIST x", SYNTAX),
             ("COMMAND GETKEYS MSET a 1 b 2", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),

@@ -7,9 +7,9 @@ that knows where the keys stand in a command: what is checked and what is used c
 from ... import errors
 from ...formats import resp
 from .. import glob
-from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
+from .categories import categories_of, flags_of, tips_of
+from .command import PLAIN, container, syntax_error, unknown_subcommand
 
-_REDIS_FLAGS = ("write", "readonly", "fast", "admin")
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
            "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
            "bitfields": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
@@ -85,7 +85,7 @@ def commands_over(table):
         return keys
 
     found = container(b"COMMAND", (
-        (b"COUNT", count, 2, PLAIN_FAST),
+        (b"COUNT", count, 2, PLAIN),
         (b"LIST", list_, -2, PLAIN),
         (b"INFO", info, -2, PLAIN),
         (b"DOCS", docs, -2, PLAIN),
@@ -114,7 +114,7 @@ def _filtered(table, args):
         return [name for name in table if pattern.matches(name.lower())]
     if kind == b"ACLCAT":
         wanted = "@" + args[2].decode("utf-8", "replace").lower()
-        return [name for name, row in table.items() if wanted in _categories(row)]
+        return [name for name, row in table.items() if wanted in categories_of(row)]
     if kind == b"MODULE":
         return []
     raise syntax_error()
@@ -124,20 +124,11 @@ def _described(row):
     """The ten fields of COMMAND INFO."""
     if row is None:
         return None
-    flags = [resp.Simple(flag) for flag in _REDIS_FLAGS if flag in row.flags]
-    categories = [resp.Simple(category) for category in _categories(row)]
+    flags = [resp.Simple(flag) for flag in flags_of(row)]
+    categories = [resp.Simple(category) for category in categories_of(row)]
     subcommands = [_described(found) for found in (row.subcommands or {}).values()]
     return [row.name.lower(), row.arity, resp.Set(flags), row.first_key, row.last_key, row.step,
-            resp.Set(categories), resp.Set(), resp.Set(), subcommands]
-
-
-def _categories(row):
-    categories = ["@fast" if "fast" in row.flags else "@slow"]
-    for flag, category in (("write", "@write"), ("readonly", "@read"), ("admin", "@admin"),
-                           ("connection", "@connection")):
-        if flag in row.flags:
-            categories.append(category)
-    return categories
+            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(), subcommands]
 
 
 def _documented(row):

@@ -151,7 +151,7 @@ def object_freq(context, args):
 
 
 def _counts_uses(context):
-    return "lfu" in str(context.server.config()["maxmemory-policy"])
+    return "lfu" in context.server.settings.get("maxmemory-policy", context.server.config())
 
 
 COMMANDS = (

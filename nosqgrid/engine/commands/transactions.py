@@ -100,7 +100,7 @@ def _end(session):
 
 COMMANDS = (
     Command(b"MULTI", multi, 1, _NOSCRIPT_FAST),
-    Command(b"EXEC", exec_, 1, _NOSCRIPT_FAST),
+    Command(b"EXEC", exec_, 1, _NOSCRIPT_FAST - {"fast"}),
     Command(b"DISCARD", discard, 1, _NOSCRIPT_FAST),
     Command(b"WATCH", watch, -2, _NOSCRIPT_FAST, 1, -1, 1),
     Command(b"UNWATCH", unwatch, 1, _NOSCRIPT_FAST),
