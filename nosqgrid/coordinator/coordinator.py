@@ -155,9 +155,11 @@ class Coordinator(Asked):
         if session.closed:
             return
         session.waiting = False
+        self._pending.add(session)
+        if session.muted and sockets.is_muted(session, reply):
+            return
         sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
                       else encode_reply(reply, session.protocol))
-        self._pending.add(session)
 
     def push(self, session, parts):
         """Send a session an out-of-band message; one that does not read what it gets is disconnected."""

@@ -101,19 +101,17 @@ def run_commands(session, in_slices=False):
             reply = session.on_socket.run(words)
         except NosqgridError as error:
             reply = error
-        if session.muted and _is_muted(session):
-            continue
-        if reply is not DEFERRED:
+        if reply is not DEFERRED and not (session.muted and is_muted(session, reply)):
             queue(session, encode_reply(reply, session.protocol))
     return True
 
 
-def _is_muted(session):
-    """Whether the answer to the present command is left out."""
+def is_muted(session, reply):
+    """Whether a session that mutes is not sent the answer to its present command; what it listens to, it is told."""
     if session.muted > 0:
         session.muted -= 1
         session.changed()
-    return True
+    return type(reply) is not Push
 
 
 def _run_short(session, commands):
