@@ -47,6 +47,7 @@ CLIENTS_MAX = 10000
 LISTEN_BACKLOG = 511  # connections waiting to be accepted; the system may allow fewer (net.core.somaxconn)
 RESP_ARGUMENTS_MAX = 1024 * KIB  # of one command
 RESP_ARGUMENT_BYTES_MAX = VALUE_SIZE_BYTES_MAX + KIB
+RESP_INLINE_BYTES_MAX = 64 * KIB  # of an inline command, its newline included
 RESP_LINE_BYTES_MAX = 64 * KIB  # of one header line; nothing legal comes near
 RESP_REPLY_ELEMENTS_MAX = 2 ** 31 - 1  # of one aggregate; a reader keeps only what has really arrived
 RESP_DEPTH_MAX = 32  # nesting of aggregates in one reply

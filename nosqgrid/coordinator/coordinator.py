@@ -5,8 +5,9 @@
 
 While it is awake, clients post into their lanes without a system call; when they find SLEEPING set they ring, one byte
 on their socket.  A client that waits longer than it likes to spin rings in any case before it blocks, and whoever rings
-gets its lane looked at and, when it says WAITING, a byte back: that is why no wake-up can be lost, whatever order
-stores become visible in.
+gets its lane looked at and, when HEAD is what WAITING says or beyond, a byte back: that is why no wake-up can be lost,
+whatever order stores become visible in.  Where a write may cost that others are evicted, lanes are served in slices
+(lane_service.due), so that a turn stays short.
 
 Invariants
  1. Nothing here waits for a client: sockets do not block, output is bounded, a lane is visited for a millisecond.
@@ -154,9 +155,11 @@ class Coordinator(Asked):
         if session.closed:
             return
         session.waiting = False
+        self._pending.add(session)
+        if session.muted and sockets.is_muted(session, reply):
+            return
         sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
                       else encode_reply(reply, session.protocol))
-        self._pending.add(session)
 
     def push(self, session, parts):
         """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
@@ -214,7 +217,7 @@ class Coordinator(Asked):
 
     def _serve_lanes(self):
         worked = self._group_commits and self._serve_together()
-        for session in self._lanes:
+        for session in lane_service.due(self._lanes) if self.keyspace.keeps_order else self._lanes:
             lane = session.lane
             if lane.words[0] != lane.head:  # 0 is lane_format.TAIL: this line runs for every lane in every turn
                 worked = True
@@ -239,7 +242,7 @@ class Coordinator(Asked):
         except Exception:
             self._fault(session)
             return
-        if session.lane.words[lane_format.WAITING]:
+        if 0 < session.lane.words[lane_format.WAITING] <= session.lane.head:
             self._ring(session)
         elif session.output:
             self._after_output(session)
@@ -335,14 +338,15 @@ class Coordinator(Asked):
     def _rung(self, session):
         lane = session.lane
         if lane.words[lane_format.TAIL] != lane.head:
-            self._serve_lane(session)
+            if not self.keyspace.keeps_order:  # else it waits its turn
+                self._serve_lane(session)
         elif lane.words[lane_format.WAITING]:
             self._ring(session)
 
     def _run_commands(self, session):
         done = session.commands
         try:
-            more = sockets.run_commands(session)
+            more = sockets.run_commands(session, self.keyspace.keeps_order)
         except Exception:
             self._fault(session)
             return

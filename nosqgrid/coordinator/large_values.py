@@ -55,6 +55,9 @@ class LargeValues(object):
     def read(self, fd, size_bytes):
         return large.read(fd, size_bytes)
 
+    def inode(self, fd):
+        return large.inode(fd)
+
     def close(self, fd):
         os.close(fd)
 

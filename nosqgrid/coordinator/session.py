@@ -47,6 +47,7 @@ class Session(ClientState):
         self.last_command = b""
         self.commands = 0
         self.lane = None
+        self.slices = 0  # when it had its last slice of a turn (lane_service.due)
         self.pidfd = -1
         self.parser = Parser()
         self.partial_since = 0.0  # monotonic seconds when the command being received began, or 0.0

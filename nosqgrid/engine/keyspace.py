@@ -92,6 +92,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.heard = None  # (letter, event, key), told which keys expire or are evicted, or None
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
+        self.keeps_order = False  # whether it does: a write may have to be paid for by the eviction of others
         self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
         self.log = None
         self.behind = False  # the log has what is not applied yet
@@ -114,6 +115,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
     def use_evictor(self):
         """The evictor has begun to keep order, has ended that, or looks at other keys."""
         self._tracker = self.index.tracker = self.evictor if self.evictor.tracking else None
+        self.keeps_order = self._tracker is not None
         self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
         if self.log is not None:
             self.apply_sets = self._make_apply_sets(self, self.log)

@@ -21,7 +21,7 @@ from ..formats.words import pack
 from ..limits import KIB
 from .stored import WRONG_TYPE
 
-LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
+LARGE_RECORD_BYTES = 64  # of the record of a large value at most, without its key
 FIRST_EFFECT_BYTES = 256 * KIB  # of a structure's changes, in the effect that stores it; the rest follows in others
 
 
@@ -57,8 +57,8 @@ class Outside(object):
     def _place_large(self, key, value_type, number, deadline_ms):
         self.larges.hold(number)
         try:
-            return self.store_body(key, pack_large_body(key, number, self.larges.size_of(number), value_type,
-                                                        deadline_ms, self.checked))
+            return self.store_body(key, pack_large_body(key, self.larges.place_of(number), value_type, deadline_ms,
+                                                        self.checked))
         except BaseException:
             self.larges.release(number)
             raise
@@ -184,8 +184,8 @@ class Outside(object):
         if self._tracker is not None:
             self._tracker.admit(key, structure.size_bytes + len(key) + LARGE_RECORD_BYTES)
         structure.deadline_ms = deadline_ms
-        structure.version = self.store_body(key, pack_large_body(key, number, structure.size_bytes, structure.TYPE,
-                                                                 deadline_ms, self.checked))
+        structure.version = self.store_body(key, pack_large_body(key, (number, structure.size_bytes, 0, 0),
+                                                                 structure.TYPE, deadline_ms, self.checked))
 
     def load_change(self, structure, version, apply_all):
         """Let apply_all() change a structure, for what was written down before.  Raises GridFullError."""

@@ -98,7 +98,7 @@ class StoredRecords(object):
         """(number, size in bytes) of the value of a LARGE record."""
         _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
-        return LARGE_VALUE.unpack_from(self.source, start)
+        return LARGE_VALUE.unpack_from(self.source, start)[:2]
 
     def outside_of(self, offset):
         """(number of the large value, size in bytes) of what any record has outside of the heap.

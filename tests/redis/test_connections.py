@@ -168,6 +168,22 @@ class OverseeingTest(ConnectionsTest):
         self.one.send("INCR", "k")
         self.assertEqual(self.one.call("INCR", "k"), b":3\r\n")
 
+    def test_blocked_commands_are_among_them(self):
+        for mode, value in (("OFF", "x"), ("SKIP", "y")):
+            self.one.send("CLIENT", "REPLY", mode)
+            self.one.send("BLPOP", "q", "0")
+            self.two.call("RPUSH", "q", value)
+            wait_until(lambda: self.two.call("EXISTS", "q") == b":0\r\n")
+            self.one.send("CLIENT", "REPLY", "ON")
+            self.assertEqual(self.one.read(), b"+OK\r\n")
+
+    def test_messages_and_what_is_listened_to_are_not(self):
+        self.one.send("CLIENT", "REPLY", "OFF")
+        self.assertEqual(self.one.call("SUBSCRIBE", "a"), b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        self.two.call("PUBLISH", "a", "m")
+        self.assertEqual(self.one.read(), b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n")
+        self.assertEqual(self.one.call("UNSUBSCRIBE", "a"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
+
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
         self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")

@@ -31,6 +31,9 @@ GROUPS = (
      "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
      "MKSTREAM option to create an empty stream automatically."),
     ("XGROUP SETID s no 0", "-NOGROUP No such consumer group 'no' for key name 's'"),
+    ("XGROUP CREATE s new -", "-ERR Invalid stream ID specified as stream command argument"),
+    ("XGROUP SETID s g +", "+OK"),
+    ("XGROUP SETID s g -", "+OK"),
     ("XGROUP SETID s g x", "-ERR Invalid stream ID specified as stream command argument"),
     ("XGROUP SETID s g $ MKSTREAM",
      "-ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP."),

@@ -166,6 +166,12 @@ class ParserTest(unittest.TestCase):
                 (b"*1\r\n$6\r\na\r\nb\r\n\r\n", [[b"a\r\nb\r\n"]]),
                 (b"*1\r\n$1\r\n\r\r\n*1\r\n$2\r\n\r\n\r\n", [[b"\r"], [b"\r\n"]]),
                 (b"*0\r\n*0\r\n*1\r\n$1\r\na\r\n", [[b"a"]]),
+                (b"*-1\r\n*-999999999\r\n*1\r\n$1\r\na\r\n", [[b"a"]]),
+                (b"\r\n\n \t\r\nPING\r\n  set k\tv  \n*1\r\n$1\r\na\r\nx\n", [[b"PING"], [b"set", b"k", b"v"],
+                                                                                [b"a"], [b"x"]]),
+                (b"a 'b c' \"d e\" '' f\r\n", [[b"a", b"b c", b"d e", b"", b"f"]]),
+                (rb'"\n\r\t\b\a\x4a\xzz\q\"\\" ' + rb"'\n\'' k'v w'" + b"\n",
+                 [[b"\n\r\t\b\aJxzzq\"\\", b"\\n'", b"kv w"]]),
                 (b"*1\r\n$0\r\n\r\n", [[b""]]),
                 (b"*2\r\n$2\r\n$1\r\n$2\r\n*1\r\n", [[b"$1", b"*1"]])]:
             with self.subTest(data=data):
@@ -174,11 +180,18 @@ class ParserTest(unittest.TestCase):
 
     def test_wrong_bytes_are_named_at_once(self):
         for data, message in [
-                (b"P", "expected '*', got 'P'; inline commands are not accepted"),
-                (b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n", "expected '*', got 'G'; inline commands are not accepted"),
-                (b"POST / HTTP/1.1\r\n", "expected '*', got 'P'; inline commands are not accepted"),
-                (b"\r\n", "expected '*', got byte 0x0d; inline commands are not accepted"),
-                (b"*-1\r\n", "invalid multibulk length"),
+                (b"\x00", "expected '*', got byte 0x00"),
+                (b"\xff", "expected '*', got byte 0xff"),
+                (b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP is not spoken here"),
+                (b"POST / x HTTP/1.1\r\n", "HTTP is not spoken here"),
+                (b"\r\nhost: x\r\n", "HTTP is not spoken here"),
+                (b'ECHO "a\n', "unbalanced quotes in request"),
+                (b'ECHO "a"b\n', "unbalanced quotes in request"),
+                (b"ECHO 'a\\'\n", "unbalanced quotes in request"),
+                (b'ECHO "a\\\r\n', "unbalanced quotes in request"),
+                (b"*-0\r\n", "invalid multibulk length"),
+                (b"*--1", "invalid multibulk length"),
+                (b"*-1x", "invalid multibulk length"),
                 (b"*+1", "invalid multibulk length"),
                 (b"*01", "invalid multibulk length"),
                 (b"* 1", "invalid multibulk length"),
@@ -204,15 +217,20 @@ class ParserTest(unittest.TestCase):
                 self.assertEqual(commands_of([data]), expected)
                 self.assertEqual(commands_of(single_bytes(data)), expected)
 
+    def test_line_of_words_is_bounded(self):
+        longest = b"ECHO " + b"x" * (limits.RESP_INLINE_BYTES_MAX - 6)
+        self.assertEqual(commands_of([longest + b"\n"]), ([longest.split()], None))
+        for line in (longest + b"x", longest + b"x\n"):
+            self.assertEqual(commands_of([line]), ([], "Protocol error: too big inline request"))
+
     def test_commands_before_a_wrong_one_are_delivered_and_none_behind_it(self):
         good = resp.encode_command("GET", "k")
-        self.assertEqual(commands_of([good * 3 + b"!" + good]),
-                         ([[b"GET",
-                          b"k"]] * 3, "Protocol error: expected '*', got '!'; inline commands are not accepted"))
+        self.assertEqual(commands_of([good * 3 + b"\x01" + good]),
+                         ([[b"GET", b"k"]] * 3, "Protocol error: expected '*', got byte 0x01"))
 
     def test_error_is_for_good(self):
         parser = resp.Parser()
-        parser.feed(b"!")
+        parser.feed(b"\x01")
         for _ in range(2):
             self.assertRaises(errors.ProtocolError, parser.next)
             parser.feed(resp.encode_command("PING"))

@@ -8,7 +8,7 @@ from ..structures.streams import Stream
 from .command import (INT64_MAX, READ, WRITE, WRITE_FAST, WRITE_OOM, Command, command_error, container, integer,
                       parse_integer, syntax_error)
 from .stream_reads import change_and_tell
-from .stream_words import group_of, integer_or, parse_end, parse_id, parse_start, stream_of, text, with_keys
+from .stream_words import ENDS, group_of, integer_or, parse_end, parse_id, parse_start, stream_of, text, with_keys
 
 _NO_KEY = ("The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
            "option to create an empty stream automatically.")
@@ -74,7 +74,10 @@ def setid(context, args):
     key, name, word = args[:3]
     _, read = _read_options(args[3:], "SETID")
     stream = _stream_with(context, key, name)
-    last_id = stream.last_id if word == b"$" else parse_id(word)
+    if word == b"$":
+        last_id = stream.last_id
+    else:
+        last_id = ENDS.get(word) or parse_id(word)  # here alone, and not in CREATE, `-` and `+` are ids
     context.keyspace.change(key, stream, [b"groupid", name, last_id, b"%d" % read])
     context.notify(b"t", b"xgroup-setid", key)
     return resp.OK
