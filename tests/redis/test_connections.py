@@ -92,6 +92,19 @@ class ListeningTest(ConnectionsTest):
         self.assertIn(b"__keyspace@0__:l\r\n$5\r\nlpush", self.one.read())
 
 
+    def test_events_about_keys_that_are_new(self):
+        self.three.call("CONFIG", "SET", "notify-keyspace-events", "En")
+        self.one.call("SUBSCRIBE", "__keyevent@0__:new")
+        for command in (("SET", "a", "1"), ("SET", "a", "2"), ("RPUSH", "l", "x"), ("RPUSH", "l", "y"),
+                        ("RENAME", "a", "b")):
+            self.two.call(*command)
+        told = b""
+        while told.count(b"message") < 3:
+            told += self.one.read()
+        self.assertEqual(told, b"".join(b"*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:new\r\n$1\r\n%b\r\n" % key
+                                        for key in (b"a", b"l", b"b")))
+
+
 class WaitingTest(ConnectionsTest):
 
     def test_who_waits_longest_is_served_first_whoever_writes(self):
