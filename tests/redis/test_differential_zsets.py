@@ -2,7 +2,9 @@
 
 import random
 import unittest
+from unittest import mock
 
+from nosqgrid.engine.structures import ordered
 from tests.support import tiers
 from tests.support.differential import DifferentialTest, encoded, parts_of, unordered_pairs
 
@@ -270,7 +272,10 @@ class DifferentialZsetsTest(DifferentialTest):
                 if words[0] not in ("ZSCAN", "ZRANDMEMBER"):  # they may answer as they like
                     return words
 
-        self.run_sequences(make, SEQUENCES // 3, "zsets-long")
+        for name, sizes in (("zsets-long", dict(CHUNK_MAX=ordered.CHUNK_MAX)),
+                            ("zsets-chunks", dict(CHUNK_MAX=16, _CHUNK_FULL=12, _CHUNK_MIN=4, _WALK_MAX=20))):
+            with mock.patch.multiple(ordered, **sizes):
+                self.run_sequences(make, SEQUENCES // 3, name)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _range(context, args, kind=None, backward=None):
     spans = _found(zset, query, ends)
     members = zset.order.members_of(spans, query.backward)
     if query.with_scores:
-        return scores.rows(context, zip(members, zset.order.scores_of(spans, query.backward)))
+        return scores.rows(context, members, zset.order.scores_of(spans, query.backward))
     return members
 
 

@@ -40,7 +40,8 @@ def _pop_one_key(context, args, event):
     zset = context.keyspace.structure(args[0], SortedSet)
     if zset is None or not count:
         return []
-    return scores.rows(context, _pop(context, args[0], zset, count, event), nested=len(args) == 2)
+    members, popped_scores = zip(*_pop(context, args[0], zset, count, event))
+    return scores.rows(context, members, popped_scores, nested=len(args) == 2)
 
 
 def zpopmin(context, args):

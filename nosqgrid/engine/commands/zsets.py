@@ -195,7 +195,8 @@ def zrandmember(context, args):
     if count < -_PICKS_MAX:
         raise errors.CommandError("value is out of range")
     pairs = _picked(context, found, count)
-    return scores.rows(context, pairs) if with_scores else [member for member, _ in pairs]
+    names, picked_scores = zip(*pairs)
+    return scores.rows(context, names, picked_scores) if with_scores else list(names)
 
 
 def _below(context, total):

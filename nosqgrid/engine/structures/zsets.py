@@ -13,6 +13,8 @@ Invariants
 """
 
 import struct
+from itertools import chain, compress, islice
+from operator import ne
 
 from ...errors import CorruptValueError
 from ...formats import values
@@ -58,13 +60,14 @@ class SortedSet(Structure):
 
     def _take(self, scores):
         self.scores = scores
-        self.size_bytes = STRUCTURE_BYTES + MEMBER_BYTES * len(scores) + sum(map(len, scores))
-        if len(scores) > self.entries_max or scores and max(map(len, scores)) > self.member_bytes_max:
+        lengths = list(map(len, scores))
+        self.size_bytes = STRUCTURE_BYTES + MEMBER_BYTES * len(lengths) + sum(lengths)
+        if len(lengths) > self.entries_max or lengths and max(lengths) > self.member_bytes_max:
             self.listpack = False
         elif self.listpack:
             scores.update([(member, 0.0) for member, score in scores.items() if score == 0])
-        pairs = sorted(zip(scores.values(), scores))
-        self.order.load([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        members = in_order(scores)
+        self.order.load([scores[member] for member in members], members)
 
     def __len__(self):
         return len(self.scores)
@@ -206,13 +209,17 @@ class SortedSet(Structure):
             del self._walked.elements[-count:]
             if not self._walked.elements:
                 self._walked = None
-        for member in self.order.drop(count):
+        for member in self.order.drop(count >> 1):
             self.scores.pop(member, None)
         return not self.order.members and self._walked is None
 
     def listed(self):
         """The members in the order of the scores."""
-        return (member for chunk in self.order.members for member in chunk)
+        return chain.from_iterable(self.order.members)
+
+    def pairs(self):
+        """The (member, score) in their order."""
+        return zip(self.listed(), chain.from_iterable(self.order.scores))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -259,6 +266,19 @@ class SortedSet(Structure):
             return 0, list(self.scores)
         cursor, members = found
         return cursor, [member for member in dict.fromkeys(members) if member in self.scores]
+
+
+def in_order(scores):
+    """The members of a dict of member to score in the order of a sorted set.  Cheap where the dict has it already."""
+    members = sorted(scores, key=scores.__getitem__)
+    ordered = [scores[member] for member in members]
+    start = 0
+    for stop in compress(range(1, len(members)), map(ne, ordered, islice(ordered, 1, None))):
+        if stop - start > 1:
+            members[start:stop] = sorted(members[start:stop])
+        start = stop
+    members[start:] = sorted(members[start:])
+    return members
 
 
 def _score(word):
