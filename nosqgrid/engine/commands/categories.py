@@ -50,7 +50,6 @@ _MORE_FLAGS = _by_name({
         LATENCY|RESET""",
     "admin": "DEBUG",
     "no_async_loading": "BGREWRITEAOF BGSAVE REPLICAOF SAVE SLAVEOF",
-    "no_multi": "SAVE SHUTDOWN",
     "skip_slowlog": "EXEC",
     "readonly": "LOLWUT",
 })
