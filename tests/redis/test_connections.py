@@ -197,6 +197,18 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.one.read(), b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n")
         self.assertEqual(self.one.call("UNSUBSCRIBE", "a"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
 
+    def test_command_that_waited_is_slow_when_it_is_answered_and_was_run(self):
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        self.one.send("BLPOP", "q", "0")
+        self.wait_blocked(1)
+        self.three.call("SLOWLOG", "RESET")
+        self.two.call("RPUSH", "q", "x")
+        self.one.read()
+        slow = self.three.call("SLOWLOG", "GET", "2")
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+        self.assertLess(0, slow.index(b"BLPOP"))
+        self.assertLess(slow.index(b"BLPOP"), slow.index(b"RPUSH"))
+
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
         self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")
