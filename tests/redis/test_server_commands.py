@@ -48,7 +48,21 @@ class ConfigTest(EngineTest):
         self.run_table([("CONFIG GET nosuch", b"*0\r\n"), ("CONFIG GET", wrong_arity(b"config|get")),
                         ("CONFIG", wrong_arity(b"config"))])
         self.assertEqual(len(self.context.run([b"CONFIG", b"GET", b"*"])),
-                         len(setting_names.KNOWN) + len(setting_names.ALIASES))
+                         len(setting_names.KNOWN) + len(setting_names.ALIASES) - len(setting_names.HIDDEN))
+        self.run_table([("CONFIG GET key-load-delay", b"*2\r\n" + bulk(b"key-load-delay") + bulk(b"0")),
+                        ("CONFIG GET key-load-dela?", b"*0\r\n")])
+
+    def test_percent_and_port(self):
+        self.run_table([
+            ("CONFIG SET maxmemory-clients 5%", b"+OK\r\n"),
+            ("CONFIG GET maxmemory-clients", b"*2\r\n" + bulk(b"maxmemory-clients") + bulk(b"5%")),
+            ("CONFIG SET maxmemory-clients 101%",
+             failed(b"maxmemory-clients", b"percentage argument must be less or equal to 100")),
+            ("CONFIG SET maxmemory-clients -1%", failed(b"maxmemory-clients", b"argument must be a memory value")),
+            ("CONFIG SET maxmemory 5%", failed(b"maxmemory", b"argument must be a memory value")),
+            ("CONFIG SET port 0", b"+OK\r\n"),
+            ("CONFIG SET hz 77 port 6379", failed(b"port", b"Unable to listen on this port. Check server logs.")),
+            ("CONFIG GET hz", b"*2\r\n" + bulk(b"hz") + bulk(b"10"))])
 
     def test_what_is_wrong_is_refused_and_nothing_set(self):
         before = self.context.run([b"CONFIG", b"GET", b"*"])
