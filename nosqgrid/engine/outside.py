@@ -253,6 +253,8 @@ class Outside(object):
 
     def _take_back_one(self, structure, inverse, version, deadline_ms):
         before = structure.size_bytes
+        if structure is self.structures.watched:
+            self.structures.watched = None
         for words in inverse:
             structure.apply(words)
         if structure.holders:

@@ -40,6 +40,7 @@ class Structures(object):
         self.reserved_bytes = 0
         self._freeing = []
         self._cleared = []  # dicts of structures and other dicts, all of whose numbers went at once
+        self.watched = None  # a structure, until a change of it is taken back, which its version does not tell
         self.make_room = None  # (bytes) -> whether something was evicted for them
         self.gone = None  # (key): it has no structure any more
         self.may_give_back = None  # () -> whether nobody may take back what was done
