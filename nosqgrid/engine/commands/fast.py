@@ -53,7 +53,7 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
         session = context.session
         if session.special or pubsub.events or keyspace.staging:
             return
-        may_write, logged = session.may_write, keyspace.log is not None
+        may_write, logged = session.may_write and keyspace.touched is None, keyspace.log is not None
         for _ in range(AT_ONCE):
             if not commands:
                 return
