@@ -91,7 +91,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)
         self.ready = []  # those of them that changed
-        self.heard = None  # (letter, event, key), told which keys expire or are evicted, or None
+        self.heard = None  # (letter, event, key), told which keys are new, expire or are evicted, or None
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
         self.keeps_order = False  # whether it does: a write may have to be paid for by the eviction of others
@@ -328,8 +328,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
                     self._tracker.removed(slot)
                 if self.room.thin_index():
                     self.index.make_room(1)
-                    self._publish(key, offset, size)  # where it goes has changed; each time there are fewer keys
-                    return
+                    return self._publish(key, offset, size)  # the slot is another; each time there are fewer keys
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         flags = HEADER.unpack_from(self.source, offset)[4]
@@ -340,6 +339,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
             self._published_outside(key, offset, flags)
         if self.touched is not None:
             self.touched(key)
+        if self.heard is not None and old < FIRST_REAL:
+            self.heard(b"n", b"new", key)
 
     def _discard(self, offset):
         """A published record is dead."""
