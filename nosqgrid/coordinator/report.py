@@ -100,7 +100,7 @@ def _clients_fields(server):
     sessions = server.sessions()
     return [("connected_clients", len(sessions)), ("cluster_connections", 0), ("maxclients", CLIENTS_MAX),
             ("blocked_clients", sum(1 for session in sessions if session.waiting)),
-            ("tracking_clients", sum(1 for session in sessions if session.tracking))]
+            ("tracking_clients", len(server.tracking.sessions))]
 
 
 def _memory_fields(server):
@@ -125,7 +125,10 @@ def _human(size_bytes):
 def _stats_fields(server):
     numbers = growing(server)
     fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())]
-    return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count)]
+    return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count),
+                     ("tracking_total_keys", len(server.tracking)),
+                     ("tracking_total_items", server.tracking.items),
+                     ("tracking_total_prefixes", len(server.tracking.prefixes))]
 
 
 def _replication_fields(server):

@@ -18,7 +18,7 @@ class Context(CommandContext):
 
     def __init__(self, server, session, may_wait):
         super().__init__(session, server.keyspace, server, server.claims, server.pubsub, server.blocked,
-                         server.oversight, server.chance, may_wait)
+                         server.oversight, server.tracking, server.chance, may_wait)
 
     def run(self, words):
         return dispatch(self, words)

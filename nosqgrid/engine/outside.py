@@ -121,6 +121,8 @@ class Outside(object):
             self._effects.append(pack_change(key, structure.TYPE, _packed(words)))
         if self._tracker is not None:
             self._note_growth(key, structure)
+        if self.touched is not None:
+            self._tell(key)
         if key in self.waited:
             self.ready.append(key)
 

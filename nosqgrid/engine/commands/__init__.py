@@ -90,13 +90,24 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
+    session = context.session
+    if session.tracking is None:
+        return _pass_and_run(context, argv)
+    context.tracking.current = session
+    try:
+        return _pass_and_run(context, argv)
+    finally:
+        context.tracking.command_ended(session, argv[0])
+
+
+def _pass_and_run(context, argv):
     row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
     if row is None:
         return words
     oversight = context.oversight if context.session.overseen and context.oversight.times else None
     since_us = oversight.now_us() if oversight is not None else 0
     try:
-        return run.run(context, row, words)
+        return run.run_noting(context, row, words)
     finally:
         if oversight is not None:
             oversight.measured(context.session, row, argv, since_us)

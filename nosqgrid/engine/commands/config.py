@@ -42,6 +42,7 @@ _APPLIED = {  # what takes effect, beside what concerns structures alone
     EVENTS: _listen,
     "slowlog-log-slower-than": lambda context, text: context.oversight.log_slow(int(text)),
     "slowlog-max-len": lambda context, text: context.oversight.slowlog.keep(int(text)),
+    "tracking-table-max-keys": lambda context, text: context.tracking.keep(int(text)),
 }
 
 

@@ -1,6 +1,7 @@
 """Running one command whose words have been found to be one."""
 
 from ... import errors
+from .introspection import keys_of
 
 _NEEDS_WRITER = frozenset(("write", "admin"))
 
@@ -19,6 +20,17 @@ def run(context, row, argv):
     if keyspace.staging or "write" not in flags or "alone" in flags or keyspace.log is None and "several" not in flags:
         return function(context, args)
     return as_write(keyspace, lambda: function(context, args))
+
+
+def run_noting(context, row, argv):
+    """The same for a session that may have what it reads remembered (engine/tracking)."""
+    tracked = context.session.tracking
+    if tracked is None or "readonly" not in row.flags:
+        return run(context, row, argv)
+    try:
+        return run(context, row, argv)
+    finally:
+        context.tracking.remember(context.session, keys_of(row, argv))
 
 
 def as_write(keyspace, function):

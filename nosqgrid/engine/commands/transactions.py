@@ -69,8 +69,8 @@ def _run_all(context, queued):
 def _reply(context, row, words):
     database = context.session.database
     try:
-        return run.run(context, row, gate.with_prefix(words, introspection.keys_at(row, words), database)
-                       if database else words)
+        return run.run_noting(context, row, gate.with_prefix(words, introspection.keys_at(row, words), database)
+                              if database else words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
     except errors.NosqgridError as error:
