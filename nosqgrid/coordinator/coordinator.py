@@ -156,7 +156,7 @@ class Coordinator(Asked):
             return
         session.waiting = False
         if session.overseen:
-            self.oversight.answered(session)
+            self.oversight.answered(session, reply if isinstance(reply, Exception) else None)
         self._pending.add(session)
         if session.muted and sockets.is_muted(session, reply):
             return

@@ -209,6 +209,18 @@ class OverseeingTest(ConnectionsTest):
         self.assertLess(0, slow.index(b"BLPOP"))
         self.assertLess(slow.index(b"BLPOP"), slow.index(b"RPUSH"))
 
+    def test_command_that_waited_is_counted_when_it_is_answered(self):
+        self.three.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        self.three.call("CONFIG", "RESETSTAT")
+        self.one.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
+        self.wait_blocked(1)
+        self.assertNotIn(b"xreadgroup", self.three.call("INFO", "commandstats"))
+        self.two.call("XGROUP", "DESTROY", "s", "g")
+        self.one.read()
+        self.assertRegex(self.three.call("INFO", "commandstats"),
+                         b"cmdstat_xreadgroup:calls=1,.*,rejected_calls=0,failed_calls=1\r")
+        self.assertIn(b"errorstat_NOGROUP:count=1\r", self.three.call("INFO", "errorstats"))
+
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
         self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")

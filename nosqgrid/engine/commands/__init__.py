@@ -90,15 +90,17 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    times = context.session.overseen and context.oversight.times
+    try:
+        row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    except errors.NosqgridError as error:
+        if times and context.oversight.stats.on:
+            context.oversight.stats.note_rejected(introspection.name_of(TABLE, argv), error)
+        raise
     if row is None:
         return words
-    oversight = context.oversight if context.session.overseen and context.oversight.times else None
-    since_us = oversight.now_us() if oversight is not None else 0
     try:
-        return run.run(context, row, words)
+        return run.run_measured(context, row, words, argv) if times else run.run(context, row, words)
     finally:
-        if oversight is not None:
-            oversight.measured(context.session, row, argv, since_us)
         if context.keyspace.ready:
             context.waiting.serve()

@@ -21,6 +21,19 @@ def run(context, row, argv):
     return as_write(keyspace, lambda: function(context, args))
 
 
+def run_measured(context, row, argv, words):
+    """The same, the time and the outcome noted by who oversees; `words` are as the client wrote them."""
+    oversight, session = context.oversight, context.session
+    since_us = oversight.now_us()
+    try:
+        reply = run(context, row, argv)
+    except errors.NosqgridError as error:
+        oversight.measured(session, row, words, since_us, error)
+        raise
+    oversight.measured(session, row, words, since_us, None)
+    return reply
+
+
 def as_write(keyspace, function):
     """What a function returns; what it changes is one entry of the log and published after that, or nothing is."""
     if keyspace.staging:
