@@ -268,7 +268,7 @@ class Coordinator(Asked):
         """For how many seconds nothing has to be done by the clock."""
         wait_s = SLEEP_S_MAX if self._accepting else RETRY_ACCEPT_S
         due_ms = self.keyspace.expiry.next_deadline_ms()
-        if due_ms is not None and self.keyspace.reclaims:
+        if due_ms is not None and self.keyspace.removes_expired:
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)

@@ -7,7 +7,8 @@ its lane are not commands: nobody sees them, and a pause does not hold them.
 
 Invariants
  1. A session whose command is held waits; it is answered when the pause is over, in the order of asking.
- 2. Who monitors sees each command before it runs, once, with the words that its client sent.
+ 2. As long as writes are held nothing that has expired is removed either.
+ 3. Who monitors sees each command before it runs, once, with the words that its client sent.
 """
 
 from .command_stats import CommandStats
@@ -121,11 +122,13 @@ class Oversight(object):
         """Hold commands for so long; of two pauses the longer and the stricter counts."""
         self.paused_until_ms = max(self.paused_until_ms, self._keyspace.now_ms + timeout_ms)
         self.paused = ALL if ALL in (kind, self.paused) else WRITES
+        self._keyspace.held = True
         self._changed()
 
     def unpause(self):
         """Hold nothing any more."""
         self.paused, self.paused_until_ms = None, 0
+        self._keyspace.held = False
         self._changed()
         held, self._held = self._held, []
         for context, words in held:

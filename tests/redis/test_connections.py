@@ -231,6 +231,19 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.one.read(), b"+OK\r\n")
         self.assertEqual(self.one.read(), b"$1\r\n1\r\n")
 
+    def expired_keys(self):
+        return int(self.three.call("INFO", "stats").partition(b"expired_keys:")[2].split(None, 1)[0])
+
+    def test_what_expires_while_writes_are_held_is_removed_after_that(self):
+        before = self.expired_keys()
+        for words in (("MULTI",), ("SET", "k", "1", "PX", "1"), ("CLIENT", "PAUSE", "60000", "WRITE"), ("EXEC",)):
+            self.one.call(*words)
+        wait_until(lambda: self.two.call("EXISTS", "k") == b":0\r\n")
+        self.assertEqual(self.two.call("SCAN", "0"), b"*2\r\n$1\r\n0\r\n*0\r\n")
+        self.assertEqual(self.expired_keys(), before)
+        self.three.call("CLIENT", "UNPAUSE")
+        wait_until(lambda: self.expired_keys() == before + 1)
+
     def test_pause_ends_by_itself(self):
         self.three.call("CLIENT", "PAUSE", "50")
         started = time.monotonic()

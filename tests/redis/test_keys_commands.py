@@ -254,7 +254,8 @@ class EvictedTest(unittest.TestCase):
                 pass
         gone = [key for key in keys if grid.space.lookup(key) is None]
         self.assertGreater(len(gone), 10)
-        self.assertEqual(sorted(heard), sorted((b"e", b"evicted", key) for key in gone))
+        self.assertEqual(sorted(heard), sorted([(b"e", b"evicted", key) for key in gone]
+                                               + [(b"n", b"new", key) for key in keys]))
 
 
 if __name__ == "__main__":
