@@ -31,13 +31,14 @@ class Asked(object):
         return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES),
-                "timeout": "0"}
+                "timeout": "0", "port": str(self.admission.port),
+                "bind": " ".join(listener.address for listener in self.admission.remote.listeners)}
 
     def checkpoint(self, session, final):
         """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""
         if final is not None and session.uid not in (0, os.getuid()):
-            raise PermissionRefusedError("uid %d may not have files written in the name of uid %d"
-                                         % (session.uid, os.getuid()))
+            raise PermissionRefusedError("%s may not have files written in the name of uid %d"
+                                         % (_who(session), os.getuid()))
         self.durability.checkpoints.ask(session, final)
 
     def save(self, session):
@@ -56,7 +57,7 @@ class Asked(object):
     def shut_down(self, session):
         """End the coordinator for a session, which hears no more than the end of its connection."""
         if session.uid not in (0, os.getuid()):
-            raise PermissionRefusedError("uid %d may not end what uid %d has started" % (session.uid, os.getuid()))
+            raise PermissionRefusedError("%s may not end what uid %d has started" % (_who(session), os.getuid()))
         self.log("client %d (pid %d) has asked for the end" % (session.id, session.pid))
         self.stop()
 
@@ -91,7 +92,9 @@ class Asked(object):
 
     def leave(self, session):
         """A client says good-bye; whether the coordinator ends with it."""
-        if self._linger_s is None or any(other is not session for other in self._sessions.values()):
+        if self._linger_s is None or not session.local:
+            return False
+        if any(other is not session for other in self._sessions.values()):
             return False
         session.leaving = True
         self.stop()
@@ -103,3 +106,7 @@ class Asked(object):
 
     def attach(self, session):
         return attaching.attach(self, session)
+
+
+def _who(session):
+    return "uid %d" % session.uid if session.local else "a client by TCP"

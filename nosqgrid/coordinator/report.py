@@ -69,7 +69,7 @@ def growing(server):
     """{name: number} of INFO's numbers that only grow, since the start."""
     keyspace = server.keyspace
     return {
-        "total_connections_received": server.accepted,
+        "total_connections_received": server.admission.accepted,
         "total_commands_processed": server.commands_ended + sum(session.commands for session in server.sessions()),
         "expired_keys": keyspace.expired_count,
         "evicted_keys": sum(keyspace.evictor.evicted.values()),
@@ -96,8 +96,9 @@ def _server_fields(server):
     uptime_s = (server.clock.monotonic_ms() - server.started_ms) // 1000
     return [("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
             ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
-            ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", 0), ("uptime_in_seconds", uptime_s),
-            ("uptime_in_days", uptime_s // 86400), ("config_file", ""), ("nosqgrid_version", VERSION),
+            ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", server.admission.port),
+            ("uptime_in_seconds", uptime_s), ("uptime_in_days", uptime_s // 86400), ("config_file", ""),
+            ("nosqgrid_version", VERSION),
             ("python_version", platform.python_version())]
 
 

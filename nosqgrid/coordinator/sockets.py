@@ -9,7 +9,7 @@ import socket
 from ..engine.context import DEFERRED
 from ..errors import NosqgridError, ProtocolError
 from ..formats.resp import Push, encode_error, encode_reply
-from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX
+from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX, STRANGER_OUTPUT_BYTES_MAX
 from ..memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
 
 RECEIVE_BYTES = 64 * 1024
@@ -159,7 +159,8 @@ def flush(session):
                 break
             session.output = [data[sent:]]
     except (BlockingIOError, InterruptedError):
-        return session.output_bytes <= OUTPUT_BUFFER_BYTES_MAX
+        return session.output_bytes <= (OUTPUT_BUFFER_BYTES_MAX if session.authenticated
+                                        else STRANGER_OUTPUT_BYTES_MAX)
     except OSError:
         return False
     return True

@@ -7,6 +7,9 @@
     CRLF      := exactly 0D 0A
     inline    := a line of words: see resp_inline, which also says what becomes of HTTP
 
+A sender who is not `trusted` yet may send only little at a time, as much as it takes to log in, and one who is not
+`inline` no lines.
+
 An array of none or less and an empty line are skipped, as Redis does.  A BELL between commands is skipped and counted:
 attached clients ring with it for their lane.
 
@@ -64,6 +67,8 @@ class Parser(resp_incoming.Incoming):
         self._room_bytes = 0  # what the present command may still take
         self._ready = []  # whole commands, the next one last
         self._fresh = False  # the buffer was not yet split since the last feed
+        self.trusted = True
+        self.inline = True
 
     @property
     def pending_size_bytes(self):
@@ -85,7 +90,7 @@ class Parser(resp_incoming.Incoming):
     def feed(self, data):
         """Add bytes (bytes, bytearray or memoryview), in pieces of any size."""
         super().feed(data)
-        self._fresh = True
+        self._fresh = self.trusted
 
     def next(self):
         """The next whole command as a list of bytes, its name first; None until more is fed.
@@ -183,17 +188,21 @@ class Parser(resp_incoming.Incoming):
                 raise self._fail("invalid multibulk length")
             if negative:
                 count = 0
+            if not self.trusted and count > limits.STRANGER_ARGUMENTS_MAX:
+                raise self._fail("unauthenticated multibulk length")
             self._position = end + 2
             if count:
                 self._expected = count
-                self._room_bytes = limits.QUERY_BUFFER_BYTES_MAX
+                self._room_bytes = (limits.QUERY_BUFFER_BYTES_MAX if self.trusted
+                                    else limits.STRANGER_COMMAND_BYTES_MAX)
                 return True
 
     def _take_line(self):
         """Read an inline command into the arguments, none if the line is empty; False where its end is not there."""
         buffer, position = self._buffer, self._position
-        if buffer[position] not in _BEGINS_LINE:
-            raise self._fail("expected '*', got %s" % _shown(buffer[position]))
+        if buffer[position] not in _BEGINS_LINE or not self.inline:
+            raise self._fail("expected '*', got %s%s" % (
+                _shown(buffer[position]), "" if self.inline else "; inline commands are not accepted here"))
         end = buffer.find(b"\n", position, position + limits.RESP_INLINE_BYTES_MAX)
         if end < 0:
             if len(buffer) - position >= limits.RESP_INLINE_BYTES_MAX:
@@ -223,7 +232,8 @@ class Parser(resp_incoming.Incoming):
                 length = self._checked_length(token)
             room_bytes -= length + _ARGUMENT_OVERHEAD_BYTES
             if room_bytes < 0:
-                raise self._fail("a command of more than %d bytes" % limits.QUERY_BUFFER_BYTES_MAX)
+                raise self._fail("a command of more than %d bytes" % (
+                    limits.QUERY_BUFFER_BYTES_MAX if self.trusted else limits.STRANGER_COMMAND_BYTES_MAX))
             start = end + 2
             stop = start + length
             if stop + 2 > size_bytes:
@@ -244,6 +254,8 @@ class Parser(resp_incoming.Incoming):
         length = resp_incoming.checked_number(token, limits.RESP_ARGUMENT_BYTES_MAX)
         if length is None:
             raise self._fail("invalid bulk length")
+        if not self.trusted and length > limits.STRANGER_ARGUMENT_BYTES_MAX:
+            raise self._fail("unauthenticated bulk length")
         return length
 
     def _check_argument_begun(self):

@@ -63,6 +63,12 @@ def command_error(message, code="ERR"):
     return error
 
 
+def check_local(context):
+    """Raise CommandError for a session by TCP, where no descriptors travel."""
+    if not context.session.local:
+        raise errors.CommandError("shared memory is handed out over the grid's own Unix socket alone, not by TCP")
+
+
 def integer(word):
     """The 64-bit integer that a word stands for; CommandError with Redis' text where it is none."""
     number = parse_integer(word)
