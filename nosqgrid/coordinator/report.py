@@ -132,7 +132,8 @@ def _stats_fields(server):
     numbers = growing(server)
     fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())]
     return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count),
-                     ("migrate_cached_sockets", 0)]
+                     ("migrate_cached_sockets", 0),
+                     ("total_error_replies", sum(server.oversight.stats.errors.values()))]
 
 
 def _replication_fields(server):

@@ -220,6 +220,7 @@ class OverseeingTest(ConnectionsTest):
         self.assertRegex(self.three.call("INFO", "commandstats"),
                          b"cmdstat_xreadgroup:calls=1,.*,rejected_calls=0,failed_calls=1\r")
         self.assertIn(b"errorstat_NOGROUP:count=1\r", self.three.call("INFO", "errorstats"))
+        self.assertIn(b"total_error_replies:1\r", self.three.call("INFO", "stats"))
 
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
