@@ -311,6 +311,7 @@ class Coordinator(Asked):
         if mask & WRITE and not sockets.flush(session):
             self.end_session(session)
             return
+        session.seen_ms = self.keyspace.now_ms
         # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
         if mask & READ and session not in self._pending:
             bells = session.parser.bells

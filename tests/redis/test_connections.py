@@ -173,6 +173,16 @@ class OverseeingTest(ConnectionsTest):
         self.two.call("SET", "k", "1")
         self.silent(self.one)
 
+    def test_who_says_nothing_is_idle(self):
+        self.one.call("CLIENT", "SETNAME", "one")
+
+        def idle():
+            line = [line for line in self.two.call("CLIENT", "LIST").split(b"\n") if b" name=one " in line][0]
+            return int(line.partition(b" idle=")[2].split()[0])
+        wait_until(lambda: idle() >= 1)
+        self.one.call("PING")
+        self.assertEqual(idle(), 0)
+
     def test_replies_are_left_out_where_that_is_asked_for(self):
         self.one.send("CLIENT", "REPLY", "OFF")
         self.one.send("SET", "k", "1")

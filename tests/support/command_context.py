@@ -29,7 +29,7 @@ class PlainSession(ClientState):
         self.closing = False
         self.uid = 1000
         self.pid = 4242
-        self.created_ms = 0
+        self.created_ms = self.seen_ms = 0
         self.last_command = b""
         self.may_write = may_write
         self.lane = False

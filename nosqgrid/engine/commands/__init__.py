@@ -5,7 +5,7 @@ nothing of protocols, sockets or clocks.  What a context has:
 
     keyspace        the data: lookup, store, delete, set_deadline, scan, clear, begin, commit, rollback, key_count,
                     staging, log, now_ms, wall_ms() (engine/keyspace)
-    session         who asks: id, name, closing, uid, pid, created_ms, last_command, may_write, lane, and what
+    session         who asks: id, name, closing, uid, pid, created_ms, seen_ms, last_command, may_write, lane, and what
                     engine/client_state has
     pubsub, waiting, claims      who listens, who waits for keys, who computes values
     notify(letter, event, key), push(parts), block(keys, timeout_s, attempt, timeout_reply), key(name), shown_key(key)
