@@ -150,6 +150,8 @@ class Coordinator(Asked):
         if session.closed:
             return
         session.waiting = False
+        if session.overseen:
+            self.oversight.answered(session)
         self._pending.add(session)
         if session.muted and sockets.is_muted(session, reply):
             return

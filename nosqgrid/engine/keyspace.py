@@ -89,7 +89,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)
         self.ready = []  # those of them that changed
-        self.heard = None  # (letter, event, key), told which keys expire or are evicted, or None
+        self.heard = None  # (letter, event, key), told which keys are new, expire or are evicted, or None
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
         self.keeps_order = False  # whether it does: a write may have to be paid for by the eviction of others
@@ -403,8 +403,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
                     self._tracker.removed(slot)
                 if self.room.thin_index():
                     self.index.make_room(1)
-                    self._publish(key, offset, size)  # where it goes has changed; each time there are fewer keys
-                    return
+                    return self._publish(key, offset, size)  # the slot is another; each time there are fewer keys
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         flags = HEADER.unpack_from(self.source, offset)[4]
@@ -413,6 +412,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
         if flags & (LARGE | ELSEWHERE):
             self._published_outside(key, offset, flags)
+        if self.heard is not None and old < FIRST_REAL:
+            self.heard(b"n", b"new", key)
 
     def _discard(self, offset):
         """A published record is dead."""

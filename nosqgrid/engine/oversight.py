@@ -38,6 +38,7 @@ class Oversight(object):
         self.paused = None  # None, ALL or WRITES
         self.now_us = now_us
         self.slowlog = SlowLog()
+        self._unanswered = {}  # session -> (row, words, us) of a command that was measured and put off
 
     @property
     def active(self):
@@ -62,8 +63,18 @@ class Oversight(object):
         self._changed()
 
     def measured(self, session, row, words, since_us):
-        """A command is done that began then."""
-        self.slowlog.note(session, row, words, self.now_us() - since_us, self._keyspace.wall_ms() // 1000)
+        """A command is done that began then, or its session waits for the answer."""
+        us = self.now_us() - since_us
+        if session.waiting:
+            self._unanswered[session] = row, words, us
+        else:
+            self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
+
+    def answered(self, session):
+        """A session that waited for its answer has it; the time that it waited does not count."""
+        row, words, us = self._unanswered.pop(session, (None, None, 0))
+        if row is not None and self.times:
+            self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
@@ -76,6 +87,7 @@ class Oversight(object):
     def session_ended(self, session):
         """The session is gone, or begins anew."""
         self._held = [(context, words) for context, words in self._held if context.session is not session]
+        self._unanswered.pop(session, None)
         if self.monitors.pop(session, None):
             session.monitors = False
             self._changed()

@@ -26,6 +26,16 @@ class Reclaiming(object):
                 self.remove_expired(slot, offset, self.size_at(offset))
         return bool(due)
 
+    def walk(self, cursor, count):
+        """The same as scan(), but what has expired and is passed on the way is removed, outside a batch."""
+        cursor, offsets = self.index.scan(cursor, count)
+        live = [offset for offset in offsets if self._is_live(offset)]
+        keys = [self.key_at(offset) for offset in live]
+        if len(live) < len(offsets) and not self.staging:
+            for offset in set(offsets).difference(live):
+                self.remove_expired(self._slot_of_expiring(offset >> 3), offset, self.size_at(offset))
+        return cursor, keys
+
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""
         if self.heap.state[self.heap.segment_of(units << 3)] == FREE:

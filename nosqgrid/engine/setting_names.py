@@ -11,7 +11,7 @@ cluster-allow-reads-when-down cluster-enabled cluster-replica-no-failover daemon
 enable-protected-configs io-threads-do-reads lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
 lazyfree-lazy-user-del lazyfree-lazy-user-flush no-appendfsync-on-rewrite rdb-del-sync-files repl-disable-tcp-nodelay
 replica-ignore-disk-write-errors replica-lazy-flush syslog-enabled tls-cluster tls-prefer-server-ciphers
-tls-replication"""
+tls-replication use-exit-on-panic"""
 
 _EMPTY = """aclfile aof_rewrite_cpulist bgsave_cpulist bind bind-source-addr bio_cpulist cluster-announce-hostname
 cluster-announce-ip dir ignore-warnings logfile masterauth masteruser notify-keyspace-events pidfile
@@ -24,13 +24,14 @@ active-defrag-max-scan-fields=1000 active-defrag-threshold-lower=10 active-defra
 active-expire-effort=1 auto-aof-rewrite-percentage=100 busy-reply-threshold=5000 cluster-announce-bus-port=0
 cluster-announce-port=0 cluster-announce-tls-port=0 cluster-migration-barrier=1 cluster-node-timeout=15000
 cluster-port=0 cluster-replica-validity-factor=10 databases=16 hash-max-listpack-entries=512 hz=10 io-threads=1
-latency-monitor-threshold=0 lfu-decay-time=1 lfu-log-factor=10 list-compress-depth=0 list-max-listpack-size=-2
-maxclients=10000 maxmemory-eviction-tenacity=10 maxmemory-samples=5 min-replicas-max-lag=10 min-replicas-to-write=0
-port=0 repl-backlog-ttl=3600 repl-diskless-sync-delay=5 repl-diskless-sync-max-replicas=0
+key-load-delay=0 latency-monitor-threshold=0 lfu-decay-time=1 lfu-log-factor=10 list-compress-depth=0
+list-max-listpack-size=-2 loading-process-events-interval-bytes=2097152 maxclients=10000
+maxmemory-eviction-tenacity=10 maxmemory-samples=5 min-replicas-max-lag=10 min-replicas-to-write=0
+port=0 rdb-key-save-delay=0 repl-backlog-ttl=3600 repl-diskless-sync-delay=5 repl-diskless-sync-max-replicas=0
 repl-ping-replica-period=10 repl-timeout=60 replica-announce-port=0 replica-priority=100 set-max-intset-entries=512
 shutdown-timeout=10 slowlog-log-slower-than=-1 slowlog-max-len=128 socket-mark-id=0 stream-node-max-entries=100
 tcp-backlog=511 tcp-keepalive=300 timeout=0 tls-port=0 tls-session-cache-size=20480 tls-session-cache-timeout=300
-tracking-table-max-keys=1000000 unixsocketperm=0 zset-max-listpack-entries=128"""
+tracking-table-max-keys=1000000 unixsocketperm=0 watchdog-period=0 zset-max-listpack-entries=128"""
 
 _MEMORY = """active-defrag-ignore-bytes=104857600 auto-aof-rewrite-min-size=67108864
 client-query-buffer-limit=1073741824 cluster-link-sendbuf-limit=0 hash-max-listpack-value=64
@@ -78,9 +79,16 @@ ALIASES.update((name.replace("listpack", "ziplist"), name) for name in (
 # What a server can only be started with.
 FIXED = frozenset("""aclfile aof_rewrite_cpulist appenddirname appendfilename bgsave_cpulist bio_cpulist
 cluster-config-file cluster-enabled cluster-port daemonize databases disable-thp enable-debug-command
-enable-module-command enable-protected-configs always-show-logo ignore-warnings io-threads io-threads-do-reads logfile
-pidfile rdbchecksum replicaof server_cpulist set-proc-title supervised syslog-enabled syslog-facility syslog-ident
+enable-module-command enable-protected-configs always-show-logo io-threads io-threads-do-reads logfile pidfile
+rdbchecksum replicaof server_cpulist set-proc-title supervised syslog-enabled syslog-facility syslog-ident
 tcp-backlog unixsocket unixsocketperm""".split())
+
+# Shown only to who names them.
+HIDDEN = frozenset(("key-load-delay", "loading-process-events-interval-bytes", "rdb-key-save-delay",
+                    "use-exit-on-panic", "watchdog-period"))
+
+# What may also be a part of the memory, in percent.
+PERCENT = frozenset(("maxmemory-clients",))
 
 _INT32_MAX, _INT64_MAX = 2 ** 31 - 1, 2 ** 63 - 1
 _RANGES = {
@@ -88,7 +96,9 @@ _RANGES = {
     "hash-max-listpack-entries": (0, _INT64_MAX), "set-max-intset-entries": (0, _INT64_MAX),
     "zset-max-listpack-entries": (0, _INT64_MAX), "slowlog-log-slower-than": (-1, _INT64_MAX),
     "slowlog-max-len": (0, _INT64_MAX), "latency-monitor-threshold": (0, _INT64_MAX),
-    "list-max-listpack-size": (-2 ** 31, _INT32_MAX), "maxclients": (1, 2 ** 32 - 1),
+    "list-max-listpack-size": (-2 ** 31, _INT32_MAX), "key-load-delay": (-2 ** 31, _INT32_MAX),
+    "rdb-key-save-delay": (-2 ** 31, _INT32_MAX), "loading-process-events-interval-bytes": (1024, _INT32_MAX),
+    "maxclients": (1, 2 ** 32 - 1),
     "maxmemory-samples": (1, _INT32_MAX),
     "port": (0, 65535), "tls-port": (0, 65535), "proto-max-bulk-len": (1 << 20, _INT64_MAX),
     "maxmemory-eviction-tenacity": (0, 100), "stream-node-max-entries": (0, _INT64_MAX),

@@ -11,7 +11,7 @@ import re
 
 from ..errors import CommandError
 from . import setting_names
-from .setting_names import ALIASES, BOOLEAN, FIXED, KNOWN, MEMORY, NUMBER, WORD
+from .setting_names import ALIASES, BOOLEAN, FIXED, HIDDEN, KNOWN, MEMORY, NUMBER, PERCENT, WORD
 from .structures.hashes import Hash
 from .structures.sets import Set
 from .structures.streams import Stream
@@ -23,6 +23,7 @@ _ALL_EVENTS = "g$lshzxetd"
 _UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10 ** 6, "mb": 1 << 20, "g": 10 ** 9, "gb": 1 << 30}
 _match_integer = re.compile(r"0|-?[1-9][0-9]{0,18}").fullmatch
 _match_memory = re.compile(r"([0-9]{1,20})([bkmg]|[kmg]b|)", re.IGNORECASE).fullmatch
+_match_percent = re.compile(r"[0-9]{1,18}%").fullmatch
 _match_save = re.compile(r"(?: *[0-9]{1,18} +[0-9]{1,18})* *").fullmatch
 
 # How long a collection is kept in the short way, for all of the process: (class, attribute).
@@ -48,12 +49,17 @@ class Settings(object):
         found.update((alias, found[name]) for alias, name in ALIASES.items())
         return found
 
+    @staticmethod
+    def is_shown(name, patterns):
+        """Whether CONFIG GET with these patterns (bytes, in lower case) shows one that one of them describes."""
+        return name not in HIDDEN or name.encode("ascii") in patterns
+
     def get(self, name, real):
         """The text of one."""
         return self._set.get(name) or str(real.get(name, KNOWN[name][1]))
 
-    def set_all(self, pairs):
-        """Set some: [(name, text)] as a client wrote them.
+    def set_all(self, pairs, real=()):
+        """Set some: [(name, text)] as a client wrote them; `real` as get_all() has it.
 
         Raises CommandError with Redis' text, and nothing is changed.
         """
@@ -68,6 +74,8 @@ class Settings(object):
                 raise _failed(given, "duplicate parameter")
             checked[name] = given, text
         values = {name: _checked(name, given, text) for name, (given, text) in checked.items()}
+        if "port" in values and values["port"] != self.get("port", dict(real)):  # it is said when the server starts
+            raise _failed(checked["port"][0], "Unable to listen on this port. Check server logs.")
         for name, text in values.items():
             self._set[name] = text
             if name in _OF_STRUCTURES:
@@ -101,6 +109,10 @@ def _checked(name, given, text):
 
 
 def _number(name, given, text, kind):
+    if name in PERCENT and _match_percent(text):
+        if int(text[:-1]) > 100:
+            raise _failed(given, "percentage argument must be less or equal to 100")
+        return "%d%%" % int(text[:-1])
     if kind == MEMORY:
         matched = _match_memory(text)
         if not matched:

@@ -3,8 +3,8 @@
     line    := word (space+ word)*  [CR] LF        at most RESP_INLINE_BYTES_MAX
     word    := (plain | "double" | 'single')+      a closing quote stands before a space or the end of the line
 
-Within double quotes \\n, \\r, \\t, \\b, \\a are those bytes, \\xHH any byte, and \\ before another byte stands for that byte;
-within single quotes only \\' is special.
+Within double quotes \\n, \\r, \\t, \\b, \\a are those bytes, \\xHH any byte, and \\ before another byte stands for that
+byte; within single quotes only \\' is special.
 
 A web page can have a browser send HTTP to any port of the machine it runs on, with lines of the page's own in the body.
 So what looks like HTTP is never a command, as in Redis: its first line, or a Host: header, ends the connection.

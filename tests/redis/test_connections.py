@@ -92,6 +92,19 @@ class ListeningTest(ConnectionsTest):
         self.assertIn(b"__keyspace@0__:l\r\n$5\r\nlpush", self.one.read())
 
 
+    def test_events_about_keys_that_are_new(self):
+        self.three.call("CONFIG", "SET", "notify-keyspace-events", "En")
+        self.one.call("SUBSCRIBE", "__keyevent@0__:new")
+        for command in (("SET", "a", "1"), ("SET", "a", "2"), ("RPUSH", "l", "x"), ("RPUSH", "l", "y"),
+                        ("RENAME", "a", "b")):
+            self.two.call(*command)
+        told = b""
+        while told.count(b"message") < 3:
+            told += self.one.read()
+        self.assertEqual(told, b"".join(b"*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:new\r\n$1\r\n%b\r\n" % key
+                                        for key in (b"a", b"l", b"b")))
+
+
 class WaitingTest(ConnectionsTest):
 
     def test_who_waits_longest_is_served_first_whoever_writes(self):
@@ -183,6 +196,18 @@ class OverseeingTest(ConnectionsTest):
         self.two.call("PUBLISH", "a", "m")
         self.assertEqual(self.one.read(), b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n")
         self.assertEqual(self.one.call("UNSUBSCRIBE", "a"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
+
+    def test_command_that_waited_is_slow_when_it_is_answered_and_was_run(self):
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        self.one.send("BLPOP", "q", "0")
+        self.wait_blocked(1)
+        self.three.call("SLOWLOG", "RESET")
+        self.two.call("RPUSH", "q", "x")
+        self.one.read()
+        slow = self.three.call("SLOWLOG", "GET", "2")
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+        self.assertLess(0, slow.index(b"BLPOP"))
+        self.assertLess(slow.index(b"BLPOP"), slow.index(b"RPUSH"))
 
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")

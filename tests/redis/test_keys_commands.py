@@ -7,6 +7,7 @@ from nosqgrid.engine.structures.structure import Structure
 from nosqgrid.formats import values
 from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, bulk
 from tests.support.engine_context import EngineContext, EngineTest
+from tests.support.evicting import EvictingGrid
 
 NO_SUCH_KEY = b"-ERR no such key\r\n"
 NULL = b"$-1\r\n"
@@ -239,6 +240,22 @@ class KeysTest(EngineTest):
         self.keyspace.now_ms += 1
         self.run_table([("SET a 1", b"+OK\r\n")])
         self.assertEqual(self.context.pushed, [])
+
+
+class EvictedTest(unittest.TestCase):
+    def test_what_is_evicted_is_told(self):
+        grid = EvictingGrid("lru")
+        heard = []
+        grid.space.heard = lambda letter, event, key: heard.append((letter, event, key))
+        keys = [b"k%d" % number for number in range(300)]
+        for key in keys:
+            grid.space.store(key, values.BYTES, b"x" * 4000)
+            while grid.space.work():
+                pass
+        gone = [key for key in keys if grid.space.lookup(key) is None]
+        self.assertGreater(len(gone), 10)
+        self.assertEqual(sorted(heard), sorted([(b"e", b"evicted", key) for key in gone]
+                                               + [(b"n", b"new", key) for key in keys]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from nosqgrid.engine.structures.streams import Stream
 from nosqgrid.formats import resp
 from tests.redis.test_keys_commands import NULL, wrong_arity
 from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, bulk
-from tests.support.engine_context import EngineContext, EngineTest
+from tests.support.engine_context import EngineContext, EngineTest, contents
 
 NO_CLUSTER = b"-ERR This instance has cluster support disabled\r\n"
 
@@ -48,7 +48,21 @@ class ConfigTest(EngineTest):
         self.run_table([("CONFIG GET nosuch", b"*0\r\n"), ("CONFIG GET", wrong_arity(b"config|get")),
                         ("CONFIG", wrong_arity(b"config"))])
         self.assertEqual(len(self.context.run([b"CONFIG", b"GET", b"*"])),
-                         len(setting_names.KNOWN) + len(setting_names.ALIASES))
+                         len(setting_names.KNOWN) + len(setting_names.ALIASES) - len(setting_names.HIDDEN))
+        self.run_table([("CONFIG GET key-load-delay", b"*2\r\n" + bulk(b"key-load-delay") + bulk(b"0")),
+                        ("CONFIG GET key-load-dela?", b"*0\r\n")])
+
+    def test_percent_and_port(self):
+        self.run_table([
+            ("CONFIG SET maxmemory-clients 5%", b"+OK\r\n"),
+            ("CONFIG GET maxmemory-clients", b"*2\r\n" + bulk(b"maxmemory-clients") + bulk(b"5%")),
+            ("CONFIG SET maxmemory-clients 101%",
+             failed(b"maxmemory-clients", b"percentage argument must be less or equal to 100")),
+            ("CONFIG SET maxmemory-clients -1%", failed(b"maxmemory-clients", b"argument must be a memory value")),
+            ("CONFIG SET maxmemory 5%", failed(b"maxmemory", b"argument must be a memory value")),
+            ("CONFIG SET port 0", b"+OK\r\n"),
+            ("CONFIG SET hz 77 port 6379", failed(b"port", b"Unable to listen on this port. Check server logs.")),
+            ("CONFIG GET hz", b"*2\r\n" + bulk(b"hz") + bulk(b"10"))])
 
     def test_what_is_wrong_is_refused_and_nothing_set(self):
         before = self.context.run([b"CONFIG", b"GET", b"*"])
@@ -206,6 +220,36 @@ class ObservingTest(EngineTest):
         self.assertTrue(self.keyspace.reclaim_expired())
         self.run_table([("DBSIZE", b":0\r\n")])
 
+    def test_a_walk_removes_what_has_expired(self):
+        self.run_table([("DEBUG SET-ACTIVE-EXPIRE 0", b"+OK\r\n")])
+        for number in range(300):
+            self.context.call("SET", "stays%d" % number, "x")
+            self.context.call("SET", "goes%d" % number, "x", "PX", "1")
+        self.context.call("HSET", "hash", "f", "v")
+        self.context.call("PEXPIRE", "hash", "1")
+        self.keyspace.now_ms += 2
+        self.run_table([("DBSIZE", b":601\r\n")])
+        cursor, found = b"0", []
+        while True:
+            cursor, keys = self.context.run([b"SCAN", cursor, b"TYPE", b"string"])
+            found += keys
+            if cursor == b"0":
+                break
+        self.assertEqual(sorted(found), sorted(b"stays%d" % number for number in range(300)))
+        self.run_table([("DBSIZE", b":300\r\n")])
+        self.assertEqual((self.keyspace.expired_count, self.keyspace.expiring), (301, 0))
+
+    def test_reloading_makes_everything_anew(self):
+        self.run_table([
+            ("SET text x EX 100", b"+OK\r\n"), ("RPUSH list a b", b":2\r\n"), ("EXPIRE list 50", b":1\r\n"),
+            ("ZADD zset 1 a 2 b", b":2\r\n"), ("XADD stream 1-1 f v", bulk(b"1-1")), ("SELECT 3", b"+OK\r\n"),
+            ("HSET hash f v", b":1\r\n")])
+        before, digest = contents(self.keyspace), self.context.run([b"DEBUG", b"DIGEST"])
+        structure = self.keyspace.lookup(b"list").structure
+        self.run_table([("DEBUG RELOAD", b"+OK\r\n"), ("DEBUG RELOAD NOSAVE", b"+OK\r\n")])
+        self.assertEqual((contents(self.keyspace), self.context.run([b"DEBUG", b"DIGEST"])), (before, digest))
+        self.assertIsNot(self.keyspace.lookup(b"list").structure, structure)
+
 
 class ServerTest(EngineTest):
     def test_saving(self):
@@ -231,8 +275,11 @@ class ServerTest(EngineTest):
 
     def test_not_within_a_transaction(self):
         for name in ("SAVE", "SHUTDOWN"):
-            self.run_table([("MULTI", b"+OK\r\n"), (name, b"+QUEUED\r\n"),
-                            ("EXEC", b"*1\r\n-ERR Command not allowed inside a transaction\r\n")])
+            self.run_table([("MULTI", b"+OK\r\n"), (name, b"-ERR Command not allowed inside a transaction\r\n"),
+                            ("EXEC", b"-EXECABORT Transaction discarded because of previous errors.\r\n")])
+        self.context.may_block = False
+        for name in ("SAVE", "SHUTDOWN"):
+            self.assertTrue(self.context.call(name).startswith(b"-ERR what is answered later"))
         self.assertEqual(self.context.server.asked, [])
 
     def test_not_without_permission(self):

@@ -93,6 +93,8 @@ class PlainKeyspace:
         next_cursor = following[count][0] if len(following) > count else 0
         return next_cursor, [key for _, key in following[:count]]
 
+    walk = scan
+
     def clear(self):
         count = self.key_count
         self._entries = {}

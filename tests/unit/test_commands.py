@@ -375,7 +375,8 @@ class DispatchTest(CommandTest):
 
     def test_every_row_is_well_formed(self):
         known = {"write", "readonly", "fast", "admin", "connection", "alone", "several", "denyoom", "noscript",
-                 "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor"}
+                 "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor",
+                 "no_multi"}
         for name, row in commands.TABLE.items():
             self.assertEqual((name, name), (row.name, name.upper()))
             self.assertLessEqual(row.flags, known)

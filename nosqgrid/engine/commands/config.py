@@ -9,11 +9,11 @@ from .command import ADMIN, container, syntax_error
 
 def get(context, args):
     """The settings whose names one of the patterns describes."""
-    patterns = [glob.Glob(word.lower()) for word in args]
-    found = []
-    for name, text in sorted(context.server.settings.get_all(context.server.config()).items()):
+    words = [word.lower() for word in args]
+    patterns, found, settings = [glob.Glob(word) for word in words], [], context.server.settings
+    for name, text in sorted(settings.get_all(context.server.config()).items()):
         encoded = name.encode("utf-8")
-        if any(pattern.matches(encoded) for pattern in patterns):
+        if any(pattern.matches(encoded) for pattern in patterns) and settings.is_shown(name, words):
             found.append((encoded, text.encode("utf-8", "surrogateescape")))
     return resp.Map(found)
 
@@ -24,7 +24,7 @@ def set_(context, args):
         raise syntax_error()
     words = [word.decode("utf-8", "surrogateescape") for word in args]
     settings = context.server.settings
-    settings.set_all(list(zip(words[::2], words[1::2])))
+    settings.set_all(list(zip(words[::2], words[1::2])), context.server.config())
     for name, apply in _APPLIED.items():
         if any(word.lower() == name for word in words[::2]):
             apply(context, settings.get(name, {}))

@@ -46,6 +46,8 @@ def pass_through(context, argv, find_command, keys_at):
 def _check(session, row):
     if not session.authenticated and row.name not in _WITHOUT_LOGIN:
         raise command_error("Authentication required.", "NOAUTH")
+    if session.queued is not None and "no_multi" in row.flags:
+        raise errors.CommandError("Command not allowed inside a transaction")
     if session.protocol == 2 and row.name not in _WHILE_LISTENING and session.subscriptions():
         raise errors.CommandError("Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
                                   "are allowed in this context" % row.name.lower().decode("ascii"))

@@ -8,7 +8,8 @@ import hashlib
 
 from ... import errors
 from ...formats import rdb, resp, values
-from ..structures.portable import content_of
+from .. import databases
+from ..structures.portable import content_of, structure_of
 from . import command, walking
 from .command import ADMIN, PLAIN, READ, container, integer, parse_integer, syntax_error
 from .keys import encoding_of
@@ -169,6 +170,18 @@ def debug_digest(context, args):
     return resp.Simple("%040x" % digest)
 
 
+def debug_reload(context, args):
+    """Make each collection anew out of its dump, as if all had been written down and read again."""
+    keyspace = context.keyspace
+    for number in range(databases.COUNT):
+        for key in walking.all_keys(keyspace, number):
+            entry = keyspace.lookup(key)
+            if entry.structure is not None:
+                dumped = rdb.pack(entry.type, content_of(entry.structure))
+                keyspace.put(key, structure_of(*rdb.unpack(dumped)), entry.deadline_ms)
+    return resp.OK
+
+
 def debug_nothing(context, args):
     """Accepted, where there is nothing to change."""
     return resp.OK
@@ -202,6 +215,7 @@ COMMANDS = (
         (b"DIGEST-VALUE", debug_digest_value, -2, _DEBUG, 2, -1, 1),
         (b"OBJECT", debug_object, -3, _DEBUG, 2, 2, 1),
         (b"QUICKLIST-PACKED-THRESHOLD", debug_nothing, 3, _DEBUG),
+        (b"RELOAD", debug_reload, -2, _DEBUG | {"write", "several"}),
         (b"SET-ACTIVE-EXPIRE", debug_set_active_expire, 3, _DEBUG),
         (b"SLEEP", debug_sleep, 3, _DEBUG),
     )),

@@ -94,7 +94,7 @@ def shutdown(context, args):
 
 def _check_alone(context):
     if not context.may_block:
-        raise errors.CommandError("Command not allowed inside a transaction")
+        raise errors.CommandError("what is answered later, or never, has to be sent over the socket, by itself")
 
 
 def function_flush(context, args):
@@ -114,10 +114,10 @@ COMMANDS = (
     Command(b"TIME", time_, 1, PLAIN_FAST | {"loading", "stale"}),
     Command(b"LOLWUT", lolwut, -1, PLAIN_FAST),
     Command(b"LASTSAVE", lastsave, 1, PLAIN_FAST | {"loading", "stale"}),
-    Command(b"SAVE", save, 1, ADMIN | {"noscript"}),
+    Command(b"SAVE", save, 1, ADMIN | {"noscript", "no_multi"}),
     Command(b"BGSAVE", bgsave, -1, ADMIN | {"noscript"}),
     Command(b"BGREWRITEAOF", bgrewriteaof, 1, ADMIN | {"noscript"}),
-    Command(b"SHUTDOWN", shutdown, -1, ADMIN | {"noscript", "loading", "stale"}),
+    Command(b"SHUTDOWN", shutdown, -1, ADMIN | {"noscript", "loading", "stale", "no_multi"}),
     container(b"FUNCTION", (
         (b"FLUSH", function_flush, -2, frozenset(("write", "noscript"))),
         (b"LIST", function_list, -2, PLAIN | {"noscript"}),

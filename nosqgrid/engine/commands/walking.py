@@ -21,7 +21,7 @@ _CURSOR_BITS = hashing.HASH_BITS
 
 def step(keyspace, database, cursor, count):
     """(next cursor, keys of a database): one step of a walk that looks at `count` keys of all."""
-    cursor, keys = keyspace.scan(cursor, count)
+    cursor, keys = keyspace.walk(cursor, count)
     if keyspace.staging:
         staged = set(keyspace.staged_keys())
         keys = [key for key in keys if key not in staged]
