@@ -12,7 +12,7 @@ import sys
 from .. import __version__
 from ..errors import (CallerError, CoordinatorError, CorruptFileError, GridFullError, NosqgridError, StartError,
                       UsageError)
-from . import bench, demo, keys, serve, status, storage
+from . import bench, commands, demo, keys, serve, status, storage
 
 EXIT_NO = 1
 EXIT_USAGE = 2
@@ -35,13 +35,14 @@ def build_parser():
     parser = argparse.ArgumentParser(prog="nosqgrid", description="A data grid in shared memory, in plain Python.",
                                      epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version="nosqgrid " + __version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     modules = [("serve", serve.HELP, serve.DESCRIPTION, serve.add_arguments, serve.run)]
     modules += list(keys.COMMANDS) + list(status.COMMANDS) + list(storage.COMMANDS)
+    modules.append(("commands", commands.HELP, commands.DESCRIPTION, commands.add_arguments, commands.run))
     modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))
     modules.append(("bench", bench.HELP, bench.DESCRIPTION, bench.add_arguments, bench.run))
     for name, help_text, description, add_arguments, run in modules:
-        sub = commands.add_parser(name, help=help_text, description=description,
+        sub = subparsers.add_parser(name, help=help_text, description=description,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.add_argument("--socket", metavar="PATH", help="the coordinator's socket (default: $NOSQGRID_SOCKET, else "
                          "this user's default path)")

@@ -19,7 +19,7 @@ from ..network import addresses
 from ..network.listener import Listener
 from ..storage.journal import REFUSE, SERVE
 from ..storage.wal import LEVELS, NONE
-from . import daemon
+from . import daemon, remote
 
 HELP = "run a coordinator"
 DESCRIPTION = """Run a coordinator, in the foreground unless --daemon is said, until SIGTERM or SIGINT.
@@ -55,6 +55,7 @@ def add_arguments(parser):
     parser.add_argument("--allow-write", action="store_true", help="let those users write too")
     parser.add_argument("--allow-loose-directory", action="store_true",
                         help="put up with a socket in a directory that others can write to, such as /tmp")
+    remote.add_arguments(parser)
     parser.add_argument("--dir", metavar="DIR", help="keep the data in this directory; it is made if it is not there")
     parser.add_argument("--durability", choices=LEVELS, help="what is safe when a write returns: see above")
     parser.add_argument("--on-disk-error", choices=(REFUSE, SERVE), default=REFUSE,
@@ -83,6 +84,7 @@ def run(arguments, out):
     """Serve; the exit status."""
     memory = _memory(arguments)
     storage = _storage(arguments)
+    remote.check_arguments(arguments)
     _check_platform()
     path = addresses.resolve(arguments.socket)
     if arguments.daemon:
@@ -137,10 +139,17 @@ def _serve(arguments, memory, storage, path, out, background):
     listener = Listener(path, arguments.allow_loose_directory,
                         others_may_connect=bool(arguments.allow_uid or arguments.allow_gid))
     try:
+        doors = remote.open_doors(arguments)
+    except BaseException:
+        listener.close()
+        raise
+    try:
         coordinator = Coordinator(listener, memory_bytes, access_for(arguments), log_to_stderr, storage=storage,
-                                  linger_s=arguments.linger, memory_bytes_max=memory[1], policy=policy_of(arguments))
+                                  linger_s=arguments.linger, memory_bytes_max=memory[1], policy=policy_of(arguments),
+                                  remote=doors)
     except (GridFullError, OSError) as error:
         listener.close()
+        remote.close_doors(doors)
         raise StartError("cannot have the memory: %s" % error) from error
     _stop_on_signals(coordinator)
     _bring_back(coordinator)
@@ -204,6 +213,7 @@ def _introduce(coordinator, path, arguments, out):
         os.getpid(), path, _memory_text(coordinator, arguments),
         "" if report is None else ", durability %s" % coordinator.durability.options.level,
         "refuses writes" if policy == REFUSE_WRITES else "evicts (policy %s)" % policy))
+    remote.introduce(coordinator.admission.remote, out)
     out.flush()
 
 

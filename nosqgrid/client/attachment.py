@@ -1,7 +1,7 @@
 """An attachment: this process's session with one life of one coordinator; its socket, its map of the arena, its lane.
 
     post frames and store the tail -> the coordinator is asleep? ring -> look at HEAD for some tens of microseconds
-    -> set WAITING, ring, block on the socket until HEAD has passed
+    -> say in WAITING which HEAD is waited for, ring, block on the socket until HEAD has passed
 
 Calls that write hold the lock from posting to the result, so that threads share one lane.  Positions in the ring are
 the names of requests: a call waits until HEAD has passed the end of its own frames and ignores replies for earlier
@@ -66,6 +66,7 @@ class Attachment(object):
         except BaseException:
             self.link.close()
             raise
+        self.coordinator_pid = self.arena.header.coordinator_pid
         self.large_value_bytes = self.info.get("large_value_bytes", 1 << 62)
         self.reader = Reader(self.arena.words, self.arena.map, self.arena.header)
         alone = _cpu_count() < 2
@@ -247,7 +248,7 @@ class Attachment(object):
     def _block(self, words, target):
         """Wait in the kernel until HEAD has reached `target`."""
         deadline = time.monotonic() + self.link.timeout_s
-        words[layout.WAITING] = 1
+        words[layout.WAITING] = target
         try:
             self.ring()
             while words[_HEAD] < target:

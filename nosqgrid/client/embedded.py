@@ -77,16 +77,14 @@ class Starter(object):
     def start(self):
         """Start a coordinator unless somebody serves by now.  Raises StartError with what it said."""
         place = self._place()
+        fd = self._take_turn(place, time.monotonic() + WAIT_S)
         try:
-            fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StartError("cannot use %s as a directory for the data: %s" % (os.path.dirname(place), error.strerror)
-                             ) from error
-        try:
-            self._take_turn(fd, place)
             if not _served(self.address()):
                 self._spawn()
         finally:
+            if self.directory is None:  # a directory keeps its own, which is known there; beside a socket it is litter
+                with contextlib.suppress(OSError):
+                    os.unlink(place)  # whoever waits for this lock finds that it is not the file's any more
             os.close(fd)
 
     def _place(self):
@@ -104,16 +102,28 @@ class Starter(object):
             raise StartError("cannot make the directory %s: %s" % (self.directory, error.strerror)) from error
         return os.path.join(self.directory, "starter")
 
-    def _take_turn(self, fd, place):
-        deadline = time.monotonic() + WAIT_S
+    def _take_turn(self, place, deadline):
+        """A descriptor with the lock of the file that has this name now."""
         while True:
             try:
-                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StartError("cannot use %s as a directory for the data: %s"
+                                 % (os.path.dirname(place), error.strerror)) from error
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _names(place, fd):
+                    return fd
             except BlockingIOError:
                 if time.monotonic() > deadline:
+                    os.close(fd)
                     raise StartError("somebody else holds %s and has started no coordinator in %d s"
                                      % (place, WAIT_S)) from None
-            time.sleep(RETRY_S)
+                time.sleep(RETRY_S)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
 
     def _spawn(self):
         address = addresses.resolve(None) if self.directory is None else self._own_address()
@@ -136,6 +146,13 @@ class Starter(object):
         said = said[len("nosqgrid: "):] if said.startswith("nosqgrid: ") else said
         if process.returncode and not _served(self.address()):
             raise StartError(said or "the coordinator ended at once with status %d" % process.returncode)
+
+
+def _names(place, fd):
+    """Whether the file at this place is the one that is open, not one that came after it was removed."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(place), os.fstat(fd))
+    return False
 
 
 def _served(address):

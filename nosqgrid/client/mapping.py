@@ -257,7 +257,8 @@ class GridMapping(MutableMapping):
         pairs = mapping.items() if hasattr(mapping, "items") else mapping
         frames, rows = self._frames_of(pairs, deadline_ms_of(ttl))
         if frames and self._store.live().lane is None:
-            self._store.call("batch", b"".join(frames), again=True)
+            for frames_of_one in _Chunks(frames):  # others are served in between
+                self._store.call("batch", frames_of_one, again=True)
         elif frames:
             self._store.call("frames", _Chunks(frames), again=True)
         for row in rows:

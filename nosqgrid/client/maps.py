@@ -12,8 +12,11 @@ import weakref
 
 from ..errors import CoordinatorError
 from ..formats import lane as layout
+from ..formats.records import LARGE_VALUE
 from ..formats.slots import OFFSET_MASK
+from ..memory.large import map_of_process
 from ..memory.pins import Part, Pin, Pins, map_part
+from .fastget import Retired
 
 
 class Maps(object):
@@ -98,16 +101,39 @@ class Maps(object):
 
     # -- large values -------------------------------------------------------------------------------------------------
 
-    def large(self, number, size_bytes):
+    def large_of(self, found):
+        """A memoryview of the large value of a record that a reader found; as large(), but asks only where it must."""
+        place = LARGE_VALUE.unpack(found.value)
+        return self.large(place[0], place[1], lambda: self._opened(place, found))
+
+    def _opened(self, place, found):
+        attachment = self._attachment
+        reader = attachment.reader
+        if not attachment.usable():
+            return None  # a pin would be heeded by nobody
+
+        def is_current():
+            try:
+                words = reader.words
+                return words[found.slot] == found.word and words[found.word & OFFSET_MASK] == found.stamp
+            except (Retired, TypeError):
+                return False  # another thread has closed the grid, or attached anew
+
+        return map_of_process(attachment.coordinator_pid, place, is_current, Part)
+
+    def large(self, number, size_bytes, opened=lambda: None):
         """A memoryview of a large value, mapped now if it is not yet; None where it is gone.
 
-        Raises CoordinatorLostError where it would have to be asked for.
+        opened() gives the map, or None where it has to be asked for.  Raises CoordinatorLostError where that is so, and
+        there is nobody to ask.
         """
         part = self._parts.get(number)
         if part is None:
             pin = self.hold(number)
             try:
-                part = self._attachment.open_large(number, size_bytes, Part)
+                part = opened()
+                if part is None:
+                    part = self._attachment.open_large(number, size_bytes, Part)
             except BaseException:
                 pin.end()  # the exception keeps this frame for as long as it is kept
                 raise

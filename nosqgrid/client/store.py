@@ -15,7 +15,6 @@ import time
 
 from ..errors import (ClosedError, CoordinatorError, CoordinatorLostError, CoordinatorTimeoutError, NotServedError,
                       WrongTypeError)
-from ..formats.records import LARGE_VALUE
 from ..formats.resp import encode_command
 from ..formats.values import STRUCTURE_NAMES
 from .attachment import FORK_HOOKED, Attachment, Unsent
@@ -161,7 +160,7 @@ class Store(object):
             raise WrongTypeError("this key has a %s of the Redis commands, no value: ask for it with these, over the "
                                  "grid's socket" % kind)
         try:
-            return attachment.maps.large(*LARGE_VALUE.unpack(found.value))
+            return attachment.maps.large_of(found)
         except CoordinatorLostError:
             attachment.end()
             self.live()

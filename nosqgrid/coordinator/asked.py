@@ -4,15 +4,19 @@ A part of the coordinator, which has the attributes used here.
 """
 
 import os
+import time
 
 from ..engine.databases import COUNT as DATABASES
 from ..errors import NosqgridError, PermissionRefusedError
 from ..formats.resp import Simple, encode_reply
 from . import attaching, report, sockets
+from .checkpoints import Saver
 
 
 class Asked(object):
     """The `server` that a command's context has (engine/commands)."""
+
+    stats_before = {}  # what report.growing() said when INFO was to begin with zero
 
     def sessions(self):
         return list(self._sessions.values())
@@ -27,14 +31,43 @@ class Asked(object):
         return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES),
-                "timeout": "0"}
+                "timeout": "0", "port": str(self.admission.port),
+                "bind": " ".join(listener.address for listener in self.admission.remote.listeners)}
 
     def checkpoint(self, session, final):
         """Make a checkpoint for a session, which is answered when it stands; its path, or None for the directory."""
         if final is not None and session.uid not in (0, os.getuid()):
-            raise PermissionRefusedError("uid %d may not have files written in the name of uid %d"
-                                         % (session.uid, os.getuid()))
+            raise PermissionRefusedError("%s may not have files written in the name of uid %d"
+                                         % (_who(session), os.getuid()))
         self.durability.checkpoints.ask(session, final)
+
+    def save(self, session):
+        """Make a checkpoint in the directory for a session, which hears OK when it stands."""
+        self.durability.checkpoints.ask(Saver(session), None)
+
+    def save_beside(self):
+        """Begin a checkpoint in the directory; false where one is under way.  Raises CommandError, DiskError."""
+        return self.durability.checkpoints.start_for_nobody()
+
+    def last_save_s(self):
+        """When the last checkpoint was made, or this began, in seconds since 1970."""
+        since_ms = self.started_ms + self._wall_offset_ms
+        return self.durability.checkpoints.last_time() or since_ms // 1000
+
+    def shut_down(self, session):
+        """End the coordinator for a session, which hears no more than the end of its connection."""
+        if session.uid not in (0, os.getuid()):
+            raise PermissionRefusedError("%s may not end what uid %d has started" % (_who(session), os.getuid()))
+        self.log("client %d (pid %d) has asked for the end" % (session.id, session.pid))
+        self.stop()
+
+    def sleep(self, seconds):
+        """Let nothing happen for some seconds."""
+        time.sleep(seconds)
+
+    def reset_stats(self):
+        """Let the numbers of INFO that only grow begin with zero."""
+        self.stats_before = report.growing(self)
 
     def show(self, session, text):
         """Send a line to a session that monitors."""
@@ -59,7 +92,9 @@ class Asked(object):
 
     def leave(self, session):
         """A client says good-bye; whether the coordinator ends with it."""
-        if self._linger_s is None or any(other is not session for other in self._sessions.values()):
+        if self._linger_s is None or not session.local:
+            return False
+        if any(other is not session for other in self._sessions.values()):
             return False
         session.leaving = True
         self.stop()
@@ -71,3 +106,7 @@ class Asked(object):
 
     def attach(self, session):
         return attaching.attach(self, session)
+
+
+def _who(session):
+    return "uid %d" % session.uid if session.local else "a client by TCP"

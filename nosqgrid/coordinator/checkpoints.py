@@ -15,9 +15,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections import namedtuple
 
 from ..errors import CommandError, DiskError, NosqgridError, StorageError, from_resp
-from ..formats.resp import Map
+from ..formats.resp import OK, Map
 from ..memory.walker import Walker
 from ..storage import checkpoint
 from ..storage.checkpointer import Conversation
@@ -30,12 +31,15 @@ _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspat
 RETRY_AFTER_FAILURE_S = 10.0  # of the checkpoints that the clock or the log's size ask for
 
 
+Saver = namedtuple("Saver", "session")  # one who waits for a checkpoint and only wants to hear OK
+
+
 class _Run(object):
     """One checkpoint under way."""
 
     def __init__(self, plan, waiters):
         self.plan = plan
-        self.waiters = waiters  # sessions
+        self.waiters = waiters  # sessions and Savers
         self.since = None  # position in the log behind which everything belongs to it
         self.process = self.conversation = self.sock = None
         self.tail = None  # the log made for it, where the grid has none
@@ -99,15 +103,24 @@ class Checkpoints(object):
 
         Raises CommandError, DiskError.
         """
-        if final is None and self.durability.directory is None:
-            raise CommandError("this grid keeps nothing on disk: say where to write the checkpoint (checkpoint --to "
-                               "FILE), or start the coordinator with --dir")
+        self._check_directory(final)
         if self.run is None:
             self._start(final, [session])
         elif self.run.plan.final == final and not self.run.positioned:
             self.run.waiters.append(session)  # its position is still to come, and lies behind what was written so far
         else:
             self._queue.append((session, final))
+
+    def start_for_nobody(self):
+        """Somebody asks for one in the directory and does not wait; false where one is under way.
+
+        Raises CommandError, DiskError.
+        """
+        if self.run is not None:
+            return False
+        self._check_directory(None)
+        self._start(None, [])
+        return True
 
     def start_unasked(self):
         """For the clock, the log's size, a signal, or trouble: no client waits."""
@@ -117,6 +130,11 @@ class Checkpoints(object):
             self._start(None, [])
         except NosqgridError as error:
             self._note_failure(error)
+
+    def _check_directory(self, final):
+        if final is None and self.durability.directory is None:
+            raise CommandError("this grid keeps nothing on disk: say where to write the checkpoint (checkpoint --to "
+                               "FILE), or start the coordinator with --dir")
 
     def _start(self, final, waiters):
         durability, server = self.durability, self.server
@@ -263,7 +281,7 @@ class Checkpoints(object):
             self._start(final, sessions)
         except NosqgridError as error:
             for session in sessions:
-                self.server.answer(session, error)
+                self._answer(session, error)
 
     # -- the end of one -----------------------------------------------------------------------------------------------
 
@@ -281,10 +299,16 @@ class Checkpoints(object):
             self._note(run, made)
         run.sock.close()  # now the process lets go of the files that were removed, and frees their space
         for session in run.waiters:
-            self.server.answer(session, error if error is not None else Map([
+            self._answer(session, error if error is not None else Map([
                 ("path", os.fsencode(made.path)), ("lsn", made.lsn), ("keys", made.keys), ("bytes", made.bytes),
                 ("ms", int(made.seconds * 1000))]))
         self.look()
+
+    def _answer(self, waiter, reply):
+        """Tell a session how its checkpoint went, or one that has said SAVE (a Saver) only that it is made."""
+        if type(waiter) is Saver:
+            waiter, reply = waiter.session, reply if isinstance(reply, Exception) else OK
+        self.server.answer(waiter, reply)
 
     def _remove_leftover(self, run):
         """The file of a process that was killed."""
@@ -319,7 +343,7 @@ class Checkpoints(object):
             self._queue, queue = [], self._queue
             self._end(self.run, StorageError("the coordinator ends"))
             for session, _ in queue:
-                self.server.answer(session, StorageError("the coordinator ends"))
+                self._answer(session, StorageError("the coordinator ends"))
         for process in self._ended:
             process.wait()
         self._ended = []

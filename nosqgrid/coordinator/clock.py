@@ -11,5 +11,10 @@ class Clock(object):
         return int(time.monotonic() * 1000)
 
     @staticmethod
+    def monotonic_us():
+        """The same in microseconds, for how long something took."""
+        return int(time.monotonic() * 1000000)
+
+    @staticmethod
     def wall_ms():
         return int(time.time() * 1000)

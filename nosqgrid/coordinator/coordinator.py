@@ -5,8 +5,9 @@
 
 While it is awake, clients post into their lanes without a system call; when they find SLEEPING set they ring, one byte
 on their socket.  A client that waits longer than it likes to spin rings in any case before it blocks, and whoever rings
-gets its lane looked at and, when it says WAITING, a byte back: that is why no wake-up can be lost, whatever order
-stores become visible in.
+gets its lane looked at and, when HEAD is what WAITING says or beyond, a byte back: that is why no wake-up can be lost,
+whatever order stores become visible in.  Where a write may cost that others are evicted, lanes are served in slices
+(lane_service.due), so that a turn stays short.
 
 Invariants
  1. Nothing here waits for a client: sockets do not block, output is bounded, a lane is visited for a millisecond.
@@ -26,15 +27,16 @@ from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
+from ..engine.settings import Settings
 from ..engine.waiting import Waiting
 from ..errors import InvariantError, LaneError, NosqgridError
 from ..formats import arena as arena_format
 from ..formats import lane as lane_format
 from ..formats.resp import encode_error, encode_reply
-from ..limits import CLIENTS_MAX, PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
-from ..network import credentials
+from ..limits import PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..storage.wal import ALWAYS
 from . import durability, lane_service, sockets
+from .admission import Admission, Remote
 from .asked import Asked
 from .clock import Clock
 from .large_values import LargeValues
@@ -50,7 +52,6 @@ IDLE_LOOKS = 20  # at the lanes, 2 to 4 us with one of them
 SLEEP_S_MAX = 3600.0  # a selector takes no more than some weeks
 SWEEP_S = 1.0  # how often commands that do not get finished are looked for
 FIRST_CLIENT_S = 30.0  # for which a coordinator that lingers waits for its first client
-RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 
 
 class Coordinator(Asked):
@@ -59,17 +60,18 @@ class Coordinator(Asked):
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
     With `memory_bytes_max` the memory grows up to there when it must (elastic); `policy` (engine/evictor) is what
     happens when it is full.
+    `remote` (admission.Remote) says how Redis clients come in by TCP.
     `storage` is durability.options(): what is kept on disk.  open() brings it back, run() serves, close() ends it.
     With `linger_s` the coordinator is there for its clients: it ends that long after the last one has left.
     """
 
     def __init__(self, listener, memory_bytes, access, log, clock=Clock, shared_file_options=None, storage=None,
-                 linger_s=None, memory_bytes_max=0, policy=REFUSE):
+                 linger_s=None, memory_bytes_max=0, policy=REFUSE, remote=Remote()):
         self.listener = listener
-        self.access = access
         self.log = log
         self.clock = clock
-        self.random_bits = random.SystemRandom().getrandbits
+        self.random_bits = random.SystemRandom().getrandbits  # for what nobody may guess
+        self.chance = random.Random(self.random_bits(128)).getrandbits  # for what commands choose: a tenth of its cost
         self.file_options = shared_file_options or {}
         self.started_ms = clock.monotonic_ms()
         self.pins = Pins(self)
@@ -79,24 +81,21 @@ class Coordinator(Asked):
         self.policy = policy
         self.claims = Claims(self.answer)
         self.pubsub = PubSub(self.push)
+        self.settings = Settings()
         self.make_arena(memory_bytes)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
-        self.accepted = 0
         self._sessions = {}
         self._lanes = []
-        self._number = 0
         self._stopping = False
         self.closing = False
         self.at_end = None  # called when all is on the disk, before the last client hears that it is over
-        self._accepting = True
-        self._accept_again = 0.0
         self._last_sweep = 0.0
         self._wall_offset_ms = clock.wall_ms() - clock.monotonic_ms()
         self._linger_s, self._alone_since = linger_s, time.monotonic() + FIRST_CLIENT_S
         self._pending = set()  # sessions whose parser may hold whole commands
         self.selector = Poller()
-        self.selector.register(listener.sock, READ, self._accept)
+        self.admission = Admission(self, access, remote)
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
@@ -114,7 +113,7 @@ class Coordinator(Asked):
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
-        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions)
+        self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -151,9 +150,13 @@ class Coordinator(Asked):
         if session.closed:
             return
         session.waiting = False
+        if session.overseen:
+            self.oversight.answered(session)
+        self._pending.add(session)
+        if session.muted and sockets.is_muted(session, reply):
+            return
         sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
                       else encode_reply(reply, session.protocol))
-        self._pending.add(session)
 
     def push(self, session, parts):
         """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
@@ -211,7 +214,7 @@ class Coordinator(Asked):
 
     def _serve_lanes(self):
         worked = self._group_commits and self._serve_together()
-        for session in self._lanes:
+        for session in lane_service.due(self._lanes) if self.keyspace.keeps_order else self._lanes:
             lane = session.lane
             if lane.words[0] != lane.head:  # 0 is lane_format.TAIL: this line runs for every lane in every turn
                 worked = True
@@ -231,12 +234,12 @@ class Coordinator(Asked):
             lane_service.serve(session, self.keyspace, sockets.queue)
         except LaneError as error:
             self.log("client %d (pid %d): %s; disconnected" % (session.id, session.pid, error))
-            self._end(session)
+            self.end_session(session)
             return
         except Exception:
             self._fault(session)
             return
-        if session.lane.words[lane_format.WAITING]:
+        if 0 < session.lane.words[lane_format.WAITING] <= session.lane.head:
             self._ring(session)
         elif session.output:
             self._after_output(session)
@@ -254,13 +257,14 @@ class Coordinator(Asked):
 
     def _by_clock(self):
         """What has to be looked at now and then."""
-        return self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight
+        return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
+                self.admission)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
-        wait_s = SLEEP_S_MAX if self._accepting else RETRY_ACCEPT_S
+        wait_s = SLEEP_S_MAX
         due_ms = self.keyspace.expiry.next_deadline_ms()
-        if due_ms is not None:
+        if due_ms is not None and self.keyspace.reclaims:
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)
@@ -297,9 +301,6 @@ class Coordinator(Asked):
             part.tick(now)
         if self._linger_s is not None and not self._sessions and now > self._alone_since + self._linger_s:
             self._stopping = True
-        if not self._accepting and now > self._accept_again:
-            self._accepting = True
-            self.selector.register(self.listener.sock, READ, self._accept)
         if now - self._last_sweep > SWEEP_S:
             self._last_sweep = now
             self._sweep(now)
@@ -308,7 +309,7 @@ class Coordinator(Asked):
         if session.closed:
             return
         if mask & WRITE and not sockets.flush(session):
-            self._end(session)
+            self.end_session(session)
             return
         # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
         if mask & READ and session not in self._pending:
@@ -321,7 +322,7 @@ class Coordinator(Asked):
             if state == sockets.DONE:
                 return
             if state == sockets.UNREAD and not sockets.receive(session):
-                self._end(session)
+                self.end_session(session)
                 return
             self._run_commands(session)
             if session.parser.bells != bells and not session.closed and session.lane is not None:
@@ -332,14 +333,15 @@ class Coordinator(Asked):
     def _rung(self, session):
         lane = session.lane
         if lane.words[lane_format.TAIL] != lane.head:
-            self._serve_lane(session)
+            if not self.keyspace.keeps_order:  # else it waits its turn
+                self._serve_lane(session)
         elif lane.words[lane_format.WAITING]:
             self._ring(session)
 
     def _run_commands(self, session):
         done = session.commands
         try:
-            more = sockets.run_commands(session)
+            more = sockets.run_commands(session, self.keyspace.keeps_order)
         except Exception:
             self._fault(session)
             return
@@ -356,7 +358,7 @@ class Coordinator(Asked):
         if session.closed:
             return
         if session.output and not sockets.flush(session) or session.closing and not session.output:
-            self._end(session)
+            self.end_session(session)
             return
         watching = bool(session.output)
         if watching != session.watching_output:
@@ -366,44 +368,10 @@ class Coordinator(Asked):
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
-    def _accept(self, _):
-        try:
-            sock, _ = self.listener.sock.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            # Out of descriptors or memory: the listener would be ready again and again, so leave it alone for a while.
-            self.log("cannot accept connections for now: %s" % error.strerror)
-            self.selector.unregister(self.listener.sock)
-            self._accepting, self._accept_again = False, time.monotonic() + RETRY_ACCEPT_S
-            return
-        self.accepted += 1
-        try:
-            sock.setblocking(False)
-            self._admit(sock)
-        except (OSError, NosqgridError) as error:
-            self.log("a connection was refused: %s" % error)
-            sock.close()
-
-    def _admit(self, sock):
-        who = credentials.peer(sock)
-        may_connect, may_write = self.access(who[1], who[2])
-        if not may_connect or len(self._sessions) >= CLIENTS_MAX:
-            reason = b"-NOPERM uid %d may not use this grid; its owner can say --allow-uid %d\r\n" % (who[1], who[1])
-            sock.send(b"-ERR max number of clients reached\r\n" if may_connect else reason)
-            sock.close()
-            return
-        self._number += 1
-        session = Session(self, sock, self._number, who, may_write)
-        try:
-            session.pidfd = credentials.watch_death(session.pid)
-        except ProcessLookupError:
-            sock.close()
-            return
+    def add_session(self, session):
+        """Somebody has come in (admission)."""
         self._sessions[session.id] = session
-        self.selector.register(sock, READ, session)
-        if session.pidfd >= 0:
-            self.selector.register(session.pidfd, READ, lambda fd: self._end(session))
+        self.selector.register(session.sock, READ, session)
 
     def _fault(self, session):
         """A mistake of ours: say where, end the session, go on with the others."""
@@ -415,9 +383,10 @@ class Coordinator(Asked):
         if not session.closed:
             sockets.queue(session, encode_error(NosqgridError("internal error; see the coordinator's messages")))
             sockets.flush(session)
-            self._end(session)
+            self.end_session(session)
 
-    def _end(self, session):
+    def end_session(self, session):
+        """Give everything of a session back; nothing where that was done."""
         if session.closed:
             return
         session.closed = True
@@ -433,13 +402,13 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight):
+        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission):
             part.session_ended(session)
 
     def _sweep(self, now):
         for session in self.sessions():
             if session.closing or session.partial_since and now - session.partial_since > PARTIAL_COMMAND_TIMEOUT_S:
-                self._end(session)
+                self.end_session(session)
 
     def _woken(self, fd):
         os.read(fd, 4096)
@@ -453,13 +422,11 @@ class Coordinator(Asked):
         """
         self.closing = True
         self.arena.words[arena_format.STATE] = arena_format.STATE_STOPPED
-        if self._accepting:
-            self.selector.unregister(self.listener.sock)
-        self.listener.close()  # who comes from now on finds nobody, and may start the next one
+        self.admission.close()
         for session in self.sessions():
             sockets.flush(session)
             if not session.leaving:
-                self._end(session)
+                self.end_session(session)
         try:
             self.durability.close()
         finally:
@@ -467,9 +434,7 @@ class Coordinator(Asked):
 
     def abandon(self):
         """Give everything back after open() or run() failed; nothing is written."""
-        if self._accepting:
-            self.selector.unregister(self.listener.sock)
-        self.listener.close()
+        self.admission.close()
         self.durability.abandon()
         self._close_rest()
 
@@ -478,7 +443,7 @@ class Coordinator(Asked):
             self.at_end()
         for session in self.sessions():
             sockets.flush(session)
-            self._end(session)
+            self.end_session(session)
         self.pins.close()
         self.keyspace.larges.close()
         self.selector.close()

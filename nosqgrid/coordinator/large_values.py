@@ -22,7 +22,7 @@ SWEEP_S = 0.05  # between two looks at who still holds what
 
 
 class LargeValues(object):
-    """One per coordinator; `server` lends keyspace, pins and sessions."""
+    """One per coordinator; `server` lends keyspace, budget, pins and sessions."""
 
     def __init__(self, server):
         self.server = server
@@ -55,6 +55,9 @@ class LargeValues(object):
     def read(self, fd, size_bytes):
         return large.read(fd, size_bytes)
 
+    def inode(self, fd):
+        return large.inode(fd)
+
     def close(self, fd):
         os.close(fd)
 
@@ -74,9 +77,10 @@ class LargeValues(object):
         try:
             number = self._account.reserve(size_bytes)
         except GridFullError:
-            if not self.server.keyspace.evictor.evict_large(size_bytes):
+            missing = size_bytes - self.server.budget.left_bytes(LARGE)
+            if not self.server.keyspace.evictor.evict_large(missing):
                 raise
-            number = self._account.reserve(size_bytes)  # what somebody still has mapped stands in the way
+            number = self._account.reserve(size_bytes)
         session.filling.add(number)
         return number
 

@@ -6,7 +6,9 @@ import resource
 import sys
 
 from ..engine.budget import KINDS
+from ..engine.databases import COUNT
 from ..engine.heap import FREE
+from ..limits import CLIENTS_MAX
 
 POLICY_NAMES = {"refuse": "noeviction", "lfu": "allkeys-lfu", "lru": "allkeys-lru"}  # in Redis' words
 VERSION = "0.1.0"
@@ -63,34 +65,90 @@ def _memory(budget):
                                                           for kind in KINDS]
 
 
+def growing(server):
+    """{name: number} of INFO's numbers that only grow, since the start."""
+    keyspace = server.keyspace
+    return {
+        "total_connections_received": server.admission.accepted,
+        "total_commands_processed": server.commands_ended + sum(session.commands for session in server.sessions()),
+        "expired_keys": keyspace.expired_count,
+        "evicted_keys": sum(keyspace.evictor.evicted.values()),
+    }
+
+
 def info(server, section):
     """[(section, [(name, value)])] of INFO: one section by name, or all that INFO shows by default (None)."""
-    now_ms, keyspace = server.clock.monotonic_ms(), server.keyspace
-    uptime_s = (now_ms - server.started_ms) // 1000
-    sections = [
-        ("Server", [
-            ("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
-            ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
-            ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", 0), ("uptime_in_seconds", uptime_s),
-            ("uptime_in_days", uptime_s // 86400), ("nosqgrid_version", VERSION), ("python_version",
-                                                                                  platform.python_version())]),
-        ("Clients", [("connected_clients", len(server.sessions())),
-                     ("blocked_clients", sum(1 for session in server.sessions() if session.waiting))]),
-        ("Memory", [("used_memory", server.budget.total_bytes), ("used_memory_rss", _rss_bytes()),
-                    ("maxmemory", server.budget.limit_bytes_max),
-                    ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid")]),
-        ("Persistence", server.durability.info()),
-        ("Stats", [("total_connections_received", server.accepted), ("total_commands_processed", server.commands_ended
-                                                                     + sum(s.commands for s in server.sessions())),
-                   ("expired_keys", keyspace.expired_count), ("evicted_keys", sum(keyspace.evictor.evicted.values()))]),
-        ("Replication", [("role", "master"), ("connected_slaves", 0)]),
-        ("Cluster", [("cluster_enabled", 0)]),
-        ("Keyspace", [("db0", "keys=%d,expires=%d,avg_ttl=0" % (keyspace.key_count, keyspace.expiring))]
-         if keyspace.key_count else []),
-    ]
+    sections = [("Server", _server_fields(server)), ("Clients", _clients_fields(server)),
+                ("Memory", _memory_fields(server)), ("Persistence", server.durability.info()),
+                ("Stats", _stats_fields(server)), ("Replication", _replication_fields(server)), ("CPU", _cpu_fields()),
+                ("Cluster", [("cluster_enabled", 0)]), ("Keyspace", _keyspace_fields(server.keyspace))]
     if section is None or section.lower() in ("default", "all", "everything"):
         return sections
     return [row for row in sections if row[0].lower() == section.lower()]
+
+
+def _server_fields(server):
+    uptime_s = (server.clock.monotonic_ms() - server.started_ms) // 1000
+    return [("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
+            ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
+            ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", server.admission.port),
+            ("uptime_in_seconds", uptime_s), ("uptime_in_days", uptime_s // 86400), ("config_file", ""),
+            ("nosqgrid_version", VERSION),
+            ("python_version", platform.python_version())]
+
+
+def _clients_fields(server):
+    sessions = server.sessions()
+    return [("connected_clients", len(sessions)), ("cluster_connections", 0), ("maxclients", CLIENTS_MAX),
+            ("blocked_clients", sum(1 for session in sessions if session.waiting)),
+            ("tracking_clients", sum(1 for session in sessions if session.tracking))]
+
+
+def _memory_fields(server):
+    used = server.budget.total_bytes
+    return [("used_memory", used), ("used_memory_human", _human(used)), ("used_memory_rss", _rss_bytes()),
+            ("maxmemory", server.budget.limit_bytes_max), ("maxmemory_human", _human(server.budget.limit_bytes_max)),
+            ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid")]
+
+
+def _human(size_bytes):
+    """A size as Redis shows it to people.
+
+    >>> _human(3 << 19), _human(5)
+    ('1.50M', '5B')
+    """
+    for unit, letter in ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")):
+        if size_bytes >= unit:
+            return "%.2f%s" % (size_bytes / float(unit), letter)
+    return "%dB" % size_bytes
+
+
+def _stats_fields(server):
+    numbers = growing(server)
+    fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())]
+    return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count)]
+
+
+def _replication_fields(server):
+    return [("role", "master"), ("connected_slaves", 0), ("master_failover_state", "no-failover"),
+            ("master_replid", "%040x" % server.arena.header.epoch), ("master_repl_offset", 0),
+            ("repl_backlog_active", 0)]
+
+
+def _cpu_fields():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return [("used_cpu_sys", "%.6f" % usage.ru_stime), ("used_cpu_user", "%.6f" % usage.ru_utime)]
+
+
+def _keyspace_fields(keyspace):
+    """A line for each database that has keys."""
+    fields, databases = [], keyspace.databases
+    for number in range(COUNT):
+        keys = databases.key_count(number, keyspace.key_count)
+        if keys:
+            fields.append(("db%d" % number, "keys=%d,expires=%d,avg_ttl=0"
+                           % (keys, databases.expiring_count(number, keyspace.expiring))))
+    return fields
 
 
 def _rss_bytes():

@@ -18,7 +18,7 @@ class Context(CommandContext):
 
     def __init__(self, server, session, may_wait):
         super().__init__(session, server.keyspace, server, server.claims, server.pubsub, server.blocked,
-                         server.oversight, server.random_bits, may_wait)
+                         server.oversight, server.chance, may_wait)
 
     def run(self, words):
         return dispatch(self, words)
@@ -34,6 +34,7 @@ class Session(ClientState):
         super().__init__()
         self._server = server
         self._closing = False
+        self.parser = Parser()
         self.id = number
         self.sock = sock
         self.pid, self.uid, self.gid = credentials
@@ -47,8 +48,8 @@ class Session(ClientState):
         self.last_command = b""
         self.commands = 0
         self.lane = None
+        self.slices = 0  # when it had its last slice of a turn (lane_service.due)
         self.pidfd = -1
-        self.parser = Parser()
         self.partial_since = 0.0  # monotonic seconds when the command being received began, or 0.0
         self.output = []  # pieces of bytes that the socket did not take yet
         self.output_bytes = 0
@@ -62,6 +63,16 @@ class Session(ClientState):
         self.closed = False
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)
+
+    def come_from(self, address, local_address, inline):
+        """It came by TCP, from an address to one of ours: nobody knows who it is, and it has RESP alone."""
+        self.local = False
+        self.address, self.local_address = address, local_address
+        self.parser.inline = inline
+
+    def changed(self):
+        super().changed()
+        self.parser.trusted = self.authenticated
 
     def close_lent(self):
         """Descriptors that were lent are on their way, or will not be sent any more."""

@@ -9,13 +9,14 @@ import socket
 from ..engine.context import DEFERRED
 from ..errors import NosqgridError, ProtocolError
 from ..formats.resp import Push, encode_error, encode_reply
-from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX
+from ..limits import OUTPUT_BUFFER_BYTES_MAX, PUSHED_BYTES_MAX, STRANGER_OUTPUT_BYTES_MAX
 from ..memory.descriptors import DESCRIPTORS_MAX, receive_with_fds, send_with_fds
 
 RECEIVE_BYTES = 64 * 1024
 _NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 UNREAD, RECEIVED, DONE = range(3)  # what serve_short() says
 COMMANDS_A_TURN = 1000  # of one client before the others are looked at
+COMMANDS_A_SLICE = 64  # the same where a write may have to evict others
 WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it still waits for
 
 
@@ -73,13 +74,13 @@ def receive(session):
     return not session.waiting or session.parser.pending_size_bytes <= WAITING_BYTES_MAX
 
 
-def run_commands(session):
-    """Run the commands that are whole; true when more may be waiting in the parser.
+def run_commands(session, in_slices=False):
+    """Run the commands that are whole, up to a turn's; true when more may be waiting in the parser.
 
     Replies are queued in order; a deferred command stops the reading until it is answered.
     """
-    parser, done = session.parser, session.commands
-    while session.commands - done < COMMANDS_A_TURN:
+    parser, stop = session.parser, session.commands + (COMMANDS_A_SLICE if in_slices else COMMANDS_A_TURN)
+    while session.commands < stop:
         if session.waiting or session.closing:
             return False
         if session.output_bytes > OUTPUT_BUFFER_BYTES_MAX:
@@ -100,19 +101,17 @@ def run_commands(session):
             reply = session.on_socket.run(words)
         except NosqgridError as error:
             reply = error
-        if session.muted and _is_muted(session):
-            continue
-        if reply is not DEFERRED:
+        if reply is not DEFERRED and not (session.muted and is_muted(session, reply)):
             queue(session, encode_reply(reply, session.protocol))
     return True
 
 
-def _is_muted(session):
-    """Whether the answer to the present command is left out."""
+def is_muted(session, reply):
+    """Whether a session that mutes is not sent the answer to its present command; what it listens to, it is told."""
     if session.muted > 0:
         session.muted -= 1
         session.changed()
-    return True
+    return type(reply) is not Push
 
 
 def _run_short(session, commands):
@@ -160,7 +159,8 @@ def flush(session):
                 break
             session.output = [data[sent:]]
     except (BlockingIOError, InterruptedError):
-        return session.output_bytes <= OUTPUT_BUFFER_BYTES_MAX
+        return session.output_bytes <= (OUTPUT_BUFFER_BYTES_MAX if session.authenticated
+                                        else STRANGER_OUTPUT_BYTES_MAX)
     except OSError:
         return False
     return True

@@ -24,6 +24,8 @@ class Space(object):
     def __init__(self, server, memory_bytes, memory_bytes_max, policy, wall_ms):
         self.budget = Budget(memory_bytes, lane_format.LANE_SIZE_BYTES, memory_bytes_max)
         self.budget.take(INDEX, arena_format.PAGE_SIZE_BYTES)  # the header
+        if policy != REFUSE:
+            self.budget.keep_order()
         flags, fence = fence_for()
         flags |= arena_format.EVICTS if policy != REFUSE else 0
         layout = arena_format.Layout(self.budget.limit_bytes_max)

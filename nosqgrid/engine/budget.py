@@ -9,9 +9,14 @@ The heap could fill all of it before the index has what it needs to name the rec
 (slots_wanted), and what it lacks of that nobody else may take.  A small share is held back for the index and for lanes
 whatever the records are, so that a grid full of large values still takes some small ones, and still gives lanes.
 
+A grid that evicts keeps order among its records in arrays that are as long as the index (engine/eviction/lists).  That
+memory is charged with the index's, from the beginning: it is there when the order is needed.
+
 Invariants
  1. total_bytes is the sum of `used` and at most limit_bytes, which is at most limit_bytes_max.
  2. limit_bytes rises only by what ask_more() granted, and falls only to what is not in use.
+ 3. `order_bytes`, a part of used[INDEX], is NODE_BYTES for each slot that the index has memory for, once order may be
+    kept.
 
 It is all in the coordinator's own memory: a kill leaves nothing.
 """
@@ -19,6 +24,7 @@ It is all in the coordinator's own memory: a kill leaves nothing.
 from ..errors import GridFullError, InvariantError
 from ..formats.arena import WORD_SIZE_BYTES
 from ..limits import INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL, KIB, MIB
+from .eviction.lists import NODE_BYTES
 
 HEAP = "heap"
 INDEX = "index"
@@ -48,14 +54,19 @@ def index_size_bytes(slots):
     return 2 * table_size_bytes(slots)
 
 
-def slots_wanted(available_bytes, record_size_bytes, slots_max):
+def order_size_bytes(index_bytes):
+    """Memory of the order among the records that an index of so many bytes, whole words, has."""
+    return index_bytes // WORD_SIZE_BYTES * NODE_BYTES
+
+
+def slots_wanted(available_bytes, record_size_bytes, slots_max, size_of=index_size_bytes):
     """The table with which heap and index together hold the most records of this size; a smaller one where it is as
-    good.  Cost: one turn for each power of two.
+    good.  `size_of(slots)` is what a table takes.  Cost: one turn for each power of two.
     """
     best, best_count = INDEX_SLOTS_INITIAL, 0.0
     slots = INDEX_SLOTS_INITIAL
     while slots <= slots_max:
-        count = min(slots * LOAD_WANTED, (available_bytes - index_size_bytes(slots)) / record_size_bytes)
+        count = min(slots * LOAD_WANTED, (available_bytes - size_of(slots)) / record_size_bytes)
         if count > best_count:
             best, best_count = slots, count
         slots *= 2
@@ -65,10 +76,11 @@ def slots_wanted(available_bytes, record_size_bytes, slots_max):
 class _Plan(object):
     """How large the table should become, from what the live records are like."""
 
-    def __init__(self, heap, index, used):
+    def __init__(self, heap, index, budget):
         self._heap = heap
         self._index = index
-        self._used = used  # by kind: a record whose value lies in a file of its own takes that file
+        self._used = budget.used  # by kind: a record whose value lies in a file of its own takes that file
+        self._size_of = budget.index_size_bytes
         self._seen = None  # when the size of the records was last looked at, which takes a walk over the segments
         self._record_size_bytes = 0.0
 
@@ -83,7 +95,8 @@ class _Plan(object):
             size_bytes = heap.live_bytes() + self._used[LARGE] + self._used[STRUCTURES]
             self._record_size_bytes = max((size_bytes + EXPECTED_COUNT * EXPECTED_SIZE_BYTES)
                                           / (index.live + EXPECTED_COUNT), RECORD_SIZE_BYTES_LEAST)
-        return slots_wanted(available_bytes, self._record_size_bytes, index.layout.slots_max)
+        return slots_wanted(available_bytes, self._record_size_bytes, index.layout.slots_max,
+                            self._size_of)
 
 
 class Budget(object):
@@ -95,6 +108,9 @@ class Budget(object):
         self.used = dict.fromkeys(KINDS, 0)
         self.total_bytes = 0
         self.lane_size_bytes = lane_size_bytes
+        self.keeps_order = False  # the index is charged with the order among its records
+        self.order_bytes = 0
+        self._areas_bytes = 0  # that the index has memory for
         self.index_wants = None  # () -> bytes the index should have in the end
         self.ask_more = None  # (kind, size_bytes) -> whether there may be more room now: the limit was raised
 
@@ -137,7 +153,7 @@ class Budget(object):
         return held
 
     def _index_floor_bytes(self):
-        least = max(self.limit_bytes // HELD_SHARE, 2 * table_size_bytes(INDEX_SLOTS_INITIAL))
+        least = max(self.limit_bytes // HELD_SHARE, self.index_size_bytes(INDEX_SLOTS_INITIAL))
         return least if self.index_wants is None else max(least, self.index_wants())
 
     def charging(self, kind, reserve):
@@ -152,18 +168,47 @@ class Budget(object):
 
         return reserve_charged
 
-    # -- the plan for the index ---------------------------------------------------------------------------------------
+    # -- the index, and the order among its records -------------------------------------------------------------------
+
+    def charging_index(self, reserve):
+        """A reserve(offset, length) for the areas of the index, whole words, that charges first."""
+        def reserve_charged(offset, length):
+            order = order_size_bytes(length) if self.keeps_order else 0
+            self.take(INDEX, length + order)
+            try:
+                reserve(offset, length)
+            except BaseException:
+                self.give_back(INDEX, length + order)
+                raise
+            self.order_bytes += order
+            self._areas_bytes += length
+
+        return reserve_charged
+
+    def keep_order(self):
+        """From now on order is kept; raises GridFullError where there is no memory for it, and none is then."""
+        if not self.keeps_order:
+            order = order_size_bytes(self._areas_bytes)
+            self.take(INDEX, order)
+            self.order_bytes, self.keeps_order = order, True
+
+    def index_size_bytes(self, slots):
+        """What both areas for a table of so many slots are charged with."""
+        size_bytes = index_size_bytes(slots)
+        return size_bytes + order_size_bytes(size_bytes) if self.keeps_order else size_bytes
 
     def plan_for(self, heap, index):
         """From now on hold back what this index will need for the records that this heap can still take."""
-        plan = _Plan(heap, index, self.used)
+        plan = _Plan(heap, index, self)
 
         def wants():
-            return index_size_bytes(max(plan.slots(self.limit_bytes - self.used[LANES]), index.table.slots))
+            return self.index_size_bytes(max(plan.slots(self.limit_bytes - self.used[LANES]), index.table.slots))
 
         def may_grow(slots, size_bytes):
             most = self.limit_bytes_max - self.used[LANES]
-            return ((slots <= max(plan.slots(most), index.table.slots) or index_size_bytes(slots) <= most // HELD_SHARE)
+            size_bytes += order_size_bytes(size_bytes) if self.keeps_order else 0
+            return ((slots <= max(plan.slots(most), index.table.slots)
+                     or self.index_size_bytes(slots) <= most // HELD_SHARE)
                     and (not size_bytes or self.has_room(INDEX, size_bytes)))
 
         self.index_wants, index.may_grow = wants, may_grow
@@ -193,6 +238,16 @@ class Budget(object):
 
 class Unlimited(object):
     """The budget of a keyspace that has none: a test's, or one that is made to look into files."""
+
+    order_bytes = 0
+
+    @staticmethod
+    def charging_index(reserve):
+        return reserve
+
+    @staticmethod
+    def keep_order():
+        return None
 
     @staticmethod
     def charging(kind, reserve):

@@ -12,8 +12,8 @@ DEFERRED = object()  # the reply of a command that will be answered later
 class CommandContext(object):
     """The context of one session; `may_wait` tells whether a reply may come later.
 
-    Attributes that the commands use (engine/commands): session, keyspace, server, claims, pubsub, waiting, oversight, random_bits,
-    may_wait, may_block (the same, and not in a transaction), may_push.
+    Attributes that the commands use (engine/commands): session, keyspace, server, claims, pubsub, waiting, oversight,
+    random_bits, may_wait, may_block (the same, and not in a transaction), may_push.
     """
 
     deferred = DEFERRED

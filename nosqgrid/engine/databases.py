@@ -30,23 +30,37 @@ def name_of(key):
     return key[_PREFIXED_SIZE_BYTES:] if number_of(key) else key
 
 
+def key_in(number, key):
+    """The key that has the same name in another database, or in this."""
+    return _PREFIXES[number] + name_of(key)
+
+
 class Databases(object):
-    """How many keys the databases have, but for database 0, which has all the others."""
+    """How many keys the databases have, and how many of them expire; but for database 0, which has all the others."""
 
     def __init__(self):
-        self.counts = [0] * COUNT
+        self.cleared()
 
-    def added(self, key):
+    def added(self, key, expires):
         """A new key was published."""
-        self.counts[number_of(key)] += 1
+        number = number_of(key)
+        self.counts[number] += 1
+        self.expiring[number] += expires
 
-    def removed(self, key):
+    def removed(self, key, expires):
         """A key is gone, or its record was replaced."""
-        self.counts[number_of(key)] -= 1
+        number = number_of(key)
+        self.counts[number] -= 1
+        self.expiring[number] -= expires
 
     def cleared(self):
         self.counts = [0] * COUNT
+        self.expiring = [0] * COUNT
 
     def key_count(self, number, all_count):
         """Keys of a database, where there are so many in all."""
         return self.counts[number] if number else all_count - sum(self.counts[1:])
+
+    def expiring_count(self, number, all_count):
+        """Keys of a database that have a deadline, where there are so many in all."""
+        return self.expiring[number] if number else all_count - sum(self.expiring[1:])

@@ -18,9 +18,10 @@ Invariants
 A kill at any line leaves what removing a key leaves.
 """
 
+from contextlib import suppress
+
 from ..errors import GridFullError, UsageError
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
-from ..limits import INDEX_OVERFLOW_SLOTS
 from .eviction import Lru, TinyLfu
 
 REFUSE, LFU, LRU = "refuse", "lfu", "lru"
@@ -30,6 +31,7 @@ TRACK_FROM = 0.6  # of the segments in use
 LIVE_MAX = 0.88  # of the heap; beyond, cleaning would cost more than what the rest could hold is worth
 SLACK_SHIFT = 7  # below LIVE_MAX by this part of the heap after each round, so that rounds are not for single records
 ADOPT_SLICE_SLOTS = 512
+ADOPT_SLICES = 32  # at a time, where little is found in each
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
 EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
@@ -69,7 +71,7 @@ class Evictor(object):
         self._groups = {}  # prefix -> _Group
         self._by_list = {}  # list number -> policy
         self.noted = []  # (slot, hash, units, key) of sets on the hot path
-        self._adopting = None  # while records are taken over: (number of the table, next slot, hash for another table)
+        self._adopting = None  # while records are taken over: (number of the table, next slice)
         self._written = 0  # units since the live bytes were counted
         self._live = 0  # units when they were, without what was evicted since
         self._records = 0  # that were written since the last look
@@ -138,7 +140,7 @@ class Evictor(object):
             policy = self._new_policy(policy_name)
             policy.set_capacity(quota_bytes >> 3)
             self._groups[prefix] = _Group(prefix, quota_bytes, policy_name, policy)
-        self._adopting = (0, 0, 0)
+        self._adopting = (0, 0)
         self.keyspace.use_evictor()
 
     def refuses_by_quota(self):
@@ -151,6 +153,8 @@ class Evictor(object):
         """Begin to keep order; the records that are there are taken over in slices."""
         if self.tracking:
             return
+        with suppress(GridFullError):  # of a quota in a full grid that refuses: the order comes on top then
+            self.keyspace.budget.keep_order()
         layout = self.keyspace.index.layout
         self.lists = self._new_lists(layout.heap_offset_bytes >> 3)
         self._by_list = {}
@@ -159,7 +163,7 @@ class Evictor(object):
         self.tracking = True
         self._live, self._written = self.keyspace.heap.live_bytes() >> 3, 0
         self._limit, self._units_over, self._behind = 0, 0, False
-        self._adopting = (0, 0, 0)
+        self._adopting = (0, 0)
         self.keyspace.use_evictor()
 
     def stored(self, slot, key, key_hash, size_bytes):
@@ -318,30 +322,36 @@ class Evictor(object):
         return self._ready() and self._evict_any(lambda: True, count) > 0
 
     def evict_large(self, size_bytes):
-        """Evict large values of so many bytes, and nothing else; whether there were enough.
+        """Evict large values and structures of so many bytes, and nothing else; whether there were enough.
 
-        Where the order is not kept yet, among those that are found first.
+        Only those that nobody else keeps, and none where they are too few.  Where the order is not kept yet, among
+        those that are found first.
         """
-        if not self._ready():
+        larges, structures = self.keyspace.larges, self.keyspace.structures
+        if not self.evicts:
             return False
-        evicted = self._evict_larges(self._fullest(), size_bytes)
+        kept = larges.kept() if larges is not None else ()
+        there_bytes = structures.used_bytes + (larges.size_without(kept) if larges is not None else 0)
+        if there_bytes < size_bytes or not self._ready():
+            return False
+        evicted = self._evict_larges(self._fullest(), size_bytes, kept)
         while evicted < size_bytes and self._adopting is not None and self._adopt_some():
-            evicted += self._evict_larges(self._fullest(), size_bytes - evicted)
+            evicted += self._evict_larges(self._fullest(), size_bytes - evicted, kept)
         return evicted >= size_bytes
 
-    def _evict_larges(self, policy, size_bytes):
+    def _evict_larges(self, policy, size_bytes, kept):
         evicted = 0
         for _ in range(min(policy.count, EVICT_ROUND_MAX)):
             slot = policy.next_victim()
             if evicted >= size_bytes or not slot:
                 break
             offset = (self.keyspace.words[slot] & OFFSET_MASK) << 3
-            size = self.keyspace.weight_at(offset) - self.keyspace.size_at(offset)
-            if size:
+            number, size = self.keyspace.outside_of(offset)
+            if size and number not in kept and (number or not self.keyspace.is_being_changed(offset)):
                 self._evict_at(slot, "large")
                 evicted += size
             else:
-                policy.spared(slot)  # the memory of the heap is not given back for it
+                policy.spared(slot)  # the memory of the heap is not given back for it, or somebody has it mapped
         return evicted
 
     def _ready(self):
@@ -350,6 +360,8 @@ class Evictor(object):
             return False
         self.start()
         self.flush()
+        if self._adopting is None and not self._main.count:
+            self._adopting = (0, 0)  # what is there came from files, and nobody told of it
         if self._adopting is not None and not self._main.count:
             try:
                 self.keyspace.index.finish_growth()
@@ -369,7 +381,7 @@ class Evictor(object):
         evicted = 0
         while evicted < most and wanted():
             count = self._evict(self._fullest(), "capacity", wanted, most - evicted)
-            if not count:
+            if not count and (self._adopting is None or not self._adopt_some()):
                 break
             evicted += count
         return evicted
@@ -406,23 +418,39 @@ class Evictor(object):
     def adopt_all(self):
         """Records came that nobody told of: take over all that are not known."""
         if self.tracking:
-            self._adopting = (0, 0, 0)
+            self._adopting = (0, 0)
 
     def _adopt_some(self):
-        """Take over some of the records that were there before."""
-        keyspace, index = self.keyspace, self.keyspace.index
+        """Take over some of the records that were there before.
+
+        A slice is of slots that lie far apart, all over the table: the order of the slots is that of the hashes, and
+        what is taken over first may go first.  Would all of that lie together, the rest of the index would be crowded.
+        Where the index was rebuilt it is gone through again; what is known by then costs little.
+        """
+        index = self.keyspace.index
         if index.migrating:
             return False  # what moves is found in its new place
         self.flush()
         table = index.table
-        number, slot, begun_hash = self._adopting
+        number, done = self._adopting
         if number != table.number:
-            slot = table.base + (begun_hash >> table.shift)  # the order of the slots is the same in every table
-        stop = min(slot + ADOPT_SLICE_SLOTS, table.end)
+            done = 0
+        slices = -(-(table.end - table.base) // ADOPT_SLICE_SLOTS)
+        stop, looked = min(done + ADOPT_SLICES, slices), 0
+        while done < stop and looked < ADOPT_SLICE_SLOTS >> 1:
+            looked += self._adopt_slice(range(table.base + done, table.end, slices))
+            done += 1
+        self._adopting = None if done >= slices else (table.number, done)
+        return True
+
+    def _adopt_slice(self, slots):
+        """Take over what is in these slots; how many records had to be looked at."""
+        keyspace, looked = self.keyspace, 0
         words, owner, groups = keyspace.words, self.lists.owner, self._groups
-        for at in range(slot, stop):
+        for at in slots:
             word = words[at]
             if word >= FIRST_REAL and (groups or not owner[at]):
+                looked += 1
                 offset = (word & OFFSET_MASK) << 3
                 key = keyspace.key_at(offset)
                 policy, present = self._policy_of(key), self._by_list.get(owner[at])
@@ -432,9 +460,7 @@ class Evictor(object):
                     present.removed(at)
                 if policy is not None:
                     policy.added(at, keyspace.hash_of(key), keyspace.weight_at(offset) >> 3)
-        begun_hash = max(stop - table.base - INDEX_OVERFLOW_SLOTS, 0) << table.shift  # what is behind its home, too
-        self._adopting = None if stop >= table.end else (table.number, stop, begun_hash)
-        return True
+        return looked
 
     # -- what it tells ------------------------------------------------------------------------------------------------
 
@@ -443,7 +469,8 @@ class Evictor(object):
         rows = [("policy", self.policy_name), ("evicted_keys", sum(self.evicted.values())),
                 ("evicted_bytes", self.evicted_bytes), ("evicted_for_capacity", self.evicted["capacity"]),
                 ("evicted_for_quota", self.evicted["quota"]), ("evicted_for_large", self.evicted["large"]),
-                ("eviction_tracking", int(self.tracking)), ("hits_noted", self.hits)]
+                ("eviction_tracking", int(self.tracking)), ("hits_noted", self.hits),
+                ("eviction_order_bytes", self.keyspace.budget.order_bytes)]
         for group in self._groups.values():
             name = group.prefix[:-1].decode("utf-8", "replace")
             rows += [("map_%s_bytes" % name, group.policy.weight << 3), ("map_%s_keys" % name, group.policy.count),

@@ -65,8 +65,8 @@ def make_apply_sets(keyspace, log=None):
                         break
                 slot += 1
             if word < FIRST_REAL:
-                if word or table.used >= table.grow_at or slot >= table.end - 1:
-                    break  # a tombstone, or an index that must grow
+                if word or table.used >= table.grow_at or slot >= table.tail:
+                    break  # a tombstone, or an index that must grow, or be told how far it goes
             elif old_flags:
                 break
             if position >= logged:
@@ -131,8 +131,8 @@ def make_run_end(keyspace):
     size_max = keyspace.heap.record_size_bytes_max - extra
 
     def run_end(data, position, end):
-        stop, count, room, table = position, 0, region.limit - region.cursor, index.table
-        last, count_max = end - 8, table.full_at - table.used - 1
+        stop, count, room = position, 0, region.limit - region.cursor
+        last, count_max = end - 8, index.room_left()
         while stop <= last and count < count_max:
             value_length, key_length, value_type, flags = unpack_body(data, stop)
             size = 8 + key_length + value_length
@@ -164,6 +164,7 @@ def log_frames(append, keyspace, count, data, position, stop):
 
 def finish_run(keyspace, data, position, stop):
     """Apply the frames up to `stop`, which are in the log; where they end."""
+    keyspace.index.held = True
     position = keyspace.apply_sets_plain(data, position, stop)
     while position < stop:
         value_length, key_length, _, flags = BODY.unpack_from(data, position)
@@ -173,4 +174,5 @@ def finish_run(keyspace, data, position, stop):
         keyspace.store_body(data[key_at:key_at + key_length], with_checksum(frame) if keyspace.checked else frame)
         position = keyspace.apply_sets_plain(data, following, stop)
     keyspace.behind = False
+    keyspace.index.let_go()
     return stop

@@ -28,7 +28,7 @@ from ..formats.records import (COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, HEADER_S
                                with_checksum, with_flag)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
-from .budget import HEAP, INDEX, STRUCTURES, Unlimited
+from .budget import HEAP, STRUCTURES, Unlimited
 from .cleaner import Cleaner
 from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
 from .expiry import Expiry
@@ -69,7 +69,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self._fence = fence
         self.fenced = fence is not None
         self.heap = Heap(header.layout, budget.charging(HEAP, reserve))
-        self.index = Index(words, arena, header.layout, budget.charging(INDEX, reserve), self.hash_at)
+        self.index = Index(words, arena, header.layout, budget.charging_index(reserve), self.hash_at)
+        self.budget = budget
         budget.plan_for(self.heap, self.index)
         self.cleaner = Cleaner(self)
         self.room = Room(self)
@@ -79,6 +80,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self._effects = []  # of the batch under way, for the log
         self._undo = []  # (structure, what takes its change back, its version before) of the batch under way
         self._version_before = 0  # of the batch under way
+        self._growing = None  # the structure for which room is looked for
         self.larges = None  # engine/large.Larges, of a grid that has large values
         self.structures = Structures(lambda size: budget.take(STRUCTURES, size),
                                      lambda size: budget.give_back(STRUCTURES, size))
@@ -87,8 +89,10 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)
         self.ready = []  # those of them that changed
+        self.heard = None  # (letter, event, key), told which keys are new, expire or are evicted, or None
         self.evictor = None  # engine/evictor.Evictor
         self._tracker = None  # the same while it keeps order among the records
+        self.keeps_order = False  # whether it does: a write may have to be paid for by the eviction of others
         self.large_value_bytes = large_value_bytes(header.layout.segment_size_bytes)
         self.log = None
         self.behind = False  # the log has what is not applied yet
@@ -111,6 +115,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
     def use_evictor(self):
         """The evictor has begun to keep order, has ended that, or looks at other keys."""
         self._tracker = self.index.tracker = self.evictor if self.evictor.tracking else None
+        self.keeps_order = self._tracker is not None
         self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
         if self.log is not None:
             self.apply_sets = self._make_apply_sets(self, self.log)
@@ -149,6 +154,11 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
     def key_count(self):
         """Keys in the index; those that expired count until they are reclaimed, some 0.1 s later."""
         return self.index.live
+
+    def type_of(self, key):
+        """The type (formats/values) of what a live key has, or None.  Cost: that of lookup(), without the value."""
+        offset = self._offset_of(key)
+        return self.source[offset + HEADER_SIZE_BYTES - 2] if self._is_live(offset) else None
 
     def lookup(self, key):
         """The live Entry at a key (bytes), or None."""
@@ -235,6 +245,14 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self._discard(offset)
         return live
 
+    def staged_keys(self):
+        """The keys that the batch under way has written or deleted."""
+        return list(self._staged or ())
+
+    def has_record(self, key):
+        """Whether key_count has this key, whatever a batch under way does with it."""
+        return self._find(key, self.hash_of(key))[1] >= FIRST_REAL
+
     def staged_offsets(self):
         """Where the records lie that are written and not yet published."""
         return [offset for offset in (self._staged or {}).values() if offset]
@@ -306,7 +324,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         """
         staged, effects = self._staged, self._effects
         try:
-            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_keys(staged)):
+            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_hashes(staged)):
                 raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
                                     % len(staged))
             if effects and self.log is not None:
@@ -318,6 +336,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self._staged = None
         self.staging = False
         self.cleaner.excluded.clear()
+        self.index.held = True
         try:
             for key, offset in staged.items():
                 if offset:
@@ -327,10 +346,12 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         except GridFullError as error:  # make_room() said otherwise; it must not pass for a write that was refused
             raise RuntimeError("a key that was logged found no slot") from error
         self.behind = False
+        self.index.let_go()
 
-    def _new_keys(self, staged):
-        """How many of the staged keys will need a slot that they have not."""
-        return sum(1 for key, offset in staged.items() if offset and self._find(key, self.hash_of(key))[1] < FIRST_REAL)
+    def _new_hashes(self, staged):
+        """The hashes of the staged keys that will need a slot and have none."""
+        hashes = [(key, self.hash_of(key)) for key, offset in staged.items() if offset]
+        return [key_hash for key, key_hash in hashes if self._find(key, key_hash)[1] < FIRST_REAL]
 
     def rollback(self):
         """Forget what was staged."""
@@ -381,8 +402,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
                 if self._tracker is not None:
                     self._tracker.removed(slot)
                 if self.room.thin_index():
-                    self._publish(key, offset, size)  # where it goes has changed; each time there are fewer keys
-                    return
+                    self.index.make_room(1)
+                    return self._publish(key, offset, size)  # the slot is another; each time there are fewer keys
                 self.heap.discard(offset, size)  # whoever stored it lets go of a large value
                 raise
         flags = HEADER.unpack_from(self.source, offset)[4]
@@ -391,14 +412,18 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
         if flags & (LARGE | ELSEWHERE):
             self._published_outside(key, offset, flags)
+        if self.heard is not None and old < FIRST_REAL:
+            self.heard(b"n", b"new", key)
 
     def _discard(self, offset):
         """A published record is dead."""
         flags = self.source[offset + HEADER_SIZE_BYTES - 1]
         if flags & EXPIRES:
             self.expiring -= 1
+            if self.heard is not None and self.deadline_at(offset) <= self.now_ms:
+                self.heard(b"x", b"expired", self.key_at(offset))
         if flags & ELSEWHERE:
-            self.databases.removed(self.key_at(offset))
+            self.databases.removed(self.key_at(offset), bool(flags & EXPIRES))
         self._dead(offset)
 
     def _dead(self, offset):
@@ -426,6 +451,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         offset = (self.words[slot] & OFFSET_MASK) << 3
         _, value_length, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         self.index.remove(slot)
+        if self.heard is not None:
+            self.heard(b"e", b"evicted", self.key_at(offset))
         if flags:
             self._discard(offset)
             return self.size_at(offset)
@@ -456,10 +483,11 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
             return True
         if self.index.growing:
             try:
-                self.index.step(MOVE_SLICE_SLOTS)
+                if self.index.step(MOVE_SLICE_SLOTS) or not self.index.growing:
+                    return True
             except GridFullError as error:
                 self.heap.reserve_error = error
-            return True
+                return True
         if self.reclaim_expired():
             return True
         if self.expiry.overgrown(self.expiring):

@@ -22,10 +22,11 @@ from ..errors import GridFullError, InvariantError
 class _File(object):
     """One adopted file."""
 
-    __slots__ = ("fd", "size_bytes", "references", "shared")
+    __slots__ = ("fd", "inode", "size_bytes", "references", "shared")
 
-    def __init__(self, fd, size_bytes):
+    def __init__(self, fd, inode, size_bytes):
         self.fd = fd
+        self.inode = inode
         self.size_bytes = size_bytes
         self.references = 0
         self.shared = False
@@ -34,9 +35,9 @@ class _File(object):
 class Larges(object):
     """The large values of one grid.
 
-    `files` makes, reads and closes files: make(payload) -> fd or None, read(fd, size) -> bytes, close(fd).  `take(n)`
-    charges bytes of memory or raises GridFullError, `give_back(n)` returns them, `held()` is the set of the numbers
-    that clients hold.
+    `files` makes, reads and closes files: make(payload) -> fd or None, read(fd, size) -> bytes, close(fd); inode(fd) is
+    what a reader knows one by, or 0.  `take(n)` charges bytes of memory or raises GridFullError, `give_back(n)` returns
+    them, `held()` is the set of the numbers that clients hold.
     """
 
     def __init__(self, files, take, give_back, held):
@@ -71,7 +72,8 @@ class Larges(object):
 
     def adopt(self, number, fd):
         """The file that was reserved is here; from now on `fd` is ours.  Hold or share it, or drop() it again."""
-        self._adopted[number] = _File(fd, self._reserved.pop(number))
+        inode = self._files.inode(fd)
+        self._adopted[number] = _File(fd, inode, self._reserved.pop(number))
 
     def make(self, payload):
         """A file with this content, made here; its number, or None where it cannot be made: then the heap has to do."""
@@ -151,6 +153,14 @@ class Larges(object):
         for number in [number for number in self._lingering if number not in held]:
             self._give_back(self._lingering.pop(number))
 
+    def kept(self):
+        """The numbers of files whose memory would not come back at once if no record named them any more."""
+        return self._held() | {number for number, file in self._adopted.items() if file.shared}
+
+    def size_without(self, numbers):
+        """Bytes of all files but those with these numbers."""
+        return sum(file.size_bytes for number, file in self._adopted.items() if number not in numbers)
+
     def close(self):
         """Close every file."""
         for file in list(self._adopted.values()) + list(self._dropped.values()):
@@ -163,6 +173,11 @@ class Larges(object):
         """(descriptor, size) of a file, or None where it is gone."""
         file = self._adopted.get(number)
         return None if file is None else (file.fd, file.size_bytes)
+
+    def place_of(self, number):
+        """What a record says of a file that is adopted (formats/records.LARGE_VALUE)."""
+        file = self._adopted[number]
+        return number, file.size_bytes, file.fd, file.inode
 
     def read(self, number):
         """The content, copied; None where it is gone."""

@@ -240,7 +240,7 @@ def _make_load_plain(keyspace):
                     break
                 slot += 1
                 word = words[slot]
-            if word != EMPTY or slot >= table.end - 1:
+            if word != EMPTY or slot >= table.tail:
                 break  # perhaps the same key, or a tombstone
             arena[cursor:cursor + stop - position] = data[position:stop]
             words[slot] = tag << TAG_SHIFT | generation | cursor >> 3

@@ -15,13 +15,13 @@ A kill at any line leaves what the log has.
 
 from ..errors import GridFullError, WrongTypeError
 from ..formats.effects import pack_change, pack_expire
-from ..formats.records import ELSEWHERE, LARGE, pack_body, pack_large_body
+from ..formats.records import ELSEWHERE, EXPIRES, LARGE, pack_body, pack_large_body
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
 from ..formats.words import pack
 from ..limits import KIB
 from .stored import WRONG_TYPE
 
-LARGE_RECORD_BYTES = 40  # of the record of a large value at most, without its key
+LARGE_RECORD_BYTES = 64  # of the record of a large value at most, without its key
 FIRST_EFFECT_BYTES = 256 * KIB  # of a structure's changes, in the effect that stores it; the rest follows in others
 
 
@@ -57,8 +57,8 @@ class Outside(object):
     def _place_large(self, key, value_type, number, deadline_ms):
         self.larges.hold(number)
         try:
-            return self.store_body(key, pack_large_body(key, number, self.larges.size_of(number), value_type,
-                                                        deadline_ms, self.checked))
+            return self.store_body(key, pack_large_body(key, self.larges.place_of(number), value_type, deadline_ms,
+                                                        self.checked))
         except BaseException:
             self.larges.release(number)
             raise
@@ -102,12 +102,15 @@ class Outside(object):
         if self._staged is not None:
             self._undo.append((structure, inverse, version, structure.deadline_ms))
         if table.used_bytes > table.reserved_bytes and structure.size_bytes > before:
+            self._growing = structure
             try:
                 table.reserve()
             except GridFullError:
                 if self._staged is None:
                     self._take_back_one(structure, inverse, version, structure.deadline_ms)
                 raise  # a batch takes back all that it did
+            finally:
+                self._growing = None
         self.version += 1
         structure.version = self.version
         if not len(structure) and not structure.KEPT_EMPTY:
@@ -181,8 +184,8 @@ class Outside(object):
         if self._tracker is not None:
             self._tracker.admit(key, structure.size_bytes + len(key) + LARGE_RECORD_BYTES)
         structure.deadline_ms = deadline_ms
-        structure.version = self.store_body(key, pack_large_body(key, number, structure.size_bytes, structure.TYPE,
-                                                                 deadline_ms, self.checked))
+        structure.version = self.store_body(key, pack_large_body(key, (number, structure.size_bytes, 0, 0),
+                                                                 structure.TYPE, deadline_ms, self.checked))
 
     def load_change(self, structure, version, apply_all):
         """Let apply_all() change a structure, for what was written down before.  Raises GridFullError."""
@@ -221,14 +224,18 @@ class Outside(object):
             return False
         if key == new_key:
             return True
-        if entry.structure is not None:
-            self.put(new_key, entry.structure, entry.deadline_ms)
-        elif entry.is_large:
-            self.store_large(new_key, entry.type, entry.number, entry.deadline_ms)
-        else:
-            self.store(new_key, entry.type, entry.value, entry.deadline_ms)
+        self.store_entry(new_key, entry)
         self.delete(key)
         return True
+
+    def store_entry(self, key, entry, structure=None):
+        """Set a key to what another has: the Entry, in the place of its structure the one given."""
+        if entry.structure is not None:
+            self.put(key, entry.structure if structure is None else structure, entry.deadline_ms)
+        elif entry.is_large:
+            self.store_large(key, entry.type, entry.number, entry.deadline_ms)
+        else:
+            self.store(key, entry.type, entry.value, entry.deadline_ms)
 
     def version_of(self, key):
         """The version at which a live key stands, or 0: it differs from what it was if anything about it has."""
@@ -260,6 +267,10 @@ class Outside(object):
                 structure.noted_bytes = structure.size_bytes
                 self._tracker.stored(slot, key, self.hash_of(key), self.weight_at(offset))
 
+    def is_being_changed(self, offset):
+        """Whether the record names the structure for which room is looked for."""
+        return self._growing is not None and self.structure_at(offset) is self._growing
+
     def _evict_outside(self, size_bytes):
         """Evict large values and structures of so many bytes; whether there were enough."""
         return self.evictor is not None and self.evictor.evict_large(size_bytes)
@@ -271,7 +282,7 @@ class Outside(object):
         if flags & LARGE and self.structure_at(offset) is not None:
             self.structures.publish(self.large_at(offset)[0], key)
         if flags & ELSEWHERE:
-            self.databases.added(key)
+            self.databases.added(key, bool(flags & EXPIRES))
 
     def _structure_gone(self, key):
         """Who waits for what a key has looks again."""

@@ -1,4 +1,5 @@
-"""What somebody wants with the commands of all: to see them (MONITOR), or to hold them for a while (CLIENT PAUSE).
+"""What somebody wants with the commands of all: to see them (MONITOR), to hold them for a while (CLIENT PAUSE), or to
+know which take long (SLOWLOG).
 
 As long as there is such a wish every session is special (engine/client_state), so that its commands pass through
 commands/gate, which asks here.  Without one nothing of this costs anything.  Sets that a client of the grid posts into
@@ -8,6 +9,8 @@ Invariants
  1. A session whose command is held waits; it is answered when the pause is over, in the order of asking.
  2. Who monitors sees each command before it runs, once, with the words that its client sent.
 """
+
+from .slowlog import OFF, SlowLog
 
 ALL, WRITES = "ALL", "WRITE"
 SLEEP_S_MAX = 3600.0
@@ -21,10 +24,10 @@ _WRITE_LIKE = frozenset((b"PUBLISH", b"SPUBLISH", b"PFCOUNT", b"EVAL", b"EVALSHA
 
 class Oversight(object):
     """Of one grid.  `send(session, text)` sends a line to who monitors, `answer(session, reply)` an answer to who was
-    held, `sessions()` are all there are.
+    held, `sessions()` are all there are, `now_us()` is a clock, in microseconds.
     """
 
-    def __init__(self, keyspace, send, answer, sessions):
+    def __init__(self, keyspace, send, answer, sessions, now_us=None):
         self._keyspace = keyspace
         self._send = send
         self._answer = answer
@@ -33,16 +36,45 @@ class Oversight(object):
         self._held = []  # (context, words)
         self.paused_until_ms = 0
         self.paused = None  # None, ALL or WRITES
+        self.now_us = now_us
+        self.slowlog = SlowLog()
+        self._unanswered = {}  # session -> (row, words, us) of a command that was measured and put off
 
     @property
     def active(self):
         """Whether sessions have to be special."""
-        return bool(self.monitors or self.paused)
+        return bool(self.monitors or self.paused or self.times)
 
     def _changed(self):
         for session in self._sessions():
             session.overseen = self.active
             session.changed()
+
+    # -- measuring ----------------------------------------------------------------------------------------------------
+
+    @property
+    def times(self):
+        """Whether commands are measured."""
+        return self.slowlog.threshold_us != OFF
+
+    def log_slow(self, threshold_us):
+        """Note commands that take so long from now on, or none (OFF)."""
+        self.slowlog.threshold_us = threshold_us
+        self._changed()
+
+    def measured(self, session, row, words, since_us):
+        """A command is done that began then, or its session waits for the answer."""
+        us = self.now_us() - since_us
+        if session.waiting:
+            self._unanswered[session] = row, words, us
+        else:
+            self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
+
+    def answered(self, session):
+        """A session that waited for its answer has it; the time that it waited does not count."""
+        row, words, us = self._unanswered.pop(session, (None, None, 0))
+        if row is not None and self.times:
+            self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
@@ -55,6 +87,7 @@ class Oversight(object):
     def session_ended(self, session):
         """The session is gone, or begins anew."""
         self._held = [(context, words) for context, words in self._held if context.session is not session]
+        self._unanswered.pop(session, None)
         if self.monitors.pop(session, None):
             session.monitors = False
             self._changed()
@@ -121,4 +154,5 @@ def quoted(word):
     >>> quoted(b'a"b\\x00')
     '"a\\\\"b\\\\x00"'
     """
-    return '"%s"' % "".join(chr(byte) if byte in _PLAIN_BYTES else _SHORT.get(byte) or "\\x%02x" % byte for byte in word)
+    return '"%s"' % "".join(chr(byte) if byte in _PLAIN_BYTES else _SHORT.get(byte) or "\\x%02x" % byte
+                            for byte in word)

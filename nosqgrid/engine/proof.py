@@ -2,14 +2,14 @@
 
 from ..errors import InvariantError
 from ..formats.records import CHECKED, COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, LARGE, body_size_bytes
-from .databases import number_of
+from .databases import Databases
 
 
 def check(keyspace):
     """Raises InvariantError; costs a walk of everything."""
     keyspace.index.check()
     live_by_segment, larges, structures, expiring, cursor = {}, {}, {}, 0, 0
-    counts = [0] * len(keyspace.databases.counts)
+    databases = Databases()
     while True:
         cursor, offsets = keyspace.index.scan(cursor, 1024)
         for offset in offsets:
@@ -22,7 +22,7 @@ def check(keyspace):
             expiring += flags & EXPIRES
             _count_large(keyspace, offset, flags, larges, structures)
             if flags & ELSEWHERE:
-                counts[number_of(keyspace.key_at(offset))] += 1
+                databases.added(keyspace.key_at(offset), bool(flags & EXPIRES))
         if cursor == 0:
             break
     for offset in keyspace.staged_offsets():
@@ -33,8 +33,9 @@ def check(keyspace):
     if keyspace.larges is not None:
         keyspace.larges.check(larges)
     keyspace.structures.check(structures)
-    if counts != keyspace.databases.counts:
-        raise InvariantError("keys of the databases: %r counted, %r found" % (keyspace.databases.counts, counts))
+    if vars(databases) != vars(keyspace.databases):
+        raise InvariantError("keys of the databases: %r counted, %r found"
+                             % (vars(keyspace.databases), vars(databases)))
     if expiring != keyspace.expiring:
         raise InvariantError("%d records expire, %d counted" % (expiring, keyspace.expiring))
 

@@ -10,10 +10,14 @@ RECLAIM_SLICE = 256  # expired records removed at a time
 
 
 class Reclaiming(object):
-    """What a keyspace does about deadlines that have passed, beside the commands."""
+    """What a keyspace does about deadlines that have passed, beside the commands; nothing where `reclaims` is false."""
+
+    reclaims = True
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
+        if not self.reclaims:
+            return False
         due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
         for units in due:
             offset = units << 3
@@ -21,6 +25,16 @@ class Reclaiming(object):
             if slot and self.deadline_at(offset) <= self.now_ms:
                 self.remove_expired(slot, offset, self.size_at(offset))
         return bool(due)
+
+    def walk(self, cursor, count):
+        """The same as scan(), but what has expired and is passed on the way is removed, outside a batch."""
+        cursor, offsets = self.index.scan(cursor, count)
+        live = [offset for offset in offsets if self._is_live(offset)]
+        keys = [self.key_at(offset) for offset in live]
+        if len(live) < len(offsets) and not self.staging:
+            for offset in set(offsets).difference(live):
+                self.remove_expired(self._slot_of_expiring(offset >> 3), offset, self.size_at(offset))
+        return cursor, keys
 
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""

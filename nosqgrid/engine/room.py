@@ -63,11 +63,16 @@ class Room(object):
                 return False
         return clean()
 
-    def make_slots(self, count):
-        """Whether the index has room for count() more keys, after evicting for them where that helps."""
-        while not self.keyspace.index.make_room(count()):
-            if count() > self.keyspace.index.table.slots >> 1 or not self.thin_index(count()):
+    def make_slots(self, hashes):
+        """Whether the index has room for new keys with the hashes() that they have, after evicting where that helps.
+
+        Which keys are new may be other ones each time, since some are evicted.
+        """
+        index, new = self.keyspace.index, hashes()
+        while new and not index.make_room(len(new), new):
+            if len(new) > index.table.slots >> 1 or not self.thin_index(len(new)):
                 return False
+            new = hashes()
         return True
 
     def thin_index(self, count=0):

@@ -98,14 +98,21 @@ class StoredRecords(object):
         """(number, size in bytes) of the value of a LARGE record."""
         _, _, key_length, _, flags = HEADER.unpack_from(self.source, offset)
         start = offset + HEADER_SIZE_BYTES + (8 if flags & EXPIRES else 0) + key_length
-        return LARGE_VALUE.unpack_from(self.source, start)
+        return LARGE_VALUE.unpack_from(self.source, start)[:2]
+
+    def outside_of(self, offset):
+        """(number of the large value, size in bytes) of what any record has outside of the heap.
+
+        The number is 0 for a structure, and both are where there is nothing outside.
+        """
+        if not self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
+            return 0, 0
+        structure = self.structure_at(offset)
+        return self.large_at(offset) if structure is None else (0, structure.size_bytes)
 
     def weight_at(self, offset):
-        """Bytes of a record, a large value included."""
-        if not self.source[offset + HEADER_SIZE_BYTES - 1] & LARGE:
-            return self.size_at(offset)
-        structure = self.structure_at(offset)
-        return self.size_at(offset) + (self.large_at(offset)[1] if structure is None else structure.size_bytes)
+        """Bytes of a record, a large value or a structure included."""
+        return self.size_at(offset) + self.outside_of(offset)[1]
 
     def structure_at(self, offset):
         """The structure that a record names, or None for a record of a plain value, and for none (0)."""

@@ -9,39 +9,43 @@ Invariants
     unblocks it.
  2. keyspace.waited has exactly the keys that somebody waits for.
  3. An attempt is a write command of its own: what it changes is logged before anybody is answered.
+ 4. Nobody is served within a batch.
 """
 
 import heapq
 from collections import OrderedDict
 
-from ..errors import NosqgridError, WrongTypeError
+from ..errors import InvariantError, NosqgridError, WrongTypeError
 
 SLEEP_S_MAX = 3600.0
+_SPARE_DEADLINES = 64  # of those who do not wait any more; when there are more, and more than others, they go
 UNBLOCKED = "client unblocked via CLIENT UNBLOCK"
 
 
 class _Waiter(object):
     """One session that waits."""
 
-    __slots__ = ("context", "keys", "attempt", "timeout_reply", "deadline_ms")
+    __slots__ = ("context", "keys", "attempt", "timeout_reply")
 
-    def __init__(self, context, keys, attempt, timeout_reply, deadline_ms):
+    def __init__(self, context, keys, attempt, timeout_reply):
         self.context = context
         self.keys = keys
         self.attempt = attempt
         self.timeout_reply = timeout_reply
-        self.deadline_ms = deadline_ms
 
 
 class Waiting(object):
-    """All who wait in one grid.  `answer(session, reply)` sends a session what it waits for, an error as exception."""
+    """All who wait in one grid.  `answer(session, reply)` sends a session what it waits for, an error as exception.
+
+    An attempt that raises WrongTypeError waits on; another error is the answer, and so is one that is returned.
+    """
 
     def __init__(self, keyspace, answer, as_write):
         self._keyspace = keyspace
         self._answer = answer
         self._as_write = as_write  # (keyspace, function) -> what it returns, its changes logged
         self._by_session = {}
-        self._deadlines = []  # heap of (ms, number, session)
+        self._deadlines = []  # heap of (ms, number, waiter); some of them do not wait any more
         self._number = 0
         self._serving = False
 
@@ -51,14 +55,22 @@ class Waiting(object):
     def wait(self, context, keys, timeout_s, attempt, timeout_reply):
         """Let a session wait; 0.0 seconds are for ever."""
         session, keyspace = context.session, self._keyspace
-        deadline_ms = keyspace.now_ms + max(int(timeout_s * 1000), 1) if timeout_s else 0
-        waiter = _Waiter(context, list(dict.fromkeys(keys)), attempt, timeout_reply, deadline_ms)
+        if session in self._by_session:
+            raise InvariantError("a session that waits is to wait for something else")
+        deadline_ms = keyspace.now_ms + max(int(round(timeout_s * 1000)), 1) if timeout_s else 0
+        waiter = _Waiter(context, list(dict.fromkeys(keys)), attempt, timeout_reply)
         self._by_session[session] = waiter
         for key in waiter.keys:
-            keyspace.waited.setdefault(key, OrderedDict())[session] = True
+            keyspace.waited.setdefault(key, OrderedDict())[session] = waiter
         if deadline_ms:
             self._number += 1
-            heapq.heappush(self._deadlines, (deadline_ms, self._number, session))
+            heapq.heappush(self._deadlines, (deadline_ms, self._number, waiter))
+            if len(self._deadlines) > 2 * len(self._by_session) + _SPARE_DEADLINES:
+                self._deadlines = [entry for entry in self._deadlines if self._waits(entry[2])]
+                heapq.heapify(self._deadlines)
+
+    def _waits(self, waiter):
+        return self._by_session.get(waiter.context.session) is waiter
 
     def _forget(self, session):
         waiter = self._by_session.pop(session)
@@ -72,30 +84,40 @@ class Waiting(object):
     def serve(self):
         """Make the attempts of those whose keys changed, until nothing changes any more."""
         keyspace = self._keyspace
-        if self._serving:
-            return  # what an attempt touches is served by the loop that made it
+        if self._serving or keyspace.staging:
+            return  # the loop that made an attempt serves what that touches; what a batch touches may be taken back
         self._serving = True
         try:
             while keyspace.ready:
                 ready, keyspace.ready = list(dict.fromkeys(keyspace.ready)), []
                 for key in ready:
-                    for session in list(keyspace.waited.get(key, ())):
-                        if session in self._by_session:
-                            self._attempt(session, key)
+                    self._serve_key(key)
         finally:
             self._serving = False
 
-    def _attempt(self, session, key):
-        waiter = self._by_session[session]
+    def _serve_key(self, key):
+        """Make the attempts of those who wait for a key now, not of those who come to do so meanwhile."""
+        lookup = self._keyspace.lookup
+        waiters = list(self._keyspace.waited.get(key, {}).values())
+        was_there = len(waiters) > 1 and lookup(key) is not None
+        for waiter in waiters:
+            if self._waits(waiter) and self._attempt(waiter, key) and was_there and lookup(key) is None:
+                break  # he took the last of it, and a thousand others need not find that out
+
+    def _attempt(self, waiter, key):
+        """Whether an attempt led to an answer."""
         try:
             reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context, [key]))
         except WrongTypeError:
-            return  # there is something else at the key by now, and may be what is waited for later
+            return False  # there is something else at the key by now, and may be what is waited for later
         except NosqgridError as error:
             reply = error
-        if reply is not None:
-            self._forget(session)
-            self._answer(session, reply)
+        if reply is None:
+            return False
+        session = waiter.context.session
+        self._forget(session)
+        self._answer(session, reply)
+        return True
 
     def unblock(self, session, with_error):
         """Let a session wait no more, as after its timeout or with an error; whether it waited."""
@@ -109,9 +131,9 @@ class Waiting(object):
         """Answer those whose time is up."""
         now_ms = self._keyspace.now_ms
         while self._deadlines and self._deadlines[0][0] <= now_ms:
-            deadline_ms, _, session = heapq.heappop(self._deadlines)
-            waiter = self._by_session.get(session)
-            if waiter is not None and waiter.deadline_ms == deadline_ms:
+            waiter = heapq.heappop(self._deadlines)[2]
+            if self._waits(waiter):
+                session = waiter.context.session
                 self._forget(session)
                 self._answer(session, waiter.timeout_reply)
 
@@ -121,9 +143,11 @@ class Waiting(object):
 
     def sleep_s(self, now):
         """For how many seconds nobody's time is up."""
+        while self._deadlines and not self._waits(self._deadlines[0][2]):
+            heapq.heappop(self._deadlines)
         if not self._deadlines:
             return SLEEP_S_MAX
-        return max(self._deadlines[0][0] - self._keyspace.now_ms, 1) / 1000.0
+        return min(max(self._deadlines[0][0] - self._keyspace.now_ms, 1) / 1000.0, SLEEP_S_MAX)
 
     def session_ended(self, session):
         """The session is gone."""

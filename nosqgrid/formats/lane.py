@@ -3,7 +3,7 @@
     page 0   control words, each written by one side only
              client        0 TAIL         bytes posted to the request ring, ever
                            1 REPLY_HEAD   bytes taken out of the reply ring, ever
-                           2 WAITING      1 while the client blocks on its socket for the coordinator
+                           2 WAITING      the HEAD that the client blocks on its socket for, 0 while it does not
                            3 PINS_USED    how many pins of the table below the client has ever used
                            4 NOTES_TAIL   how many hits it has noted, ever
                           64 NOTES        the slots of the last NOTES_MAX of those hits

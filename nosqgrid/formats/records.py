@@ -13,10 +13,11 @@
 Little-endian, records begin at multiples of 8.  From offset 8 on it is the `body`: byte for byte what a client's SET
 frame carries, so that the coordinator copies it once and only adds the stamp.
 
-The value of a LARGE record is 16 bytes that say where it is: the number of a file of its own (engine/large), and how
-long it is.  Of a structure (formats/values) the number is that of engine/structures/table, and the size what it had
-when the record was written.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value
-is put in.  Where that is too much for one record, others with the same key and MORE follow, each with more of it.
+The value of a LARGE record is 32 bytes that say where it is: the number of a file of its own (engine/large), how long
+it is, the descriptor that the coordinator has it open as, and its inode, 0 where it has to be asked for.  Of a
+structure (formats/values) the number is that of engine/structures/table, the size what it had when written, and
+the rest 0.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put in.  Where
+that is too much for one record, others with the same key and MORE follow, each with more of it.
 
 A record is ELSEWHERE where its key belongs to another database than 0 (engine/databases).
 
@@ -50,7 +51,7 @@ MORE = 32  # the same bit as formats/effects.CHANGE, which it means
 LARGE = 128  # of the bits that say the operation in a lane frame, the one that no operation has
 FLAGS_KNOWN = EXPIRES | CHECKED | ELSEWHERE | MORE
 FLAGS_IN_ARENA = EXPIRES | CHECKED | ELSEWHERE | LARGE
-LARGE_VALUE = struct.Struct("<QQ")  # number, size in bytes
+LARGE_VALUE = struct.Struct("<QQQQ")  # number, size in bytes, descriptor, inode
 
 COPIES_BITS = 8
 COPIES_MASK = (1 << COPIES_BITS) - 1
@@ -83,9 +84,9 @@ def pack_body(key, value, value_type, deadline_ms=0, checked=False):
     return body
 
 
-def pack_large_body(key, number, size_bytes, value_type, deadline_ms=0, checked=False):
-    """The body of a record whose value lies in a file of its own."""
-    body = pack_body(key, LARGE_VALUE.pack(number, size_bytes), value_type, deadline_ms)
+def pack_large_body(key, place, value_type, deadline_ms=0, checked=False):
+    """The body of a record whose value lies in a file of its own; `place` is what LARGE_VALUE packs."""
+    body = pack_body(key, LARGE_VALUE.pack(*place), value_type, deadline_ms)
     flagged = with_flag(body, LARGE)
     return with_checksum(flagged) if checked else flagged
 

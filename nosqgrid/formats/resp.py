@@ -12,9 +12,10 @@ Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
 from .resp_incoming import BELL, BELL_BYTE
 from .resp_reader import NEED_MORE, ReplyReader
 from .resp_reply import (
-    NULL_ARRAY, OK, Boolean, Double, Map, Push, Set, Simple, Verbatim, double_text, encode_error, encode_reply)
+    NULL_ARRAY, OK, Boolean, Double, LongDouble, Map, Push, Set, Simple, Verbatim, double_text, encode_error,
+    encode_reply)
 from .resp_request import Parser, encode_command
 
 __all__ = [
-    "BELL", "BELL_BYTE", "NEED_MORE", "NULL_ARRAY", "OK", "Boolean", "Double", "Map", "Parser", "Push", "ReplyReader",
-    "Set", "Simple", "Verbatim", "double_text", "encode_command", "encode_error", "encode_reply"]
+    "BELL", "BELL_BYTE", "NEED_MORE", "NULL_ARRAY", "OK", "Boolean", "Double", "LongDouble", "Map", "Parser", "Push",
+    "ReplyReader", "Set", "Simple", "Verbatim", "double_text", "encode_command", "encode_error", "encode_reply"]

@@ -1,13 +1,17 @@
 """Commands on the wire: an incremental parser for what clients send, and the encoder for sending it.
 
-    command   := "*" count CRLF  argument{count}
+    command   := "*" count CRLF  argument{count}  |  inline
     argument  := "$" size CRLF  byte{size}  CRLF
-    count, size := 0 | [1-9][0-9]{0,9}
+    count     := size | "-" [1-9][0-9]{0,8}
+    size      := 0 | [1-9][0-9]{0,9}
     CRLF      := exactly 0D 0A
+    inline    := a line of words: see resp_inline, which also says what becomes of HTTP
 
-That is all that is accepted.  Inline commands ("PING" and a newline) are refused: they are how a web page that makes a
-browser POST to a Redis port gets its commands run (the first byte of HTTP is a letter).  An empty array is skipped, as
-Redis does.  A BELL between commands is skipped and counted: attached clients ring with it for their lane.
+A sender who is not `trusted` yet may send only little at a time, as much as it takes to log in, and one who is not
+`inline` no lines.
+
+An array of none or less and an empty line are skipped, as Redis does.  A BELL between commands is skipped and counted:
+attached clients ring with it for their lane.
 
 Two ways through the same bytes.  Short commands that are whole, which is nearly all there ever are, are cut out of the
 buffer with one split at CRLF, and their lengths compared afterwards, both in C: a third of the time.  Where anything
@@ -25,11 +29,16 @@ Source: protocol.tcl of Redis' own test suite for the error texts.
 """
 
 from .. import limits
-from . import resp_incoming
+from . import resp_incoming, resp_inline
 from .resp_incoming import BELL_BYTE, CRLF, HEADER_BYTES_MAX, SMALL_NUMBERS
 
 _STAR = ord("*")
 _DOLLAR = ord("$")
+
+_NEGATIVE_MAX = 10 ** 9 - 1  # with its sign it is as long as a header can be
+
+# What a line of words may begin with: the rest is binary, from somebody who speaks something else.
+_BEGINS_LINE = frozenset(range(32, 127)) | frozenset(resp_inline.SPACES)
 
 # The headers that the fast way knows.  No command made of them can exceed a limit.
 _COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
@@ -58,6 +67,8 @@ class Parser(resp_incoming.Incoming):
         self._room_bytes = 0  # what the present command may still take
         self._ready = []  # whole commands, the next one last
         self._fresh = False  # the buffer was not yet split since the last feed
+        self.trusted = True
+        self.inline = True
 
     @property
     def pending_size_bytes(self):
@@ -79,7 +90,7 @@ class Parser(resp_incoming.Incoming):
     def feed(self, data):
         """Add bytes (bytes, bytearray or memoryview), in pieces of any size."""
         super().feed(data)
-        self._fresh = True
+        self._fresh = self.trusted
 
     def next(self):
         """The next whole command as a list of bytes, its name first; None until more is fed.
@@ -161,19 +172,50 @@ class Parser(resp_incoming.Incoming):
             if position == len(buffer):
                 return False
             if buffer[position] != _STAR:
-                raise self._fail("expected '*', got %s; inline commands are not accepted" % _shown(buffer[position]))
+                if not self._take_line():
+                    return False
+                if self._arguments:
+                    return True
+                continue
             end = buffer.find(CRLF, position, position + HEADER_BYTES_MAX)
+            negative = buffer[position + 1:position + 2] == b"-"
             if end < 0:
-                self._check_begun("invalid multibulk length")
+                self._check_begun("invalid multibulk length", negative)
                 return False
-            count = resp_incoming.checked_number(buffer[position + 1:end], limits.RESP_ARGUMENTS_MAX)
-            if count is None:
+            count = resp_incoming.checked_number(buffer[position + 1 + negative:end],
+                                                 _NEGATIVE_MAX if negative else limits.RESP_ARGUMENTS_MAX)
+            if count is None or negative and not count:
                 raise self._fail("invalid multibulk length")
+            if negative:
+                count = 0
+            if not self.trusted and count > limits.STRANGER_ARGUMENTS_MAX:
+                raise self._fail("unauthenticated multibulk length")
             self._position = end + 2
             if count:
                 self._expected = count
-                self._room_bytes = limits.QUERY_BUFFER_BYTES_MAX
+                self._room_bytes = (limits.QUERY_BUFFER_BYTES_MAX if self.trusted
+                                    else limits.STRANGER_COMMAND_BYTES_MAX)
                 return True
+
+    def _take_line(self):
+        """Read an inline command into the arguments, none if the line is empty; False where its end is not there."""
+        buffer, position = self._buffer, self._position
+        if buffer[position] not in _BEGINS_LINE or not self.inline:
+            raise self._fail("expected '*', got %s%s" % (
+                _shown(buffer[position]), "" if self.inline else "; inline commands are not accepted here"))
+        end = buffer.find(b"\n", position, position + limits.RESP_INLINE_BYTES_MAX)
+        if end < 0:
+            if len(buffer) - position >= limits.RESP_INLINE_BYTES_MAX:
+                raise self._fail("too big inline request")
+            return False
+        words = resp_inline.words_of(buffer[position:end])
+        if words is None:
+            raise self._fail("unbalanced quotes in request")
+        if words and resp_inline.is_http(words):
+            raise self._fail("HTTP is not spoken here")
+        self._position = end + 1
+        self._arguments = words
+        return True
 
     def _read_arguments(self):
         """Read the arguments still expected, as far as they are there; whether that was all."""
@@ -190,7 +232,8 @@ class Parser(resp_incoming.Incoming):
                 length = self._checked_length(token)
             room_bytes -= length + _ARGUMENT_OVERHEAD_BYTES
             if room_bytes < 0:
-                raise self._fail("a command of more than %d bytes" % limits.QUERY_BUFFER_BYTES_MAX)
+                raise self._fail("a command of more than %d bytes" % (
+                    limits.QUERY_BUFFER_BYTES_MAX if self.trusted else limits.STRANGER_COMMAND_BYTES_MAX))
             start = end + 2
             stop = start + length
             if stop + 2 > size_bytes:
@@ -211,6 +254,8 @@ class Parser(resp_incoming.Incoming):
         length = resp_incoming.checked_number(token, limits.RESP_ARGUMENT_BYTES_MAX)
         if length is None:
             raise self._fail("invalid bulk length")
+        if not self.trusted and length > limits.STRANGER_ARGUMENT_BYTES_MAX:
+            raise self._fail("unauthenticated bulk length")
         return length
 
     def _check_argument_begun(self):
@@ -220,8 +265,8 @@ class Parser(resp_incoming.Incoming):
                 raise self._fail("expected '$', got %s" % _shown(self._buffer[self._position]))
             self._check_begun("invalid bulk length")
 
-    def _check_begun(self, reason):
-        begun = self._buffer[self._position + 1:self._position + HEADER_BYTES_MAX]
+    def _check_begun(self, reason, negative=False):
+        begun = self._buffer[self._position + 1 + negative:self._position + HEADER_BYTES_MAX]
         if not resp_incoming.may_become_header(begun):
             raise self._fail(reason)
 

@@ -25,12 +25,12 @@ class CoordinatorLane(object):
         self._reply_tail = 0
         self._notes_head = 0
 
-    def take(self):
-        """(bytes, more): what was posted and not yet served, and whether there is more behind it."""
+    def take(self, bytes_max=TAKE_BYTES_MAX):
+        """(bytes, more): what was posted and not yet served, so much at most, and whether there is more behind it."""
         count = self.words[layout.TAIL] - self.head
         if not 0 <= count <= LANE_REQUEST_BYTES:
             raise LaneError("the tail of a lane stands %d bytes before its head" % count)
-        taken = min(count, TAKE_BYTES_MAX)
+        taken = min(count, bytes_max)
         data = ring.copy_out(self.map, layout.REQUEST_OFFSET_BYTES, LANE_REQUEST_BYTES, self.head, taken)
         return data, taken < count
 

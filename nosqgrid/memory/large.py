@@ -7,6 +7,12 @@ one copy serves all, and a reader checks nothing twice.  F_SEAL_WRITE wants no w
 file through one has let go of it before.  Where the system has no seals the file is handed out as a descriptor opened
 for reading; `check` accepts that from our own user alone.
 
+A reader of the coordinator's own user need not ask for the descriptor: `map_of_process` opens the file where the
+coordinator has it, under /proc, for reading only.  The number of a descriptor may have been given to something else
+meanwhile, and that of a process too, so nothing is believed of what was opened but what the kernel says of it: the
+inode, which the record has from the coordinator, and the seals, which make it a memfd (those have one device in all)
+that nobody can change or shrink.
+
 A kill at any line leaves nothing: the files have no name (the backend `file` has one for some microseconds).
 """
 
@@ -17,6 +23,7 @@ import os
 import stat
 
 from ..errors import CoordinatorError, GridFullError, PeerError
+from ..limits import LARGE_SIZE_BYTES_MAX
 from . import shared_file
 
 F_GET_SEALS = 1034
@@ -151,14 +158,57 @@ def check(fd, size_bytes, trusted):
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     if flags & (os.O_ACCMODE | _PATH) not in (os.O_RDONLY, os.O_RDWR):
         raise PeerError("a shared file came that is not open for reading")
-    try:
-        seals = fcntl.fcntl(fd, F_GET_SEALS)
-    except OSError:
-        seals = 0
-    if seals & _SEALS_NEEDED == _SEALS_NEEDED:
+    if _is_sealed(fd):
         return
     if not trusted or flags & os.O_ACCMODE != os.O_RDONLY or status.st_nlink:
         raise PeerError("a shared file came that is not sealed: whoever has it could change it under its readers")
+
+
+def _is_sealed(fd):
+    try:
+        return fcntl.fcntl(fd, F_GET_SEALS) & _SEALS_NEEDED == _SEALS_NEEDED
+    except OSError:
+        return False  # no memfd, or a system without seals
+
+
+def inode(fd):
+    """What others can know a sealed file by when they open it for themselves; 0 for one that is not sealed."""
+    return os.fstat(fd).st_ino if _is_sealed(fd) else 0
+
+
+class _Opened(object):
+    """A file opened for reading; its descriptor goes with this object, whatever interrupts who has it."""
+
+    fd = -1
+
+    def __init__(self, path):
+        # What is there by now may be a FIFO, which would wait for a writer, or a terminal.
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+
+    def __del__(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+def map_of_process(pid, place, is_current, kind):
+    """Map the sealed file that a process has open, as a `kind` of mmap; None where that cannot be had in this way.
+
+    `place` is what its record says (formats/records.LARGE_VALUE).  is_current(), asked when the file is open, tells
+    whether that record is still there.  Raises GridFullError where this process may not map so much.
+    Cost: 10 us, six system calls.
+    """
+    _, size_bytes, number, expected_inode = place
+    if not expected_inode or size_bytes > LARGE_SIZE_BYTES_MAX:
+        return None
+    try:
+        opened = _Opened("/proc/%d/fd/%d" % (pid, number))
+        status = os.fstat(opened.fd)
+        if (status.st_ino != expected_inode or not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes
+                or not _is_sealed(opened.fd) or not is_current()):
+            return None
+        return shared_file.map_readonly(opened.fd, size_bytes, kind)
+    except OSError:
+        return None  # no /proc, another user's process, one that is gone, or no descriptor left here
 
 
 def read(fd, size_bytes):

@@ -116,7 +116,7 @@ class Walker(object):
     def _value_at(record):
         """(number, size in bytes) in a LARGE record."""
         end = len(record) - (records.CHECKSUM.size if record[15] & records.CHECKED else 0)
-        return records.LARGE_VALUE.unpack_from(record, end - records.LARGE_VALUE.size)
+        return records.LARGE_VALUE.unpack_from(record, end - records.LARGE_VALUE.size)[:2]
 
     def _with_large(self, record):
         """The record of a large value with its value; None for one whose value is gone."""

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 
+NOBODY = 0, -1, -1  # (pid, uid, gid) of who came by TCP
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of Linux: pid, uid, gid
 _LOCAL_PEERCRED = 1  # of macOS and FreeBSD, at level 0: struct xucred
 _XUCRED = struct.Struct("IIhh16I")  # version, uid, number of groups, padding, groups

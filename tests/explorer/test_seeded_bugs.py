@@ -141,6 +141,7 @@ def move_cluster_marking_first(index):
         if word >= FIRST_REAL:
             index._place(index.new, index.hash_at((word & OFFSET_MASK) << 3), word)
     index.frontier = slot
+    return True
 
 
 def grow_announcing_late(index, slots):

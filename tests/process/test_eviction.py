@@ -125,7 +125,7 @@ class LargeTest(EvictionTestCase):
 
 class NotesTest(EvictionTestCase):
     def test_each_read_of_a_large_value_is_noted(self):
-        self.serve_cache("--policy", "lfu")
+        self.serve_plain("--memory", "4m", "--policy", "lfu")
         grid = self.attach()
         grid["large"] = bytes(1 << 20)
         words = grid._store.attachment.lane.words

@@ -50,8 +50,6 @@ class PageTests(unittest.TestCase):
 
 
 class ProgramTests(ProcessTestCase):
-    allowed_files = ("nosq.sock.starter",)
-
     def run_commands(self, name):
         page = text_of(PAGE)
         program = programs_of(page)[name]

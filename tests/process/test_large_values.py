@@ -6,10 +6,13 @@ import os
 import signal
 import time
 import unittest
+from unittest import mock
 
 import nosqgrid
+from nosqgrid.client import maps
 from nosqgrid.errors import ClosedError, CoordinatorLostError, UsageError, ValueTooLargeError
 from nosqgrid.limits import MIB, VALUE_SIZE_BYTES_MAX
+from nosqgrid.memory.large import map_of_process
 from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
 from tests.support.tiers import FULL, slow
@@ -347,6 +350,37 @@ class DeathTest(LargeTestCase):
                 self.grid["b"]
         with self.assertRaises(CoordinatorLostError):
             creation.seal()
+
+    @unittest.skipUnless(os.path.isdir("/proc/self/fd"), "needs /proc")
+    def test_the_first_look_asks_nothing_of_the_coordinator(self):
+        self.grid["a"], self.grid["b"] = content(1), content(2)
+        other = nosqgrid.attach(self.launched.address)
+        self.launched.process.send_signal(signal.SIGSTOP)
+        try:
+            with other.view("a") as seen:
+                self.assertEqual(seen, content(1))
+            self.assertEqual(other["b"], content(2))
+        finally:
+            self.launched.process.send_signal(signal.SIGCONT)
+            other.close()
+
+    def test_where_the_files_of_a_process_are_not_to_be_seen_they_are_asked_for(self):
+        self.grid["a"], self.number = content(1), 1
+        for nowhere in (lambda pid, place, is_current, kind: None, self.replaced):
+            with nosqgrid.attach(self.launched.address) as other, mock.patch.object(maps, "map_of_process", nowhere):
+                with other.view("a") as seen:
+                    self.assertEqual(seen, content(self.number))
+        self.assertEqual(self.number, 2)
+        self.grid.clear()
+        self.wait_given_back()
+
+    def replaced(self, pid, place, is_current, kind):
+        """map_of_process while the key is set anew: what it opened is not the value any more."""
+        self.assertTrue(is_current())
+        if self.number == 1:
+            self.grid["a"], self.number = content(2), 2
+            self.assertFalse(is_current())
+        return map_of_process(pid, place, is_current, kind)
 
     def test_a_grid_that_is_closed(self):
         self.grid["a"] = memoryview(content(1)).cast("H")

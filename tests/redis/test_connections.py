@@ -92,6 +92,19 @@ class ListeningTest(ConnectionsTest):
         self.assertIn(b"__keyspace@0__:l\r\n$5\r\nlpush", self.one.read())
 
 
+    def test_events_about_keys_that_are_new(self):
+        self.three.call("CONFIG", "SET", "notify-keyspace-events", "En")
+        self.one.call("SUBSCRIBE", "__keyevent@0__:new")
+        for command in (("SET", "a", "1"), ("SET", "a", "2"), ("RPUSH", "l", "x"), ("RPUSH", "l", "y"),
+                        ("RENAME", "a", "b")):
+            self.two.call(*command)
+        told = b""
+        while told.count(b"message") < 3:
+            told += self.one.read()
+        self.assertEqual(told, b"".join(b"*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:new\r\n$1\r\n%b\r\n" % key
+                                        for key in (b"a", b"l", b"b")))
+
+
 class WaitingTest(ConnectionsTest):
 
     def test_who_waits_longest_is_served_first_whoever_writes(self):
@@ -133,7 +146,8 @@ class WaitingTest(ConnectionsTest):
 
     def test_client_unblock(self):
         number = self.one.call("CLIENT", "ID")[1:-2]
-        for kind, reply in ((b"TIMEOUT", b"*-1\r\n"), (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
+        for kind, reply in ((b"TIMEOUT", b"*-1\r\n"),
+                            (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
             self.one.send("BLPOP", "q", "0")
             self.wait_blocked(1)
             self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number, kind), b":1\r\n")
@@ -166,6 +180,34 @@ class OverseeingTest(ConnectionsTest):
         self.one.send("CLIENT", "REPLY", "SKIP")
         self.one.send("INCR", "k")
         self.assertEqual(self.one.call("INCR", "k"), b":3\r\n")
+
+    def test_blocked_commands_are_among_them(self):
+        for mode, value in (("OFF", "x"), ("SKIP", "y")):
+            self.one.send("CLIENT", "REPLY", mode)
+            self.one.send("BLPOP", "q", "0")
+            self.two.call("RPUSH", "q", value)
+            wait_until(lambda: self.two.call("EXISTS", "q") == b":0\r\n")
+            self.one.send("CLIENT", "REPLY", "ON")
+            self.assertEqual(self.one.read(), b"+OK\r\n")
+
+    def test_messages_and_what_is_listened_to_are_not(self):
+        self.one.send("CLIENT", "REPLY", "OFF")
+        self.assertEqual(self.one.call("SUBSCRIBE", "a"), b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")
+        self.two.call("PUBLISH", "a", "m")
+        self.assertEqual(self.one.read(), b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n")
+        self.assertEqual(self.one.call("UNSUBSCRIBE", "a"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n")
+
+    def test_command_that_waited_is_slow_when_it_is_answered_and_was_run(self):
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        self.one.send("BLPOP", "q", "0")
+        self.wait_blocked(1)
+        self.three.call("SLOWLOG", "RESET")
+        self.two.call("RPUSH", "q", "x")
+        self.one.read()
+        slow = self.three.call("SLOWLOG", "GET", "2")
+        self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+        self.assertLess(0, slow.index(b"BLPOP"))
+        self.assertLess(slow.index(b"BLPOP"), slow.index(b"RPUSH"))
 
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")

@@ -125,7 +125,7 @@ class ListsTest(DifferentialTest):
 
 SORT_ELEMENTS = ["1", "2", "3", "10", "-1", "1.5", "1e2", "0x10", "007", " 4"]
 SORT_WRONG = SORT_ELEMENTS + ["", "x", "nan", "inf", "-inf", "1_0", "1 ", "2x", "infinity", "0x", "."]
-PATTERNS = ["w*", "w*", "#", "nosort", "w", "*", "none*", "w*->f", "w*->", "*w*", "->*"]
+PATTERNS = ["w*", "w*", "#", "nosort", "w", "*", "none*", "w*->f", "h*->f", "h*->f", "h*->", "h*", "w*->", "*w*", "->*"]
 SORT_OPTIONS = [("BY", lambda rng: [rng.choice(PATTERNS)]), ("LIMIT", lambda rng: [number(rng), number(rng)]),
                 ("GET", lambda rng: [rng.choice(PATTERNS)]), ("ASC", lambda rng: []), ("DESC", lambda rng: []),
                 ("ALPHA", lambda rng: []), ("STORE", lambda rng: [rng.choice(("t", "t", "a", "w1"))])]
@@ -142,14 +142,20 @@ def sort_command(rng):
     if kind < 0.4:
         return ["SET", "w" + rng.choice(SORT_ELEMENTS), sorted_element(rng)]
     if kind < 0.45:
-        return ["DEL", rng.choice(("a", "b", "t", "w1", "w2"))]
+        return rng.choice((["DEL", rng.choice(("a", "b", "t", "w1", "w2", "set", "zset", "h1"))],
+                           ["SADD", "set", rng.choice(SORT_ELEMENTS)],
+                           ["ZADD", "zset", rng.randint(0, 3), rng.choice(SORT_ELEMENTS)],
+                           ["HSET", "h" + rng.choice(SORT_ELEMENTS), "f", sorted_element(rng)]))
     if kind < 0.5:
         return ["LRANGE", "t", 0, -1]
     options = options_of(rng, SORT_OPTIONS, 4)
     if any("*" in str(word) for word in options):
         # Redis leaves open in which order elements come of which BY with ALPHA finds the same.
         options = [word for word in options if word not in ("ALPHA", "alpha")]
-    return [rng.choice(("SORT", "SORT", "SORT_RO", "sort")), rng.choice(("a", "a", "b", "t", "none", "w1"))] + options
+    keys = ["a", "a", "b", "t", "zset", "none", "w1", "h1", "set", "set"]
+    if "nosort" in options or "w" in options or "#" in options:
+        keys = keys[:-2]  # a set has an order of its own, which is not ours
+    return [rng.choice(("SORT", "SORT", "SORT_RO", "sort")), rng.choice(keys)] + options
 
 
 class SortTest(DifferentialTest):

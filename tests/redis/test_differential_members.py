@@ -166,7 +166,8 @@ class CompactTest(DifferentialTest):
                         [b"HSET", b"h"] + [word for number in numbers for word in (number, b"v" + number)],
                         [b"HDEL", b"h"] + numbers[1:count // 4], [b"HSET", b"h", numbers[0], b"new"],
                         [b"HSET", b"h", numbers[count // 8], b"again"], [b"HGETALL", b"h"], [b"HKEYS", b"h"],
-                        [b"HVALS", b"h"], [b"HSCAN", b"h", b"0", b"COUNT", b"1"], [b"HSCAN", b"h", b"7", b"MATCH", b"*1"],
+                        [b"HVALS", b"h"], [b"HSCAN", b"h", b"0", b"COUNT", b"1"],
+                        [b"HSCAN", b"h", b"7", b"MATCH", b"*1"],
                         [b"HRANDFIELD", b"h", b"999", b"WITHVALUES"], [b"HRANDFIELD", b"h", b"999"]]
             for protocol in (b"2", b"3"):
                 client.call(b"HELLO", protocol)

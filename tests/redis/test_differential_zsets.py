@@ -2,7 +2,9 @@
 
 import random
 import unittest
+from unittest import mock
 
+from nosqgrid.engine.structures import ordered
 from tests.support import tiers
 from tests.support.differential import DifferentialTest, encoded, parts_of, unordered_pairs
 
@@ -63,7 +65,12 @@ class Maker(object):
 
     def source(self):
         """A key to read only: with several scores in it, `same` would answer ranges of members as it likes."""
-        return self.some(self.key(), "same")
+        return self.some(self.key(), self.key(), "same", "set", "numbers")
+
+    def sadd(self):
+        if self.rng.random() < 0.3:
+            return ["SADD", "numbers"] + [str(self.rng.randrange(20)) for _ in range(4)]
+        return [self.some("SADD", "SADD", "SREM"), "set"] + self.some_members(5)
 
     def member(self):
         return self.rng.choice(self.members)
@@ -216,10 +223,10 @@ class Maker(object):
     def text(self):
         return self.some(("SET", "text", "v"), ("DEL", self.key()), ("DEL", "text"))
 
-    WEIGHTED = (zadd, zadd, zadd, zadd, zadd_same, zadd_same, zincrby, zincrby, zrem, one_key, one_member, one_member,
-                zmscore, by_index, by_index, by_index_back, by_score, by_score_old, by_member, by_member_old, count,
-                count, remove_range, range_store, pop, mpop, blocking_pop, combine, combine, combine, random_member,
-                scan, text)
+    WEIGHTED = (zadd, zadd, zadd, zadd, sadd, sadd, zadd_same, zadd_same, zincrby, zincrby, zrem, one_key, one_member,
+                one_member, zmscore, by_index, by_index, by_index_back, by_score, by_score_old, by_member,
+                by_member_old, count, count, remove_range, range_store, pop, mpop, blocking_pop, combine, combine,
+                combine, random_member, scan, text)
 
 
 def walked(reply):
@@ -265,7 +272,10 @@ class DifferentialZsetsTest(DifferentialTest):
                 if words[0] not in ("ZSCAN", "ZRANDMEMBER"):  # they may answer as they like
                     return words
 
-        self.run_sequences(make, SEQUENCES // 3, "zsets-long")
+        for name, sizes in (("zsets-long", dict(CHUNK_MAX=ordered.CHUNK_MAX)),
+                            ("zsets-chunks", dict(CHUNK_MAX=16, _CHUNK_FULL=12, _CHUNK_MIN=4, _WALK_MAX=20))):
+            with mock.patch.multiple(ordered, **sizes):
+                self.run_sequences(make, SEQUENCES // 3, name)
 
 
 if __name__ == "__main__":

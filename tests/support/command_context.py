@@ -10,6 +10,7 @@ from nosqgrid.engine.commands import run
 from nosqgrid.engine.context import CommandContext
 from nosqgrid.engine.oversight import Oversight
 from nosqgrid.engine.pubsub import PubSub
+from nosqgrid.engine.settings import Settings
 from nosqgrid.engine.waiting import Waiting
 from nosqgrid.formats import resp
 from tests.support.plain_keyspace import PlainKeyspace
@@ -39,8 +40,11 @@ class PlainSession(ClientState):
 class PlainServer:
     """A server that knows two sections, two settings and the sessions it was given."""
 
-    def __init__(self, sessions):
+    def __init__(self, sessions, keyspace):
         self._sessions = sessions
+        self._keyspace = keyspace
+        self.settings = Settings()
+        self.asked = []  # what it was asked to do, in words
 
     def info(self, section):
         known = [("Server", [("redis_version", "7.0.15"), ("redis_mode", "standalone")]),
@@ -49,6 +53,25 @@ class PlainServer:
 
     def sessions(self):
         return list(self._sessions)
+
+    def reset_stats(self):
+        self.asked.append("reset_stats")
+
+    def save(self, session):
+        self.asked.append("save for %d" % session.id)
+
+    def save_beside(self):
+        self.asked.append("save_beside")
+        return self.asked.count("save_beside") == 1
+
+    def last_save_s(self):
+        return 1600000000
+
+    def shut_down(self, session):
+        self.asked.append("shut_down for %d" % session.id)
+
+    def sleep(self, seconds):
+        self._keyspace.now_ms += int(seconds * 1000)
 
     def config(self):
         return {"save": "", "maxmemory": 1024, "maxmemory-policy": "noeviction"}
@@ -90,7 +113,7 @@ class PlainContext(CommandContext):
             pubsub = PubSub(lambda session, parts: self.pushed.append((session, parts)))
             oversight = Oversight(keyspace, lambda session, text: self.pushed.append((session, text)),
                                   lambda context, words: self.answered.append((context.session, context.run(words))),
-                                  lambda: self.sessions)
+                                  lambda: self.sessions, lambda: keyspace.now_ms * 1000)
             waiting = Waiting(keyspace, lambda session, reply: self.answered.append((session, reply)), run.as_write)
         else:
             self.pushed, self.answered, self.sessions = other.pushed, other.answered, other.sessions
@@ -98,7 +121,8 @@ class PlainContext(CommandContext):
             oversight = other.oversight
         session = PlainSession(len(self.sessions) + 1, may_write)
         self.sessions.append(session)
-        super().__init__(session, keyspace, PlainServer(self.sessions), claims, pubsub, waiting,
+        server = PlainServer(self.sessions, keyspace) if other is None else other.server
+        super().__init__(session, keyspace, server, claims, pubsub, waiting,
                          oversight, lambda count: 1 << (count - 2), True)
 
     def attach(self):

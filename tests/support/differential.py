@@ -6,6 +6,7 @@ differs by design is normalized by name of the command (`normalize`), and the li
 
 import os
 import random
+import select
 import shutil
 import socket
 import subprocess
@@ -78,7 +79,12 @@ class RealClient(object):
         return [self.read() for _ in commands]
 
     def send(self, *words):
+        """Send a command that may be answered later."""
         self._sock.sendall(resp.encode_command(*words))
+
+    def answered(self):
+        """Whether an answer is there that nobody has read."""
+        return bool(self._buffer or select.select([self._sock], [], [], 0)[0])
 
     def read(self, timeout_s=30.0):
         """The bytes of the next reply."""

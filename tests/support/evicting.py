@@ -26,6 +26,9 @@ class FakeFiles(object):
     def read(self, fd, size_bytes):
         return self.contents[fd]
 
+    def inode(self, fd):
+        return 0
+
     def close(self, fd):
         self.contents[fd] = None
 

@@ -48,6 +48,16 @@ class PlainKeyspace:
             return None
         return entry
 
+    def type_of(self, key):
+        entry = self.lookup(key)
+        return None if entry is None else entry.type
+
+    def has_record(self, key):
+        return key in self._entries
+
+    def staged_keys(self):
+        return []
+
     def store(self, key, value_type, value, deadline_ms=0):
         if len(key) > limits.KEY_SIZE_BYTES_MAX:
             raise errors.KeyTooLargeError("a key of %d bytes" % len(key))
@@ -82,6 +92,8 @@ class PlainKeyspace:
         following = [pair for pair in following if pair[0] >= cursor]
         next_cursor = following[count][0] if len(following) > count else 0
         return next_cursor, [key for _, key in following[:count]]
+
+    walk = scan
 
     def clear(self):
         count = self.key_count

@@ -32,7 +32,7 @@ class StringCommandsTest(CommandTest):
             ("GETDEL none", b"$-1\r\n", b"_\r\n"),
             ("SCAN 0", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n", b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"),
             ("TYPE k", b"+string\r\n", b"+string\r\n"),
-            ("CONFIG GET max*-*y", b"*2\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n",
+            ("CONFIG GET max*-p*y", b"*2\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n",
              b"%1\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"),
             ("INFO persistence", b"$26\r\n# Persistence\r\nloading:0\r\n\r\n",
              b"=30\r\ntxt:# Persistence\r\nloading:0\r\n\r\n"),
@@ -317,7 +317,7 @@ class DispatchTest(CommandTest):
         before = contents(self.context.keyspace)
         self.context.session.may_write = False
         for row in self.rows():
-            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0"])
+            argv = (row.name.split(b"|") + [b"k", b"1", b"1", b"-", b"NX", b"0", b"0"])
             argv = argv[:row.arity] if row.arity > 0 else argv[:max(-row.arity, len(row.name.split(b"|")))]
             refused = bool({"write", "admin"} & row.flags)
             reply = self.context.call(*argv)
@@ -375,7 +375,8 @@ class DispatchTest(CommandTest):
 
     def test_every_row_is_well_formed(self):
         known = {"write", "readonly", "fast", "admin", "connection", "alone", "several", "denyoom", "noscript",
-                 "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor"}
+                 "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor",
+                 "no_multi"}
         for name, row in commands.TABLE.items():
             self.assertEqual((name, name), (row.name, name.upper()))
             self.assertLessEqual(row.flags, known)

@@ -4,6 +4,7 @@ import unittest
 
 from nosqgrid import limits
 from nosqgrid.engine import commands
+from nosqgrid.engine.commands import introspection, key_flags
 from nosqgrid.formats import resp, values
 from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, CommandTest, PlainSession, bulk
 
@@ -14,7 +15,7 @@ class ConnectionCommandsTest(CommandTest):
         self.run_table([
             ("PING", b"+PONG\r\n"), ("PING hi", bulk(b"hi")),
             ("PING a b", b"-ERR wrong number of arguments for 'ping' command\r\n"),
-            ("ECHO hi", bulk(b"hi")), ("SELECT 0", b"+OK\r\n"), ("SELECT 1", b"-ERR DB index is out of range\r\n"),
+            ("ECHO hi", bulk(b"hi")), ("SELECT 0", b"+OK\r\n"), ("SELECT 16", b"-ERR DB index is out of range\r\n"),
             ("SELECT x", NOT_AN_INTEGER), ("TIME", b"*2\r\n$10\r\n1600000001\r\n$1\r\n0\r\n"),
             ("AUTH default x", b"+OK\r\n"),
             ("AUTH me x", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
@@ -123,15 +124,33 @@ class ServerCommandsTest(CommandTest):
             ("CONFIG GET SAVE nosuch", b"*2\r\n$4\r\nsave\r\n$0\r\n\r\n"),
             ("CONFIG GET nosuch", b"*0\r\n"),
             ("CONFIG GET", b"-ERR wrong number of arguments for 'config|get' command\r\n"),
-            ("CONFIG SET a b", b"-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n"),
+            ("CONFIG NOSUCH a b", b"-ERR unknown subcommand 'NOSUCH'. Try CONFIG HELP.\r\n"),
         ])
+
+    def test_what_commands_do_with_their_keys(self):
+        for line, expected in (
+                ("SET k v", {"k": "OW update"}), ("SET k v GET", {"k": "RW access update"}),
+                ("SORT k STORE d", {"k": "RO access", "d": "OW update"}),
+                ("ZUNIONSTORE d 2 a b", {"d": "OW update", "a": "RO access", "b": "RO access"}),
+                ("LMOVE a b LEFT RIGHT", {"a": "RW access delete", "b": "RW insert"}),
+                ("BITFIELD k GET u8 0", {"k": "RO access"}), ("BITFIELD k SET u8 0 1", {"k": "RW access update"}),
+                ("XGROUP CREATE s g $", {"s": "RW insert"}), ("EXISTS k l", {"k": "RO", "l": "RO"})):
+            words = [b"COMMAND", b"GETKEYSANDFLAGS"] + line.encode("ascii").split()
+            found = commands.dispatch(self.context, words)
+            self.assertEqual({key.decode("ascii"): " ".join(flags) for key, flags in found}, expected, line)
+        self.run_table([("COMMAND GETKEYSANDFLAGS PING x", b"-ERR The command has no key arguments\r\n"),
+                        ("COMMAND GETKEYSANDFLAGS MGET k k2 k3", b"*3\r\n" + b"".join(
+                            b"*2\r\n" + bulk(key) + b"*2\r\n+RO\r\n+access\r\n" for key in (b"k", b"k2", b"k3")))])
+        named = {name for name in key_flags._BY_NAME if introspection._named(commands.TABLE, name) is None}
+        self.assertLessEqual(named, {b"EVAL", b"EVALSHA", b"FCALL"})
 
     def test_command_describes_the_table(self):
         self.run_table([
             ("COMMAND COUNT", b":%d\r\n" % len(commands.TABLE)), ("COMMAND INFO nosuch", b"*1\r\n$-1\r\n"),
-            ("COMMAND INFO get", b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n"
-                                 b"*2\r\n+@fast\r\n+@read\r\n*0\r\n*0\r\n*0\r\n"),
+            ("COMMAND INFO get", b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+fast\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n"
+                                 b"*3\r\n+@fast\r\n+@read\r\n+@string\r\n*0\r\n*0\r\n*0\r\n"),
             ("COMMAND LIST FILTERBY PATTERN getr*", b"*1\r\n$8\r\ngetrange\r\n"),
+            ("COMMAND LIST FILTERBY PATTERN client|l*", b"*1\r\n$11\r\nclient|list\r\n"),
             ("COMMAND LIST FILTERBY MODULE x", b"*0\r\n"), ("COMMAND LIST x", SYNTAX),
             ("COMMAND GETKEYS MSET a 1 b 2", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
             ("COMMAND GETKEYS DEL a b", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
@@ -139,6 +158,8 @@ class ServerCommandsTest(CommandTest):
             ("COMMAND GETKEYS NOSUCH x", b"-ERR Invalid command specified\r\n"),
             ("COMMAND GETKEYS SET x", b"-ERR Invalid number of arguments specified for command\r\n"),
         ])
+        names = commands.dispatch(self.context, [b"COMMAND", b"LIST"])
+        self.assertLess({b"get", b"client", b"client|list", b"command|list"}, set(names))
         whole = commands.dispatch(self.context, [b"COMMAND"])
         self.assertEqual({row[0] for row in whole}, {name.lower() for name in commands.TABLE})
         self.assertEqual(commands.dispatch(self.context, [b"COMMAND", b"INFO", b"client|list"])[0][1], -2)

@@ -447,6 +447,29 @@ class PolicyTest(unittest.TestCase):
         self.assertEqual(policy.next_victim(), victim)
         self.assertEqual(list(draws), [])
 
+    def test_another_key_in_the_slot_of_the_last_victim_is_asked_for_itself(self):
+        first, second, third = FIRST, FIRST + 1, FIRST + 2
+        for reused in ("added", "moved"):
+            hash_at = {first: 1 << 40, second: 2 << 40, third: 3 << 40}
+            policy = TinyLfu(NodeLists.in_memory(FIRST + NODES), hash_at.get, lambda: 1.0)
+            for node in (first, second, third):
+                policy.added(node, hash_at[node], 1)
+            for _ in range(6):
+                policy._sketch.increment(hash_at[first])
+            self.assertEqual(policy.next_victim(), third)  # the first is on probation, and has won this contest
+            policy.removed(first)
+            if reused == "moved":
+                hash_at[first] = hash_at[second]
+                policy.moved(second, first)
+            else:
+                policy.removed(second)
+                hash_at[first] = 4 << 40
+                policy.added(first, hash_at[first], 1)
+                policy._lists.to_front(policy.numbers[1], first)
+            for _ in range(3):
+                policy._sketch.increment(hash_at[third])
+            self.assertEqual(policy.next_victim(), first, reused)
+
     def test_check_finds_a_miniature_that_does_not_add_up(self):
         policy = self.make()
         self.hash_at[FIRST] = 77

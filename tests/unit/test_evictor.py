@@ -8,6 +8,7 @@ from nosqgrid.engine.loading import Loader
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import COPIES_BITS, STAMP, pack_body
+from nosqgrid.formats.slots import FIRST_REAL
 from tests.support.evicting import EvictingGrid
 from tests.support.tiers import FULL, slow
 
@@ -209,6 +210,19 @@ class RoomTest(unittest.TestCase):
             grid.evictor.check()
         self.assertIsNone(grid.evictor._adopting)
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
+
+    def test_what_is_evicted_is_spread_over_the_index(self):
+        # Else the part that is left is crowded, and in its order new keys come to lie there, too.
+        grid = EvictingGrid("lfu", 4 * MIB)
+        index = grid.space.index
+        index.may_grow = lambda slots, size_bytes: slots <= 32768
+        grid.fill(keys(b"k", 36000), b"v" * 40)
+        self.assertGreater(grid.evicted, 10000)
+        share = index.table.slots >> 4
+        parts = [sum(grid.space.words[slot] >= FIRST_REAL for slot in range(first, first + share))
+                 for first in range(index.table.base, index.table.base + index.table.slots, share)]
+        self.assertFalse(index.migrating)
+        self.assertLess(max(parts), 1.4 * min(parts))
 
     def test_room_is_made_though_nothing_was_taken_over_yet(self):
         grid = EvictingGrid("lru", MIB)

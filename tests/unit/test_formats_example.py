@@ -19,6 +19,7 @@ EXAMPLE = re.compile(r"<!-- example: ([\w ]+) -->\n\n((?:    .*\n)+)")
 ROW = re.compile(r"^\| (\d+)[-\d]* \| (\d+)[-\d]* \| ([^|]+) \| (\d+) \|$", re.MULTILINE)
 
 KEY, VALUE = b"user:1", {"name": "Ada"}
+LARGE_PLACE = 7, 1048576, 12, 1027
 
 
 def read_page():
@@ -108,8 +109,8 @@ class FormatsPageTests(unittest.TestCase):
         stamp, value_length, key_length, value_type, flags = records.HEADER.unpack_from(record)
         self.assertEqual((stamp >> records.COPIES_BITS, flags), (4, records.LARGE))
         value = record[records.HEADER_SIZE_BYTES + key_length:]
-        self.assertEqual((len(value), records.LARGE_VALUE.unpack(value)), (value_length, (7, 1048576)))
-        self.assertEqual(record[8:], records.pack_large_body(b"model", 7, 1048576, values.BYTES))
+        self.assertEqual((len(value), records.LARGE_VALUE.unpack(value)), (value_length, LARGE_PLACE))
+        self.assertEqual(record[8:], records.pack_large_body(b"model", LARGE_PLACE, values.BYTES))
         self.assertEqual(records.with_value(record, b"v"), records.STAMP.pack(stamp)
                          + records.pack_body(b"model", b"v", value_type))
 

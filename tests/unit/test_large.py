@@ -33,6 +33,9 @@ class FakeFiles(object):
         self.reads += 1
         return self.open[fd][:size_bytes]
 
+    def inode(self, fd):
+        return fd + 1000
+
     def close(self, fd):
         del self.open[fd]
 
@@ -90,6 +93,11 @@ class AccountTest(LargesTestCase):
     def test_what_is_not_handed_over_is_given_back(self):
         self.larges.forget(self.larges.reserve(SIZE))
         self.assert_empty()
+
+    def test_a_record_says_where_its_file_is(self):
+        number = self.make()
+        fd, _ = self.larges.fd_of(number)
+        self.assertEqual(self.larges.place_of(number), (number, SIZE, fd, fd + 1000))
 
     def test_numbers_are_never_given_twice(self):
         numbers = []

@@ -7,7 +7,7 @@ from unittest import mock
 from nosqgrid.engine import commands
 from nosqgrid.engine.claims import FILLED, Claims
 from nosqgrid.errors import BatchError, CommandError, DiskError, GridFullError, InvariantError
-from nosqgrid.formats import effects, lane, values
+from nosqgrid.formats import effects, lane, rdb, values
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import BODY, pack_body
 from nosqgrid.memory.reader import Reader
@@ -30,12 +30,17 @@ EXAMPLES = (
     (b"NOSQGRID.SET k v 1 0 - 0", 1), (b"NOSQGRID.SET ttl v 1 -1 XX 0", 1), (b"NOSQGRID.POP k", 1),
     (b"NOSQGRID.DEADLINE k 5000", 1), (b"NOSQGRID.DEADLINE ttl 0", 1), (b"NOSQGRID.ADD n 1", 1),
     (b"NOSQGRID.FILL claimed v 1 0", 1))
+EXAMPLES += (
+    (b"RENAME k new", 2), (b"RENAME k other", 2), (b"RENAMENX ttl new", 2), (b"COPY k new", 1),
+    (b"COPY ttl k REPLACE", 1), (b"MOVE k 1", 2))
 # Of every command that writes and may find nothing to do.
-NOTHING = (b"SET k v NX", b"PFDEBUG ENCODING nobody", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a 1 k 2", b"DEL nobody expired",
-           b"UNLINK nobody", b"EXPIRE nobody 10", b"PERSIST k", b"NOSQGRID.SET k v 1 0 NX 0", b"NOSQGRID.POP nobody",
+NOTHING = (b"SET k v NX", b"PFDEBUG ENCODING nobody", b"SETNX k v", b"GETDEL nobody", b"GETEX k", b"MSETNX a 1 k 2",
+           b"DEL nobody expired", b"UNLINK nobody", b"EXPIRE nobody 10", b"PERSIST k", b"NOSQGRID.SET k v 1 0 NX 0",
+           b"NOSQGRID.POP nobody",
            b"NOSQGRID.DEADLINE nobody 5", b"NOSQGRID.CLAIM k", b"NOSQGRID.ABANDON k", b"APPEND nobody", b"INCR k",
            b"NOSQGRID.ALLOCATE 10 0", b"NOSQGRID.ADOPT 1 k 0 0 - 0", b"NOSQGRID.SHARE 1", b"NOSQGRID.ABANDON_VALUE 1",
-           b"NOSQGRID.QUOTA m 1 none")
+           b"NOSQGRID.QUOTA m 1 none", b"RENAMENX k ttl", b"COPY k ttl", b"COPY nobody new", b"MOVE nobody 1",
+           b"SWAPDB 1 2", b"RENAME k k")
 
 # Modules whose commands are tried with a log elsewhere.
 OF_STRUCTURES = ("hashes", "sets", "streams", "stream_reads", "stream_groups", "lists", "blocking_lists", "sorting",
@@ -101,10 +106,10 @@ class CommandsTest(LoggedTestCase):
         writing = {name for name, row in commands.TABLE.items()
                    if "write" in row.flags and row.function.__module__.rpartition(".")[2] not in OF_STRUCTURES}
         tried = {words.split()[0] for words, _ in EXAMPLES} | {words.split()[0] for words in NOTHING}
-        self.assertEqual(writing, tried | {b"NOSQGRID.BATCH"})
+        self.assertEqual(writing, tried | {b"NOSQGRID.BATCH", b"RESTORE"})
 
     def all_examples(self):
-        return EXAMPLES + ((BATCH, 5),)
+        return EXAMPLES + ((BATCH, 5), ([b"RESTORE", b"new", b"9", rdb.pack(values.BYTES, b"v")], 1))
 
     def test_each_is_one_entry_with_its_effects(self):
         for flags in (0, WEAK_ORDERING):
@@ -115,6 +120,13 @@ class CommandsTest(LoggedTestCase):
                 self.assertEqual([entry[:2] for entry in self.log.entries], [(version + 1, count)], words)
                 self.assertEqual(self.space.version, version + count, words)
                 self.assert_replayed(words)
+
+    def test_databases_that_were_swapped_are_replayed(self):
+        self.make()
+        self.run_words(b"COPY k n DB 1")
+        self.run_words(b"SWAPDB 0 1")
+        self.assertEqual([entry[1] for entry in self.log.entries], [1, 8])  # k and n, ttl, other; n was in both
+        self.assert_replayed()
 
     def test_one_that_changes_nothing_is_not_logged(self):
         for words in NOTHING:
@@ -255,7 +267,7 @@ class PrimitivesTest(LoggedTestCase):
     def test_a_batch_that_the_index_has_no_room_for_is_not_logged(self):
         self.make()
         before = state_of(self.space), accounts(self.space)
-        with mock.patch.object(self.space.index, "make_room", lambda count: False):
+        with mock.patch.object(self.space.index, "make_room", lambda count, hashes=None: False):
             with self.assertRaises(GridFullError):
                 self.space.store(b"new", 0, b"v")
         self.assertEqual((state_of(self.space), accounts(self.space), self.log.entries), before + ([],))

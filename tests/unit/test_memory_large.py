@@ -6,6 +6,7 @@ import fcntl
 import mmap
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -198,6 +199,69 @@ class CheckTest(LargeFileTestCase):
                 self.assertRaises(OSError, large.read, path, SIZE)
                 for trusted in (False, True):
                     self.refused(path, "not open for reading", trusted=trusted)
+
+
+@unittest.skipUnless(HAS_MEMFD, "needs memfd")
+class MapOfProcessTest(LargeFileTestCase):
+    def map(self, fd, inode=None, size=SIZE, is_current=lambda: True, pid=None):
+        place = 7, size, fd, large.inode(fd) if inode is None else inode
+        return large.map_of_process(pid or os.getpid(), place, is_current, mmap.mmap)
+
+    def unsealed(self, seals):
+        made = []
+        shared_file.open_anonymous("test", shared_file.BACKENDS[:2], made)
+        os.ftruncate(made[0], SIZE)
+        fcntl.fcntl(made[0], shared_file.F_ADD_SEALS, seals)
+        return made[0]
+
+    def test_a_sealed_file_of_another_process_is_mapped_for_reading(self):
+        with opened(self.sealed()) as fd:
+            child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=(fd,))
+            try:
+                mapped = self.map(fd, pid=child.pid)
+                self.assertEqual(mapped[:], DATA)
+                with self.assertRaises(TypeError):
+                    mapped[0] = 1
+                mapped.close()
+            finally:
+                child.communicate()
+            self.assertIsNone(self.map(fd, pid=child.pid))
+
+    def test_another_file_under_the_same_number_is_refused(self):
+        with opened(self.sealed()) as fd, opened(self.sealed()) as other:
+            self.assertNotEqual(large.inode(fd), large.inode(other))
+            self.assertIsNone(self.map(fd, large.inode(other)))
+
+    def test_another_size_than_was_said_is_refused(self):
+        with opened(self.sealed()) as fd:
+            for size in (SIZE - 1, SIZE + 1, 0, 1 << 63, (1 << 64) - 1):
+                self.assertIsNone(self.map(fd, size=size))
+
+    def test_a_file_that_somebody_could_change_is_refused(self):
+        for seals in (0, shared_file.SEAL_SHRINK, large.SEAL_WRITE):
+            with opened(self.unsealed(seals)) as fd:
+                self.assertEqual(large.inode(fd), 0)
+                self.assertIsNone(self.map(fd))
+                self.assertIsNone(self.map(fd, os.fstat(fd).st_ino))
+        with tempfile.TemporaryFile() as file:
+            file.write(DATA)
+            file.flush()
+            self.assertIsNone(self.map(file.fileno(), os.fstat(file.fileno()).st_ino))
+
+    def test_what_is_no_file_is_refused_and_not_waited_for(self):
+        ends = os.pipe()
+        left, right = socket.socketpair()
+        with opened(ends[0]), opened(ends[1]), contextlib.closing(left), contextlib.closing(right):
+            with opened(os.open(tempfile.gettempdir(), os.O_RDONLY)) as folder:
+                for fd in ends + (left.fileno(), folder):
+                    self.assertIsNone(self.map(fd, os.fstat(fd).st_ino))
+        self.assertIsNone(self.map(1 << 40, 1))
+
+    def test_a_record_that_was_replaced_meanwhile_is_not_believed(self):
+        asked = []
+        with opened(self.sealed()) as fd:
+            self.assertIsNone(self.map(fd, is_current=lambda: asked.append(fd)))
+        self.assertEqual(asked, [fd])
 
 
 if __name__ == "__main__":

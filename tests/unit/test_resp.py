@@ -108,6 +108,14 @@ class EncodeReplyTest(unittest.TestCase):
                 self.assertEqual(resp.encode_reply(reply, 3), as_resp3)
                 self.assertEqual(resp.encode_reply([reply], 3), b"*1\r\n" + as_resp3)
 
+    def test_many_elements_are_encoded_as_few_are(self):
+        for kind, head in ((list, b"*%d\r\n"), (tuple, b"*%d\r\n"), (resp.Set, b"~%d\r\n")):
+            for count in (1, 7, 8, 9, 100):
+                for last in (b"v", b"", b"\r\n", b"x" * 1023, b"x" * 1024, b"x" * 5000, None, 7, [b"v"], resp.OK):
+                    elements = [b"element %d" % number for number in range(count - 1)] + [last]
+                    self.assertEqual(resp.encode_reply(kind(elements), 3), head % count + b"".join(
+                        resp.encode_reply(element, 3) for element in elements), (count, last))
+
     def test_error_with_a_code_of_its_own_travels_with_it(self):
         error = errors.CommandError("unsupported protocol version")
         error.code = "NOPROTO"
@@ -119,6 +127,12 @@ class EncodeReplyTest(unittest.TestCase):
                 resp.encode_reply(wrong)
             with self.assertRaises(TypeError):
                 resp.encode_reply([wrong])
+
+    def test_a_long_double_has_17_digits_behind_the_point(self):
+        for value, text in ((0.1, b"0.10000000000000001"), (13.361389338970184, b"13.36138933897018433"),
+                            (-200, b"-200")):
+            self.assertEqual(resp.encode_reply(resp.LongDouble(value)), b"$%d\r\n%b\r\n" % (len(text), text))
+            self.assertEqual(resp.encode_reply(resp.LongDouble(value), 3), b",%b\r\n" % text)
 
     def test_reply_comes_back_from_the_reader_with_its_type(self):
         for reply, _, as_resp3 in self.TABLE:
@@ -152,6 +166,12 @@ class ParserTest(unittest.TestCase):
                 (b"*1\r\n$6\r\na\r\nb\r\n\r\n", [[b"a\r\nb\r\n"]]),
                 (b"*1\r\n$1\r\n\r\r\n*1\r\n$2\r\n\r\n\r\n", [[b"\r"], [b"\r\n"]]),
                 (b"*0\r\n*0\r\n*1\r\n$1\r\na\r\n", [[b"a"]]),
+                (b"*-1\r\n*-999999999\r\n*1\r\n$1\r\na\r\n", [[b"a"]]),
+                (b"\r\n\n \t\r\nPING\r\n  set k\tv  \n*1\r\n$1\r\na\r\nx\n", [[b"PING"], [b"set", b"k", b"v"],
+                                                                                [b"a"], [b"x"]]),
+                (b"a 'b c' \"d e\" '' f\r\n", [[b"a", b"b c", b"d e", b"", b"f"]]),
+                (rb'"\n\r\t\b\a\x4a\xzz\q\"\\" ' + rb"'\n\'' k'v w'" + b"\n",
+                 [[b"\n\r\t\b\aJxzzq\"\\", b"\\n'", b"kv w"]]),
                 (b"*1\r\n$0\r\n\r\n", [[b""]]),
                 (b"*2\r\n$2\r\n$1\r\n$2\r\n*1\r\n", [[b"$1", b"*1"]])]:
             with self.subTest(data=data):
@@ -160,11 +180,18 @@ class ParserTest(unittest.TestCase):
 
     def test_wrong_bytes_are_named_at_once(self):
         for data, message in [
-                (b"P", "expected '*', got 'P'; inline commands are not accepted"),
-                (b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n", "expected '*', got 'G'; inline commands are not accepted"),
-                (b"POST / HTTP/1.1\r\n", "expected '*', got 'P'; inline commands are not accepted"),
-                (b"\r\n", "expected '*', got byte 0x0d; inline commands are not accepted"),
-                (b"*-1\r\n", "invalid multibulk length"),
+                (b"\x00", "expected '*', got byte 0x00"),
+                (b"\xff", "expected '*', got byte 0xff"),
+                (b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP is not spoken here"),
+                (b"POST / x HTTP/1.1\r\n", "HTTP is not spoken here"),
+                (b"\r\nhost: x\r\n", "HTTP is not spoken here"),
+                (b'ECHO "a\n', "unbalanced quotes in request"),
+                (b'ECHO "a"b\n', "unbalanced quotes in request"),
+                (b"ECHO 'a\\'\n", "unbalanced quotes in request"),
+                (b'ECHO "a\\\r\n', "unbalanced quotes in request"),
+                (b"*-0\r\n", "invalid multibulk length"),
+                (b"*--1", "invalid multibulk length"),
+                (b"*-1x", "invalid multibulk length"),
                 (b"*+1", "invalid multibulk length"),
                 (b"*01", "invalid multibulk length"),
                 (b"* 1", "invalid multibulk length"),
@@ -190,15 +217,20 @@ class ParserTest(unittest.TestCase):
                 self.assertEqual(commands_of([data]), expected)
                 self.assertEqual(commands_of(single_bytes(data)), expected)
 
+    def test_line_of_words_is_bounded(self):
+        longest = b"ECHO " + b"x" * (limits.RESP_INLINE_BYTES_MAX - 6)
+        self.assertEqual(commands_of([longest + b"\n"]), ([longest.split()], None))
+        for line in (longest + b"x", longest + b"x\n"):
+            self.assertEqual(commands_of([line]), ([], "Protocol error: too big inline request"))
+
     def test_commands_before_a_wrong_one_are_delivered_and_none_behind_it(self):
         good = resp.encode_command("GET", "k")
-        self.assertEqual(commands_of([good * 3 + b"!" + good]),
-                         ([[b"GET",
-                          b"k"]] * 3, "Protocol error: expected '*', got '!'; inline commands are not accepted"))
+        self.assertEqual(commands_of([good * 3 + b"\x01" + good]),
+                         ([[b"GET", b"k"]] * 3, "Protocol error: expected '*', got byte 0x01"))
 
     def test_error_is_for_good(self):
         parser = resp.Parser()
-        parser.feed(b"!")
+        parser.feed(b"\x01")
         for _ in range(2):
             self.assertRaises(errors.ProtocolError, parser.next)
             parser.feed(resp.encode_command("PING"))

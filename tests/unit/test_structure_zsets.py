@@ -6,7 +6,7 @@ import unittest
 
 from nosqgrid.engine.structures import ordered, scanned
 from nosqgrid.engine.structures.structure import STRUCTURE_BYTES
-from nosqgrid.engine.structures.zsets import ADD, REMOVE, SortedSet, pack_score
+from nosqgrid.engine.structures.zsets import ADD, MEMBER_BYTES, REMOVE, SortedSet, pack_score
 from nosqgrid.errors import CorruptValueError
 from nosqgrid.formats import words as words_format
 
@@ -28,7 +28,7 @@ def check(test, zset, model):
     order = zset.order
     test.assertEqual(pairs_of(zset), in_order(model))
     test.assertEqual(zset.scores, model)
-    test.assertEqual(zset.size_bytes, STRUCTURE_BYTES + sum(len(member) + 120 for member in model))
+    test.assertEqual(zset.size_bytes, STRUCTURE_BYTES + sum(len(member) + MEMBER_BYTES for member in model))
     test.assertEqual([len(chunk) for chunk in order.scores], [len(chunk) for chunk in order.members])
     test.assertEqual((len(order.bound_scores), len(order.bound_members)), (len(order.members) - 1,) * 2)
     bounds = list(zip(order.bound_scores, order.bound_members))
@@ -94,6 +94,7 @@ class ModelTests(unittest.TestCase):
         for backward in (False, True):
             expected = pairs[low:high][::-1 if backward else 1][offset:]
             expected = expected[:limit] if limit >= 0 else expected
+            self.assertEqual([order.rank(position) for position in zset.positions(low, high)], [low, high])
             spans = zset.spans(zset.position(low), zset.position(high), offset, limit, backward)
             self.assertEqual(list(zip(order.scores_of(spans, backward), order.members_of(spans, backward))), expected)
 
@@ -116,7 +117,9 @@ class ModelTests(unittest.TestCase):
         for change in zset.changes():
             rebuilt.apply(change)
         check(self, rebuilt, model)
-        self.assertEqual(list(SortedSet.of(dict(model)).changes()), list(zset.changes()))
+        self.assertEqual((rebuilt.encoding(), list(rebuilt.changes())), (zset.encoding(), list(zset.changes())))
+        of_model = SortedSet.of(dict(model))
+        check(self, of_model, model)
         zset.apply([ADD, pack_score(5.0), b"only here"])
         check(self, copied, model)
 
@@ -147,7 +150,7 @@ class ChangeTests(unittest.TestCase):
     def test_words_that_make_no_sense_change_nothing(self):
         zset = SortedSet()
         zset.apply([ADD, pack_score(1.0), b"a", pack_score(2.0), b"b"])
-        for words in ([], [ADD], [b"x", b"y"], [b"?", pack_score(1.0), b"a"], [ADD, pack_score(1.0)],
+        for words in ([], [ADD], [b"x"], [b"x", b"y"], [b"?", pack_score(1.0), b"a"], [ADD, pack_score(1.0)],
                       [ADD, b"1", b"a"], [ADD, pack_score(float("nan")), b"a"], [REMOVE], [REMOVE, b"c"],
                       [REMOVE, b"a", b"c"], [REMOVE, b"a", b"a"],
                       [ADD, pack_score(5.0), b"a", b"short", b"b"], [ADD, pack_score(5.0), b"a", pack_score(5.0)]):
@@ -182,6 +185,14 @@ class ChangeTests(unittest.TestCase):
             self.assertEqual(zset.encoding(), encoding)
             self.assertEqual(SortedSet.of({b"m" * size: 1.0}).encoding(), encoding)
         self.assertEqual(SortedSet.of({b"%d" % number: 1.0 for number in range(129)}).encoding(), b"skiplist")
+
+    def test_a_negative_zero_stays_one_when_a_set_is_made_again(self):
+        zset = SortedSet.of({b"%d" % number: -0.0 for number in range(200)})
+        zset.apply([REMOVE] + [b"%d" % number for number in range(100)])
+        rebuilt = SortedSet()
+        for change in zset.changes():
+            rebuilt.apply(change)
+        self.assertEqual({str(score) for score in rebuilt.scores.values()}, {"-0.0"})
 
     def test_a_listpack_has_no_negative_zero(self):
         zset = SortedSet()

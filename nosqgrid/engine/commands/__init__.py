@@ -23,16 +23,18 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import (bitfield, bits, blocking_lists, clients, connection, fast, gate, hashes, hyperloglogs, introspection,
-               keys, large, lcs, lists, native, numbers, pubsub, run, server, sets, shared, sorting, stream_groups,
-               stream_info, stream_reads, streams, strings, transactions, zranges, zsetops, zsetpops, zsets)
+from . import (bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo, hashes,
+               hyperloglogs, introspection, keys, large, lcs, lists, native, numbers, observing, pubsub, replication,
+               run, selecting, server, sets, shared, sorting, stream_groups, stream_info, stream_reads, streams,
+               strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
-_MODULES = (strings, numbers, keys, connection, clients, server, native, shared, large, transactions, pubsub, lists,
-            blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets, streams, stream_reads,
-            stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs)
+_MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
+            transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
+            streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, geo, replication,
+            dumping, config, observing)
 
 TABLE = {}
 keys_of = introspection.keys_of
@@ -91,8 +93,12 @@ def _dispatch_special(context, argv):
     row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
     if row is None:
         return words
+    oversight = context.oversight if context.session.overseen and context.oversight.times else None
+    since_us = oversight.now_us() if oversight is not None else 0
     try:
         return run.run(context, row, words)
     finally:
+        if oversight is not None:
+            oversight.measured(context.session, row, argv, since_us)
         if context.keyspace.ready:
             context.waiting.serve()

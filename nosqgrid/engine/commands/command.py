@@ -42,6 +42,8 @@ ADMIN = frozenset(("admin",))
 PLAIN = frozenset()
 PLAIN_FAST = frozenset(("fast",))
 
+INT32_MIN = -2 ** 31
+INT32_MAX = 2 ** 31 - 1
 INT64_MIN = -2 ** 63
 INT64_MAX = 2 ** 63 - 1
 UINT64_MAX = 2 ** 64 - 1
@@ -61,11 +63,25 @@ def command_error(message, code="ERR"):
     return error
 
 
+def check_local(context):
+    """Raise CommandError for a session by TCP, where no descriptors travel."""
+    if not context.session.local:
+        raise errors.CommandError("shared memory is handed out over the grid's own Unix socket alone, not by TCP")
+
+
 def integer(word):
     """The 64-bit integer that a word stands for; CommandError with Redis' text where it is none."""
     number = parse_integer(word)
     if number is None:
         raise errors.CommandError(NOT_AN_INTEGER)
+    return number
+
+
+def int32(word):
+    """The 32-bit integer that a word stands for; CommandError with Redis' texts where it is none."""
+    number = integer(word)
+    if not INT32_MIN <= number <= INT32_MAX:
+        raise errors.CommandError("value is out of range, value must between %d and %d" % (INT32_MIN, INT32_MAX))
     return number
 
 
@@ -132,10 +148,10 @@ def syntax_error():
 
 
 def container(name, rows):
-    """A command that only has subcommands: rows of (name, function, arity, flags), HELP added."""
+    """A command that only has subcommands: rows of (name, function, arity, flags, ...) as of Command, HELP added."""
     subcommands = {}
-    for sub_name, function, arity, flags in rows:
-        subcommands[sub_name] = Command(name + b"|" + sub_name, function, arity, flags)
+    for row in rows:
+        subcommands[row[0]] = Command(name + b"|" + row[0], *row[1:])
     lines = ["%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:" % name.decode("ascii")]
     lines.extend(sub_name.decode("ascii") for sub_name in sorted(subcommands))
     lines.append("HELP")

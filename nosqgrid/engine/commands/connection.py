@@ -1,14 +1,14 @@
-"""Commands about the connection itself: PING, ECHO, QUIT, HELLO, AUTH, SELECT and RESET.
+"""Commands about the connection itself: PING, ECHO, QUIT, HELLO, AUTH and RESET.
 
 There is no password: who may connect is decided by the socket's owner, its mode and the peer's uid before the first
-byte is read.  So AUTH answers as a Redis without a password does.  There is one database, number 0.
+byte is read.  So AUTH answers as a Redis without a password does.
 """
 
 from ... import errors
 from ...formats import resp
 from . import command
 from .clients import checked_name
-from .command import CONNECTION_FAST, Command, command_error, integer, syntax_error
+from .command import CONNECTION_FAST, Command, command_error, syntax_error
 
 REDIS_VERSION = b"7.0.15"  # whose behaviour this is; the clients' test suites and feature checks key on it
 
@@ -35,13 +35,6 @@ def echo(context, args):
 def quit_(context, args):
     """End the connection."""
     context.session.closing = True
-    return resp.OK
-
-
-def select(context, args):
-    """Choose database 0."""
-    if integer(args[0]) != 0:
-        raise errors.CommandError("DB index is out of range")
     return resp.OK
 
 
@@ -123,6 +116,5 @@ COMMANDS = (
     Command(b"QUIT", quit_, -1, CONNECTION_FAST),
     Command(b"HELLO", hello, -1, CONNECTION_FAST),
     Command(b"AUTH", auth, -2, CONNECTION_FAST),
-    Command(b"SELECT", select, 2, CONNECTION_FAST),
     Command(b"RESET", reset, 1, CONNECTION_FAST),
 )

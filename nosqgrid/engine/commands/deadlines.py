@@ -5,9 +5,10 @@ So an absolute time given by a client (EXPIREAT, SET EXAT) is translated once, w
 the two clocks at that moment, and translated back when somebody asks for it.
 
 A deadline of 0 means never.  One that is not in the future means at once: `put` deletes the key instead of storing it.
+How far away one may be is what Redis takes: 64 bits of milliseconds since 1970.
 """
 
-from ... import errors, limits
+from ... import errors
 from . import command
 
 _SECOND_MS = 1000
@@ -28,16 +29,14 @@ def from_amount(keyspace, amount, unit_ms, absolute, command_name):
     """The deadline for an amount of units, from now or from 1970; it may lie in the past.
 
     Raises:
-        CommandError: further away than limits.TTL_MS_MAX, or beyond 64 bits in ms.
+        CommandError: beyond 64 bits in ms since 1970.
     """
-    amount_ms = amount * unit_ms
-    deadline_ms = amount_ms + keyspace.now_ms
-    if absolute:
-        deadline_ms -= keyspace.wall_ms()
-    if amount_ms < command.INT64_MIN or deadline_ms > limits.TTL_MS_MAX:
+    amount_ms, wall_ms = amount * unit_ms, keyspace.wall_ms()
+    if not command.INT64_MIN <= amount_ms <= command.INT64_MAX - (0 if absolute else wall_ms):
         raise invalid_expire_time(command_name)
-    # 0 would mean never.
-    return deadline_ms or -1
+    deadline_ms = amount_ms + keyspace.now_ms - (wall_ms if absolute else 0)
+    # 0 would mean never; and a clock that is behind 1970 makes no deadline that has no place in a record.
+    return min(deadline_ms, command.INT64_MAX) or -1
 
 
 def to_wall_ms(keyspace, deadline_ms):
@@ -54,11 +53,12 @@ def put(keyspace, key, value_type, value, deadline_ms):
 
 
 def move(keyspace, key, deadline_ms):
-    """Give a key that is there another deadline, or delete it where that has passed."""
+    """Give a key that is there another deadline, or delete it where that has passed; what Redis calls that event."""
     if deadline_ms <= keyspace.now_ms:
         keyspace.delete(key)
-    else:
-        keyspace.set_deadline(key, deadline_ms)
+        return b"del"
+    keyspace.set_deadline(key, deadline_ms)
+    return b"expire"
 
 
 class ExpiryOption:

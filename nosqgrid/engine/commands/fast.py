@@ -8,7 +8,8 @@ the two against each other.
 Three kinds are common:
  1. SET, GET, INCR, MSET of plain values that lie in the heap: lookup and storing are inline (engine/fastset does the
     latter, the log included); anything else about key, value or index sends them the other way.
- 2. Commands that only read, and, without a log, those that change one thing: their functions are called as they are.
+ 2. Commands that only read, and, without a log, those that change one thing, if they are "fast" (a slow one belongs
+    into the slow log, which dispatch() is watched for): their functions are called as they are.
  3. Nothing else: a command that may wait, changes the session, needs a batch or a permission is dispatched.
 
 It is written for speed: names bound once, one dict lookup to find out what is common, no call that can be left out.
@@ -37,7 +38,7 @@ def common_rows(table):
     for name, row in table.items():
         if name.startswith(_OURS):
             continue  # descriptors may travel with the answer
-        if name in _HARMLESS or row.subcommands is None and row.flags.isdisjoint(_DISPATCHED):
+        if name in _HARMLESS or "fast" in row.flags and row.subcommands is None and row.flags.isdisjoint(_DISPATCHED):
             found[name] = found[name.lower()] = row.function, row.arity, "write" in row.flags
     return found
 
@@ -54,9 +55,8 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
         if session.special or pubsub.events or keyspace.staging:
             return
         may_write, logged = session.may_write, keyspace.log is not None
-        for _ in range(AT_ONCE):
-            if not commands:
-                return
+        stop = max(len(commands) - AT_ONCE, 0)
+        while len(commands) > stop:
             words = commands[-1]
             kind = inline(words[0])
             if kind == 1 and len(words) == 2:
@@ -103,7 +103,7 @@ def _run_sets(commands, name, store, append):
     """Run the plain sets that follow each other; whether there was one that could be."""
     count = 0
     for words in reversed(commands):
-        if words[0] != name or len(words) != 3:
+        if words[0] != name or len(words) != 3 or count == AT_ONCE:
             break
         count += 1
     run = commands[-count:]
@@ -118,7 +118,7 @@ def _run_increments(commands, name, find, store, append):
     """Run the INCR that follow each other; how many could be."""
     texts, numbers, keys = [], {}, []
     for words in reversed(commands):
-        if words[0] != name or len(words) != 2:
+        if words[0] != name or len(words) != 2 or len(keys) == AT_ONCE:
             break
         key = words[1]
         number = numbers.get(key)

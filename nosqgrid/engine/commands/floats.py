@@ -17,12 +17,18 @@ _match_other = re.compile(rb"[+-]?(?:inf(?:inity)?|0x(?:[0-9a-f]+\.?[0-9a-f]*|\.
 
 def number(word, message=NOT_A_FLOAT):
     """The float that a word stands for; CommandError with this message where it is none, NaN, or beyond a double."""
+    value = parse_exactly(word)
+    if value is None:
+        raise errors.CommandError(message)
+    return value
+
+
+def parse_exactly(word):
+    """The same, or None."""
     if word.isdigit() and len(word) < 300:
         return float(word)
     value = parse(word)
-    if value is None or out_of_range(word, value):
-        raise errors.CommandError(message)
-    return value
+    return None if value is None or out_of_range(word, value) else value
 
 
 def parse(word):

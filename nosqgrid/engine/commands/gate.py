@@ -1,8 +1,8 @@
 """Commands of sessions about which there is something special: what happens to them before they run.
 
 In this order: the words are found to be a command; somebody who has to log in has; a session that listens in RESP2 does
-nothing else; somebody who oversees the server sees it, or holds it; the keys become those of the session's database; in
-a transaction the command is put off until EXEC.
+nothing else; somebody who oversees the server sees it, or holds it; in a transaction the command is put off until EXEC;
+the keys become those of the session's database.
 """
 
 from ... import errors
@@ -37,17 +37,17 @@ def pass_through(context, argv, find_command, keys_at):
         if context.may_wait and context.oversight.holds(session, row):
             return None, context.oversight.hold(context, argv)
         context.oversight.show(session, row, argv)
-    if session.database:
-        argv = with_prefix(argv, keys_at(row, argv), session.database)
     if session.queued is None or row.name in _AT_ONCE:
-        return row, argv
-    session.queued.append((row, argv))
+        return row, argv if not session.database else with_prefix(argv, keys_at(row, argv), session.database)
+    session.queued.append((row, argv))  # as it came: a SELECT before it may choose another database
     return None, QUEUED
 
 
 def _check(session, row):
     if not session.authenticated and row.name not in _WITHOUT_LOGIN:
         raise command_error("Authentication required.", "NOAUTH")
+    if session.queued is not None and "no_multi" in row.flags:
+        raise errors.CommandError("Command not allowed inside a transaction")
     if session.protocol == 2 and row.name not in _WHILE_LISTENING and session.subscriptions():
         raise errors.CommandError("Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
                                   "are allowed in this context" % row.name.lower().decode("ascii"))

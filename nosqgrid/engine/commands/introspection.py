@@ -7,13 +7,15 @@ that knows where the keys stand in a command: what is checked and what is used c
 from ... import errors
 from ...formats import resp
 from .. import glob
-from .command import PLAIN, PLAIN_FAST, container, syntax_error, unknown_subcommand
+from .categories import categories_of, flags_of, tips_of
+from .command import PLAIN, container, syntax_error, unknown_subcommand
+from .key_flags import flags_of_keys
 
-_REDIS_FLAGS = ("write", "readonly", "fast", "admin")
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
            "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
            "bitfields": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
-           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions"}
+           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions",
+           "walking": b"generic", "expiring": b"generic", "dumping": b"generic"}
 _GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
 _GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))
@@ -71,8 +73,8 @@ def commands_over(table):
         rows = [_named(table, name) for name in args or list(table)]
         return resp.Map([(row.name.lower(), _documented(row)) for row in rows if row is not None])
 
-    def getkeys(context, args):
-        """Which words of a command are keys."""
+    def keyed(args):
+        """The row for the words of a command, and its keys, of which there has to be one."""
         row = find(table, args) if args[0].upper() in table else None
         if row is None:
             raise errors.CommandError("Invalid command specified")
@@ -81,14 +83,25 @@ def commands_over(table):
         keys = keys_of(row, args)
         if not keys:
             raise errors.CommandError("The command has no key arguments")
-        return keys
+        return row, keys
+
+    def getkeys(context, args):
+        """Which words of a command are keys."""
+        return keyed(args)[1]
+
+    def getkeysandflags(context, args):
+        """Which words of a command are keys, and what it does with each."""
+        row, keys = keyed(args)
+        return [[key, resp.Set(map(resp.Simple, flags))]
+                for key, flags in zip(keys, flags_of_keys(row, args, len(keys)))]
 
     found = container(b"COMMAND", (
-        (b"COUNT", count, 2, PLAIN_FAST),
+        (b"COUNT", count, 2, PLAIN),
         (b"LIST", list_, -2, PLAIN),
         (b"INFO", info, -2, PLAIN),
         (b"DOCS", docs, -2, PLAIN),
         (b"GETKEYS", getkeys, -4, PLAIN),
+        (b"GETKEYSANDFLAGS", getkeysandflags, -4, PLAIN),
     ))
     return (found._replace(function=info, arity=-1),)
 
@@ -102,18 +115,26 @@ def _named(table, name):
     return (row.subcommands or {}).get(second)
 
 
+def _all_rows(table):
+    """All commands and subcommands, by the names that their rows have."""
+    for row in table.values():
+        yield row
+        for found in (row.subcommands or {}).values():
+            yield found
+
+
 def _filtered(table, args):
     if not args:
-        return list(table)
+        return [row.name for row in _all_rows(table)]
     if len(args) != 3 or args[0].upper() != b"FILTERBY":
         raise syntax_error()
     kind = args[1].upper()
     if kind == b"PATTERN":
         pattern = glob.Glob(args[2].lower())
-        return [name for name in table if pattern.matches(name.lower())]
+        return [row.name for row in _all_rows(table) if pattern.matches(row.name.lower())]
     if kind == b"ACLCAT":
         wanted = "@" + args[2].decode("utf-8", "replace").lower()
-        return [name for name, row in table.items() if wanted in _categories(row)]
+        return [row.name for row in _all_rows(table) if wanted in categories_of(row)]
     if kind == b"MODULE":
         return []
     raise syntax_error()
@@ -123,20 +144,11 @@ def _described(row):
     """The ten fields of COMMAND INFO."""
     if row is None:
         return None
-    flags = [resp.Simple(flag) for flag in _REDIS_FLAGS if flag in row.flags]
-    categories = [resp.Simple(category) for category in _categories(row)]
+    flags = [resp.Simple(flag) for flag in flags_of(row)]
+    categories = [resp.Simple(category) for category in categories_of(row)]
     subcommands = [_described(found) for found in (row.subcommands or {}).values()]
     return [row.name.lower(), row.arity, resp.Set(flags), row.first_key, row.last_key, row.step,
-            resp.Set(categories), resp.Set(), resp.Set(), subcommands]
-
-
-def _categories(row):
-    categories = ["@fast" if "fast" in row.flags else "@slow"]
-    for flag, category in (("write", "@write"), ("readonly", "@read"), ("admin", "@admin"),
-                           ("connection", "@connection")):
-        if flag in row.flags:
-            categories.append(category)
-    return categories
+            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(), subcommands]
 
 
 def _documented(row):

@@ -12,7 +12,7 @@ and quotas.
 
 from ... import errors, limits
 from ...formats import values
-from .command import CONNECTION, INT64_MAX, READ, WRITE, WRITE_ALONE, Command, bounded, integer
+from .command import CONNECTION, INT64_MAX, READ, WRITE, WRITE_ALONE, Command, bounded, check_local, integer
 from .native import condition_holds, deadline_of
 
 _TYPE_MAX = len(values.NAMES) - 1
@@ -20,6 +20,7 @@ _TYPE_MAX = len(values.NAMES) - 1
 
 def allocate(context, args):
     """Charge for a file."""
+    check_local(context)
     return context.server.large_values.allocate(context.session, bounded(args[0], limits.LARGE_SIZE_BYTES_MAX, "size"),
                                                 integer(args[1]) == 1)
 
@@ -51,6 +52,7 @@ def share(context, args):
 
 
 def _of_the_socket(context, word):
+    check_local(context)
     if not context.may_wait:
         raise errors.CommandError("descriptors travel over the socket alone")
     return integer(word)

@@ -1,4 +1,4 @@
-"""What the commands on hashes and sets have in common: scanning them, and how many to choose at random."""
+"""What the commands on hashes, sets and sorted sets have in common: scanning them, and how many to choose at random."""
 
 import re
 
@@ -30,14 +30,15 @@ def scan_step(context, args, kind):
     found = context.keyspace.structure(args[0], kind)
     if found is None:
         return None, 0, []  # the options are not looked at, as in Redis
-    count, pattern = _scan_options(args)
+    count, pattern = scan_options(args)
     cursor, names = found.scan(cursor, min(count, limits.SCAN_COUNT_MAX))
     if pattern is not None:
         names = [name for name in names if pattern.matches(name)]
     return found, cursor, names
 
 
-def _scan_options(args):
+def scan_options(args):
+    """(count, Glob or None) of the words from the third on: COUNT number, MATCH pattern."""
     count, pattern = SCAN_COUNT_DEFAULT, None
     for index in range(2, len(args), 2):
         option = args[index].upper()

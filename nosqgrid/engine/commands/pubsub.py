@@ -9,7 +9,8 @@ from ..glob import Glob
 from .command import Command, container
 
 _LISTEN = frozenset(("pubsub", "noscript", "loading", "stale"))
-_PUBLISH = frozenset(("pubsub", "loading", "stale", "fast"))
+_ASK = frozenset(("pubsub", "loading", "stale"))
+_PUBLISH = _ASK | {"fast"}
 _CHANNELS, _PATTERNS, _SHARDS = "channels", "patterns", "shard_channels"
 
 
@@ -100,10 +101,10 @@ COMMANDS = (
     Command(b"PUBLISH", publish, 3, _PUBLISH),
     Command(b"SPUBLISH", spublish, 3, _PUBLISH),
     container(b"PUBSUB", (
-        (b"CHANNELS", channels, -2, _PUBLISH),
-        (b"NUMSUB", numsub, -2, _PUBLISH),
-        (b"NUMPAT", numpat, 2, _PUBLISH),
-        (b"SHARDCHANNELS", shardchannels, -2, _PUBLISH),
-        (b"SHARDNUMSUB", shardnumsub, -2, _PUBLISH),
+        (b"CHANNELS", channels, -2, _ASK),
+        (b"NUMSUB", numsub, -2, _ASK),
+        (b"NUMPAT", numpat, 2, _ASK),
+        (b"SHARDCHANNELS", shardchannels, -2, _ASK),
+        (b"SHARDNUMSUB", shardnumsub, -2, _ASK),
     )),
 )

@@ -98,19 +98,15 @@ def _mixed_positions(zset, ends, backward):
     return zset.position(start), zset.position(stop)
 
 
-def rows(context, pairs, nested=True):
-    """The reply for [(member, score)]: flat, and in RESP3 each a list of its own."""
+def rows(context, members, scores, nested=True):
+    """The reply for members and their scores: flat, and in RESP3 each pair a list of its own."""
+    doubles = map(resp.Double, scores)
     if nested and context.session.protocol == 3:
-        return [[member, resp.Double(score)] for member, score in pairs]
-    found = []
-    for member, score in pairs:
-        found += (member, resp.Double(score))
+        return list(map(list, zip(members, doubles)))
+    found = [None] * (2 * len(members))
+    found[::2] = members
+    found[1::2] = doubles
     return found
-
-
-def sorted_set(context, key):
-    """The sorted set of a key, or None; WrongTypeError."""
-    return context.keyspace.structure(key, SortedSet)
 
 
 def store_set(context, key, scores, event):

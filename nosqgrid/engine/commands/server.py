@@ -1,14 +1,16 @@
-"""Commands about the server: INFO, TIME, DBSIZE, FLUSHALL, FLUSHDB, CONFIG GET.
+"""Commands about the server: INFO, TIME, LOLWUT, and what makes it save or end.
 
-What there is to tell comes from context.server; here it only gets Redis' layout.
+What there is to tell comes from context.server; here it only gets Redis' layout.  To save is to make a checkpoint in
+the grid's directory; a grid without one has nowhere to save to, and says so.
 """
 
+from ... import errors
 from ...formats import resp
-from .. import glob
-from .command import ADMIN, PLAIN, PLAIN_FAST, READ_FAST, WRITE_ALONE, Command, container, syntax_error
+from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container, integer, syntax_error
 
 _EVERY_SECTION = frozenset((b"all", b"default", b"everything"))
 _SECOND_MS = 1000
+_VERSION = "Redis ver. 7.0.15\n"  # whose behaviour this is
 
 
 def info(context, args):
@@ -34,37 +36,90 @@ def time_(context, args):
     return [b"%d" % seconds, b"%d" % (ms * 1000)]
 
 
-def dbsize(context, args):
-    """How many keys there are."""
-    return context.keyspace.key_count
+def lolwut(context, args):
+    """The version; there is no picture: [VERSION number]."""
+    if len(args) > 1 and args[0].upper() == b"VERSION":
+        integer(args[1])
+    return resp.Verbatim(_VERSION)
 
 
-def flush(context, args):
-    """Delete every key; ASYNC and SYNC are the same here."""
-    if len(args) > 1 or args and args[0].upper() not in (b"ASYNC", b"SYNC"):
+# -- saving and ending ------------------------------------------------------------------------------------------------
+
+
+def lastsave(context, args):
+    """When a checkpoint was made last, or the server started, in seconds since 1970."""
+    return context.server.last_save_s()
+
+
+def save(context, args):
+    """Make a checkpoint, and answer when it stands; nobody waits meanwhile but who asked."""
+    _check_alone(context)
+    context.server.save(context.session)
+    return context.defer()
+
+
+def bgsave(context, args):
+    """Begin a checkpoint: [SCHEDULE]."""
+    if len(args) > 1 or args and args[0].upper() != b"SCHEDULE":
         raise syntax_error()
-    context.keyspace.clear()
+    if not context.server.save_beside():
+        if not args:
+            raise errors.CommandError("Background save already in progress")
+        return resp.Simple("Background saving scheduled")
+    return resp.Simple("Background saving started")
+
+
+def bgrewriteaof(context, args):
+    """Begin a checkpoint, behind which the log begins anew."""
+    if not context.server.save_beside():
+        raise errors.CommandError("Background append only file rewriting already in progress")
+    return resp.Simple("Background append only file rewriting started")
+
+
+def shutdown(context, args):
+    """End the server as a signal would: [NOSAVE|SAVE] [NOW] [FORCE] [ABORT].
+
+    What it keeps on the disk is kept in any case: NOSAVE asks for less than a grid does.  There is no answer.
+    """
+    options = {word.upper() for word in args}
+    if options - {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"} or {b"NOSAVE", b"SAVE"} <= options \
+            or b"ABORT" in options and len(args) > 1:
+        raise syntax_error()
+    if b"ABORT" in options:
+        raise errors.CommandError("No shutdown in progress.")
+    _check_alone(context)
+    context.server.shut_down(context.session)
+    return context.defer()
+
+
+def _check_alone(context):
+    if not context.may_block:
+        raise errors.CommandError("what is answered later, or never, has to be sent over the socket, by itself")
+
+
+def function_flush(context, args):
+    """Forget all functions: there are none."""
+    if len(args) > 1 or args and args[0].upper() not in (b"ASYNC", b"SYNC"):
+        raise errors.CommandError("FUNCTION FLUSH only supports SYNC|ASYNC option")
     return resp.OK
 
 
-def config_get(context, args):
-    """The settings whose names a pattern describes."""
-    patterns = [glob.Glob(word.lower()) for word in args]
-    found = []
-    for name, value in context.server.config().items():
-        encoded = name.encode("utf-8")
-        if any(pattern.matches(encoded) for pattern in patterns):
-            found.append((encoded, str(value).encode("utf-8")))
-    return resp.Map(found)
+def function_list(context, args):
+    """The libraries of functions: there are none."""
+    return []
 
 
 COMMANDS = (
-    Command(b"INFO", info, -1, PLAIN),
-    Command(b"TIME", time_, 1, PLAIN_FAST),
-    Command(b"DBSIZE", dbsize, 1, READ_FAST),
-    Command(b"FLUSHALL", flush, -1, WRITE_ALONE),
-    Command(b"FLUSHDB", flush, -1, WRITE_ALONE),
-    container(b"CONFIG", (
-        (b"GET", config_get, -3, ADMIN),
+    Command(b"INFO", info, -1, PLAIN | {"loading", "stale"}),
+    Command(b"TIME", time_, 1, PLAIN_FAST | {"loading", "stale"}),
+    Command(b"LOLWUT", lolwut, -1, PLAIN_FAST),
+    Command(b"LASTSAVE", lastsave, 1, PLAIN_FAST | {"loading", "stale"}),
+    Command(b"SAVE", save, 1, ADMIN | {"noscript", "no_multi"}),
+    Command(b"BGSAVE", bgsave, -1, ADMIN | {"noscript"}),
+    Command(b"BGREWRITEAOF", bgrewriteaof, 1, ADMIN | {"noscript"}),
+    Command(b"SHUTDOWN", shutdown, -1, ADMIN | {"noscript", "loading", "stale", "no_multi"}),
+    container(b"FUNCTION", (
+        (b"FLUSH", function_flush, -2, frozenset(("write", "noscript"))),
+        (b"LIST", function_list, -2, PLAIN | {"noscript"}),
     )),
 )

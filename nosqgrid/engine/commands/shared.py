@@ -15,12 +15,13 @@ from ...formats import values
 from ...formats.arena import FORMAT_VERSION
 from ..claims import FILLED
 from ..frames import apply_batch
-from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, integer, syntax_error
+from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, check_local, integer, syntax_error
 
 
 def attach(context, args):
     """Hand out the shared memory; the coordinator adds the descriptors to the reply."""
     version = integer(args[0])
+    check_local(context)
     if not context.may_wait:
         raise errors.CommandError("descriptors travel only with replies on the socket: attach there")
     if version != FORMAT_VERSION:

@@ -7,21 +7,18 @@ Elements that an order leaves equal keep the order they had; Redis leaves open w
 """
 
 import contextlib
-import re
 
 from ... import errors
 from ...formats import values
 from ..stored import WRONG_TYPE
 from ..structures.lists import List
+from . import floats
 from .command import READ, WRITE_OOM, Command, integer, syntax_error
 
 _SORTABLE = frozenset((values.LIST, values.SET, values.ZSET))
 _NO_SCORE = "One or more scores can't be converted into double"
 _PLAIN, _PLAIN_BYTES = b"0123456789.-", 300  # of words that float() and strtod() read alike
 _SMALLEST_NORMAL = 2.2250738585072014e-308
-
-_match_score = re.compile(rb"([+-]?)(?:([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(0[xX](?:[0-9a-fA-F]+\.?"
-                          rb"[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?)|(?i:inf(?:inity)?))").fullmatch
 
 
 class _Options(object):
@@ -137,25 +134,10 @@ def _score(word):
     word = word.partition(b"\x00")[0].lstrip(b" \t\n\v\f\r")
     if not word:
         return 0.0
-    match = _match_score(word)
-    if match is None:
+    score = floats.parse(word)
+    if score is None or floats.out_of_range(word, score) or 0.0 < abs(score) < _SMALLEST_NORMAL:
         return None
-    sign, mantissa, hexadecimal = match.groups()
-    if hexadecimal:
-        return _hexadecimal(sign, hexadecimal)
-    number = float(word)
-    if mantissa and (number in (float("inf"), float("-inf"))
-                     or abs(number) < _SMALLEST_NORMAL and mantissa.strip(b"0.")):
-        return None
-    return number
-
-
-def _hexadecimal(sign, word):
-    try:
-        number = float.fromhex(word.decode("ascii"))
-    except OverflowError:
-        return None
-    return -number if sign == b"-" else number
+    return score
 
 
 def _getter(context, pattern):

@@ -8,7 +8,7 @@ from ..structures.streams import Stream
 from .command import (INT64_MAX, READ, WRITE, WRITE_FAST, WRITE_OOM, Command, command_error, container, integer,
                       parse_integer, syntax_error)
 from .stream_reads import change_and_tell
-from .stream_words import group_of, integer_or, parse_end, parse_id, parse_start, stream_of, text, with_keys
+from .stream_words import ENDS, group_of, integer_or, parse_end, parse_id, parse_start, stream_of, text, with_keys
 
 _NO_KEY = ("The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
            "option to create an empty stream automatically.")
@@ -29,7 +29,7 @@ def _read_options(words, name):
     make, read, index = False, UNKNOWN, 0
     while index < len(words):
         option = words[index].upper()
-        if name == "create" and option == b"MKSTREAM":
+        if name == "CREATE" and option == b"MKSTREAM":
             make = True
         elif option == b"ENTRIESREAD" and index + 1 < len(words):
             index += 1
@@ -56,7 +56,7 @@ def _stream_with(context, key, name=None):
 def create(context, args):
     """Create a group: [MKSTREAM] [ENTRIESREAD count]."""
     key, name, word = args[:3]
-    make, read = _read_options(args[3:], "create")
+    make, read = _read_options(args[3:], "CREATE")
     stream = stream_of(context, key) if make else _stream_with(context, key)
     if word == b"$":
         last_id = ZERO if stream is None else stream.last_id
@@ -72,9 +72,12 @@ def create(context, args):
 def setid(context, args):
     """Set the last id that a group was given: [ENTRIESREAD count]."""
     key, name, word = args[:3]
-    _, read = _read_options(args[3:], "setid")
+    _, read = _read_options(args[3:], "SETID")
     stream = _stream_with(context, key, name)
-    last_id = stream.last_id if word == b"$" else parse_id(word)
+    if word == b"$":
+        last_id = stream.last_id
+    else:
+        last_id = ENDS.get(word) or parse_id(word)  # here alone, and not in CREATE, `-` and `+` are ids
     context.keyspace.change(key, stream, [b"groupid", name, last_id, b"%d" % read])
     context.notify(b"t", b"xgroup-setid", key)
     return resp.OK
@@ -232,13 +235,13 @@ def xclaim(context, args):
     stream, group = group_of(context, key, name)
     idle_ms, now_ms = _least_idle(args[3], "XCLAIM"), context.keyspace.wall_ms()
     claim = _Claim(args[4:], now_ms)
-    found, gone, pieces = [], [], {}
+    found, gone, pieces = [], {}, {}
     for entry_id in claim.ids:
         pending = group.pending.get(entry_id)
         words = stream.entry(entry_id)
         if words is None:
-            if pending is not None and entry_id not in gone:
-                gone.append(entry_id)
+            if pending is not None:
+                gone[entry_id] = True
             continue
         if pending is None and not claim.force:
             continue
@@ -255,7 +258,7 @@ def xclaim(context, args):
             count = min(count + 1, COUNT_MAX)
         pieces[entry_id] = PENDING.pack(entry_id, claim.time_ms, count)
         found.append(id_text(entry_id) if claim.only_ids else [id_text(entry_id), words])
-    _change_pending(context, key, stream, group, consumer, gone, list(pieces.values()), claim.last_id)
+    _change_pending(context, key, stream, group, consumer, list(gone), list(pieces.values()), claim.last_id)
     return found
 
 

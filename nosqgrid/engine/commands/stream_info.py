@@ -48,7 +48,7 @@ def _full_limit(words):
         if words[1].upper() == b"COUNT":
             limit = integer(words[2])
             return limit if limit >= 0 else _FULL_COUNT
-    raise errors.CommandError("unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP.")
+    raise errors.CommandError("unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP.")
 
 
 def _node_count(chunk_count):

@@ -103,7 +103,7 @@ def xread(context, args):
     for key, last_id in pairs:
         stream = stream_of(context, key)
         if stream is not None and stream.top_id() > last_id:
-            found.append((key, stream.range(following(last_id), LAST, request.limit)))
+            found.append((key, stream.range_behind(last_id, request.limit)))
     if found:
         return by_key(context, found)
     if request.block_ms is None:
@@ -115,7 +115,7 @@ def xread(context, args):
         for key in keys:
             stream, last_id = stream_of(context, key), last_ids[key]
             if stream is not None and _was_given(stream, marks[key], last_id):
-                return by_key(context, [(key, stream.range(following(last_id), LAST, request.limit))])
+                return by_key(context, [(key, stream.range_behind(last_id, request.limit))])
         return None
 
     return context.block(request.keys, request.block_ms / 1000.0, attempt, resp.NULL_ARRAY)
@@ -196,7 +196,7 @@ def change_and_tell(context, key, stream, group, consumer, words):
 def _deliver(context, key, stream, request):
     """Give a consumer what is new; [(id, words)]."""
     group, name = stream.groups[request.group], request.consumer
-    entries = stream.range(following(group.last_id), LAST, request.limit)
+    entries = stream.range_behind(group.last_id, request.limit)
     last_id, read = progress(stream, group, [entry_id for entry_id, _ in entries])
     change = [b"deliver", group.name, name, b"%d" % context.keyspace.wall_ms(), last_id, b"%d" % read]
     if request.keeps:
@@ -207,14 +207,17 @@ def _deliver(context, key, stream, request):
 
 def progress(stream, group, ids):
     """(last id, how many were read) of a group that is given the entries with these ids, behind its last id."""
-    last_id, read = group.last_id, group.entries_read
+    read = group.entries_read
+    if not ids:
+        return group.last_id, read
+    if read != UNKNOWN and not stream.is_broken_behind(ids[0]):
+        return ids[-1], read + len(ids)
     for entry_id in ids:
         if read != UNKNOWN and not stream.is_broken_behind(entry_id):
             read += 1
         elif stream.entries_added:
             read = stream.rank_of(entry_id)
-        last_id = entry_id
-    return last_id, read
+    return ids[-1], read
 
 
 def _deliver_again(context, key, stream, request, last_id):

@@ -14,6 +14,7 @@ from .command import command_error, parse_integer
 
 _INVALID_ID = "Invalid stream ID specified as stream command argument"
 _ID_BYTES_MAX = 127
+ENDS = {b"-": ZERO, b"+": LAST}
 _PLAIN_DIGITS = 18  # a number of so many is below 2**63
 _match_unsigned = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)").fullmatch
 
@@ -92,17 +93,14 @@ def parse_end(word):
 
 
 def _parse_bound(word, missing, neighbour, message):
+    if word in ENDS:
+        return ENDS[word]
     if word[:1] == b"(" and len(word) > 1:
         found = neighbour(parse_id(word[1:], missing))
         if found is None:
             raise errors.CommandError(message)
         return found
-    shown = word.split(b"\0", 1)[0]
-    if shown == b"-":
-        return ZERO
-    if shown == b"+":
-        return LAST
-    return parse_id(word, missing)
+    return ENDS.get(word.split(b"\0", 1)[0]) or parse_id(word, missing)
 
 
 # -- streams and entries ----------------------------------------------------------------------------------------------

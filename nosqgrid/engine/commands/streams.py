@@ -109,22 +109,32 @@ def _trim(context, key, trim):
 
 def xadd(context, args):
     """Append an entry; its id."""
-    key, word, index, trim, create = args[0], args[1], 1, None, True
-    if word != b"*":
-        options = _Options(args, True)
-        trim = options.read()
-        index, create = options.index, options.create
-        word = args[index] if index < len(args) else b"*"
+    keyspace = context.keyspace
+    stream = keyspace.structure(args[0], Stream) if args[1] == b"*" and not len(args) & 1 else None
+    if stream is None:
+        return _xadd(context, args)
+    words = args[:]
+    entry_id = words[1] = _next_id(keyspace, stream.last_id, None)
+    words[0] = b"node" if stream.is_full(sum(map(len, args)) - len(args[0])) else b"add"
+    keyspace.change(args[0], stream, words)
+    context.notify(b"t", b"xadd", args[0])
+    return b"%d-%d" % unpack_id(entry_id)
+
+
+def _xadd(context, args):
+    """XADD with all that it may have."""
+    key, options = args[0], _Options(args, True)
+    trim, index = options.read(), options.index
     fields = args[index + 1:]
     if len(fields) < 2 or len(fields) & 1:
         raise wrong_arity(b"XADD")
-    wanted = None if word == b"*" else parse_parts(word, 0)
+    wanted = None if args[index] == b"*" else parse_parts(args[index], 0)
     if wanted == (0, 0):
         raise errors.CommandError("The ID specified in XADD must be greater than 0-0")
     keyspace = context.keyspace
     stream = keyspace.structure(key, Stream)
     if stream is None:
-        if not create:
+        if not options.create:
             return None
         entry_id, operation = _next_id(keyspace, ZERO, wanted), b"node"
     else:
@@ -155,7 +165,7 @@ def _next_id(keyspace, last_id, wanted):
         if milliseconds == last_milliseconds:
             entry_id = following(last_id)
             if unpack_id(entry_id)[0] != milliseconds:
-                raise errors.CommandError(_TOO_SMALL)
+                raise errors.CommandError("Elements are too large to be stored")  # what Redis says here, too
             return entry_id
         number = 0
     entry_id = pack_id(milliseconds, number)

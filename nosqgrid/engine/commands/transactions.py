@@ -7,7 +7,7 @@ compared by its version, so that a change by anybody counts, also by a client wi
 
 from ... import errors
 from ...formats import resp
-from . import run
+from . import gate, introspection, run
 from .command import Command, PLAIN_FAST, command_error
 
 _NOSCRIPT_FAST = PLAIN_FAST | {"noscript"}
@@ -67,8 +67,10 @@ def _run_all(context, queued):
 
 
 def _reply(context, row, words):
+    database = context.session.database
     try:
-        return run.run(context, row, words)
+        return run.run(context, row, gate.with_prefix(words, introspection.keys_at(row, words), database)
+                       if database else words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
     except errors.NosqgridError as error:
@@ -98,7 +100,7 @@ def _end(session):
 
 COMMANDS = (
     Command(b"MULTI", multi, 1, _NOSCRIPT_FAST),
-    Command(b"EXEC", exec_, 1, _NOSCRIPT_FAST),
+    Command(b"EXEC", exec_, 1, _NOSCRIPT_FAST - {"fast"}),
     Command(b"DISCARD", discard, 1, _NOSCRIPT_FAST),
     Command(b"WATCH", watch, -2, _NOSCRIPT_FAST, 1, -1, 1),
     Command(b"UNWATCH", unwatch, 1, _NOSCRIPT_FAST),

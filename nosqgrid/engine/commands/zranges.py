@@ -36,9 +36,9 @@ def _read(words, kind, backward, stores):
         elif option == b"LIMIT" and index + 2 < len(words):
             query.offset, query.limit = integer(words[index + 1]), integer(words[index + 2])
             index += 2
-        elif backward is None and option == b"REV":
+        elif query.backward is None and option == b"REV":
             query.backward = True
-        elif kind is None and option in (_SCORE, _MEMBER):
+        elif query.kind is None and option in (_SCORE, _MEMBER):
             query.kind = option
         else:
             raise syntax_error()
@@ -71,7 +71,7 @@ def _index_positions(zset, ends, backward=False):
         return zset.order.first(), zset.order.first()
     if backward:
         low, high = total - 1 - high, total - 1 - low
-    return zset.position(low), zset.position(high + 1)
+    return zset.positions(low, high + 1)
 
 
 def _found(zset, query, ends):
@@ -96,7 +96,7 @@ def _range(context, args, kind=None, backward=None):
     spans = _found(zset, query, ends)
     members = zset.order.members_of(spans, query.backward)
     if query.with_scores:
-        return scores.rows(context, zip(members, zset.order.scores_of(spans, query.backward)))
+        return scores.rows(context, members, zset.order.scores_of(spans, query.backward))
     return members
 
 
@@ -107,9 +107,14 @@ def _query_ends(query, low, high):
 
 def zrange(context, args):
     """The members of a range: BYSCORE BYLEX REV LIMIT WITHSCORES."""
-    if len(args) == 3:
-        return _range(context, args, _INDEX, False)
-    return _range(context, args)
+    if len(args) > 3:
+        return _range(context, args)
+    key, low, high = args
+    ends = integer(low), integer(high)
+    zset = context.keyspace.structure(key, SortedSet)
+    if zset is None:
+        return []
+    return zset.order.members_of(zset.spans(*_index_positions(zset, ends)))
 
 
 def zrevrange(context, args):

@@ -8,6 +8,7 @@ from ... import errors
 from ...errors import WrongTypeError
 from ...formats import values
 from ..stored import WRONG_TYPE
+from ..structures.zsets import in_order
 from . import floats, scores
 from .command import READ, WRITE_OOM, Command, integer, parse_integer, syntax_error
 from .zsetpops import keys_behind
@@ -103,6 +104,9 @@ def union(operation):
     for structure, weight in sorted(operation.sources, key=_length):
         if structure is None:
             continue
+        if not joined and weight == 1 and structure.TYPE == values.ZSET:
+            joined = dict(structure.pairs())  # in their order, for they will be sorted
+            continue
         for member, score in scored(structure):
             score = _weighted(score, weight)
             old = joined.get(member)
@@ -133,7 +137,10 @@ def intersection(operation):
 
 def _getter(structure):
     """member -> its score or None."""
-    return structure.scores.get if structure.TYPE == values.ZSET else dict(scored(structure)).get
+    if structure.TYPE == values.ZSET:
+        return structure.scores.get
+    items = structure.items
+    return lambda member: 1.0 if member in items else None
 
 
 def difference(operation):
@@ -145,8 +152,9 @@ def difference(operation):
     for structure, _ in operation.sources[1:]:
         if structure is None:
             continue
-        if structure.TYPE == values.ZSET and len(structure) > len(left):
-            left = {member: score for member, score in left.items() if member not in structure.scores}
+        if len(structure) > len(left):
+            get = _getter(structure)
+            left = {member: score for member, score in left.items() if get(member) is None}
         else:
             for member, _ in scored(structure):
                 left.pop(member, None)
@@ -157,10 +165,10 @@ def _answer(function, name, weighted):
     def answer(context, args):
         operation = _read(context, args, name, False, weighted)
         found = function(operation)
-        pairs = sorted(zip(found.values(), found))
+        members = in_order(found)
         if operation.with_scores:
-            return scores.rows(context, [(member, score) for score, member in pairs])
-        return [member for _, member in pairs]
+            return scores.rows(context, members, [found[member] for member in members])
+        return members
     answer.__doc__ = "The %s of several sets%s." % (
         function.__name__, ": WEIGHTS AGGREGATE WITHSCORES" if weighted else ": WITHSCORES")
     return answer

@@ -17,8 +17,12 @@ WRITE_MOVABLE = WRITE | {"movablekeys"}
 
 def _pop(context, key, zset, count, event):
     """Take out so many members from one end, named by its event; [(member, score)]."""
-    order = zset.order
     backward = event == _LAST
+    if count == 1:
+        pair = zset.at(len(zset) - 1 if backward else 0)
+        remove(context, key, zset, [pair[0]], event)
+        return [pair]
+    order = zset.order
     spans = zset.spans(order.first(), order.end(), 0, count, backward)
     members, popped_scores = order.members_of(spans, backward), order.scores_of(spans, backward)
     remove(context, key, zset, members, event)
@@ -36,7 +40,8 @@ def _pop_one_key(context, args, event):
     zset = context.keyspace.structure(args[0], SortedSet)
     if zset is None or not count:
         return []
-    return scores.rows(context, _pop(context, args[0], zset, count, event), nested=len(args) == 2)
+    members, popped_scores = zip(*_pop(context, args[0], zset, count, event))
+    return scores.rows(context, members, popped_scores, nested=len(args) == 2)
 
 
 def zpopmin(context, args):

@@ -3,20 +3,14 @@
 Ranges are in zranges.py, several sets at once in zsetops.py, those that wait in zsetpops.py.
 """
 
-import re
-
 from ... import errors, limits
 from ...formats import resp
-from .. import glob
 from ..structures.zsets import ADD, REMOVE, SortedSet, pack_score
-from . import floats, scores
-from .command import (INT64_MAX, READ, READ_FAST, UINT64_MAX, WRITE_FAST, WRITE_FAST_OOM, Command, integer,
-                      syntax_error)
+from . import floats, members, scores
+from .command import INT64_MAX, READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, Command, integer, syntax_error
 
 _OPTIONS = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
 _PICKS_MAX = 10000000
-_SCAN_COUNT_DEFAULT = 10
-_match_cursor = re.compile(rb"[+-]?[0-9]{1,30}|").fullmatch
 
 
 # -- adding and removing ----------------------------------------------------------------------------------------------
@@ -24,21 +18,18 @@ _match_cursor = re.compile(rb"[+-]?[0-9]{1,30}|").fullmatch
 
 def zadd(context, args):
     """Give members scores: NX XX GT LT CH INCR; how many were added (CH: or changed; INCR: the new score)."""
-    if len(args) == 3 and args[1].upper() not in _OPTIONS:
+    if len(args) == 3:
         key, word, member = args
-        score = floats.number(word)
-        keyspace = context.keyspace
-        found = keyspace.structure(key, SortedSet)
-        if found is None:
-            keyspace.update(key, None, SortedSet, (ADD, pack_score(score), member))
-            context.notify(b"z", b"zadd", key)
-            return 1
-        old = found.scores.get(member)
-        if old != score:
-            keyspace.change(key, found, (ADD, pack_score(score), member))
-            context.notify(b"z", b"zadd", key)
-        return 1 if old is None else 0
-    return _add(context, args[0], *_read_add(args))
+        score = float(word) if word.isdigit() and len(word) < 300 else floats.parse_exactly(word)
+        if score is not None:
+            keyspace = context.keyspace
+            found = keyspace.structure(key, SortedSet)
+            old = None if found is None else found.scores.get(member)
+            if old != score:
+                keyspace.update(key, found, SortedSet, (ADD, pack_score(score), member))
+                context.notify(b"z", b"zadd", key)
+            return 1 if old is None else 0
+    return add_pairs(context, args[0], *_read_add(args))
 
 
 def _read_add(args):
@@ -59,7 +50,8 @@ def _read_add(args):
     return options, [(floats.number(word), member) for word, member in zip(words[::2], words[1::2])]
 
 
-def _add(context, key, options, pairs):
+def add_pairs(context, key, options, pairs):
+    """Do what ZADD with a set of options does for [(score, member)]."""
     found = context.keyspace.structure(key, SortedSet)
     increments = b"INCR" in options
     if found is None and b"XX" in options:
@@ -104,7 +96,7 @@ def _allowed(old, score, options, increments):
 def zincrby(context, args):
     """Add to the score of a member; its new score."""
     key, word, member = args
-    return _add(context, key, (b"INCR",), [(floats.number(word), member)])
+    return add_pairs(context, key, (b"INCR",), [(floats.number(word), member)])
 
 
 def zrem(context, args):
@@ -119,9 +111,9 @@ def zrem(context, args):
     return len(there)
 
 
-def remove(context, key, found, members, event):
+def remove(context, key, found, removed, event):
     """Remove members that a set has, and say so."""
-    context.keyspace.change(key, found, [REMOVE] + members)
+    context.keyspace.change(key, found, [REMOVE] + removed)
     context.notify(b"z", event, key)
     if not found.scores:
         context.notify(b"g", b"del", key)
@@ -203,7 +195,8 @@ def zrandmember(context, args):
     if count < -_PICKS_MAX:
         raise errors.CommandError("value is out of range")
     pairs = _picked(context, found, count)
-    return scores.rows(context, pairs) if with_scores else [member for member, _ in pairs]
+    names, picked_scores = zip(*pairs)
+    return scores.rows(context, names, picked_scores) if with_scores else list(names)
 
 
 def _below(context, total):
@@ -229,41 +222,18 @@ def _picked(context, found, count):
 
 def zscan(context, args):
     """One step of a walk over a set: MATCH pattern, COUNT number."""
-    cursor = _cursor(args[1])
+    cursor = members.read_cursor(args[1])
     found = context.keyspace.structure(args[0], SortedSet)
     if found is None:
         return [b"0", []]
-    count, pattern = _scan_options(args[2:])
-    cursor, members = found.walk(cursor, min(count, limits.SCAN_COUNT_MAX), context.random_bits)
+    count, pattern = members.scan_options(args)
+    cursor, names = found.walk(cursor, min(count, limits.SCAN_COUNT_MAX), context.random_bits)
     if pattern is not None:
-        members = [member for member in members if pattern.matches(member)]
+        names = [name for name in names if pattern.matches(name)]
     row = []
-    for member in members:
+    for member in names:
         row += (member, _scanned_text(found.scores[member], found.listpack))
     return [b"%d" % cursor, row]
-
-
-def _cursor(word):
-    if not _match_cursor(word) or abs(int(word or 0)) > UINT64_MAX:
-        raise errors.CommandError("invalid cursor")
-    return int(word or 0) & UINT64_MAX
-
-
-def _scan_options(words):
-    count, pattern = _SCAN_COUNT_DEFAULT, None
-    for index in range(0, len(words), 2):
-        option = words[index].upper()
-        if index + 1 == len(words):
-            raise syntax_error()
-        if option == b"COUNT":
-            count = integer(words[index + 1])
-            if count < 1:
-                raise syntax_error()
-        elif option == b"MATCH":
-            pattern = glob.Glob(words[index + 1])
-        else:
-            raise syntax_error()
-    return count, pattern
 
 
 def _scanned_text(score, listpack):

@@ -38,15 +38,17 @@ class TinyLfu(object):
     """A policy over three lists of `lists` (NodeLists).
 
     `hash_of(node)` gives the hash of the key in a slot, the same that `added` got; `chance()` a number from 0 to 1,
-    which should not be guessable (random.SystemRandom().random).
+    which should not be guessable (random.SystemRandom().random).  `numbers` are those of its lists: window, probation,
+    protected.
     """
 
-    __slots__ = ("_lists", "_window", "_probation", "_protected", "_hash_of", "_chance", "_sketch", "_chooser",
-                 "capacity", "_full_weight", "_window_max", "_protected_max")
+    __slots__ = ("numbers", "_lists", "_window", "_probation", "_protected", "_hash_of", "_chance", "_sketch",
+                 "_chooser", "capacity", "_full_weight", "_window_max", "_protected_max", "_victim", "_victim_hash")
 
     def __init__(self, lists, hash_of, chance, capacity=0):
         self._lists = lists
         self._window, self._probation, self._protected = lists.open(), lists.open(), lists.open()
+        self.numbers = self._window, self._probation, self._protected
         self._hash_of = hash_of
         self._chance = chance
         self._start(capacity)
@@ -54,13 +56,9 @@ class TinyLfu(object):
     def _start(self, capacity):
         self._sketch = FrequencySketch()
         self._chooser = WindowChooser(self._sketch.estimate)
+        self._victim = self._victim_hash = 0  # who won the last contests, and the hash of the key there
         self._full_weight = 0  # how much there was when a victim was asked for, 0 while there is room
         self.set_capacity(capacity)
-
-    @property
-    def numbers(self):
-        """The numbers of its lists: window, probation, protected."""
-        return self._window, self._probation, self._protected
 
     @property
     def weight(self):
@@ -96,13 +94,17 @@ class TinyLfu(object):
     def added(self, node, key_hash, weight):
         """A record is new in this slot.  Cost: O(1), 1.5 us; some tens of microseconds now and then."""
         lists = self._lists
+        if node == self._victim:  # another key lies there now
+            self._victim = 0
         if lists.owner[node]:
             lists.remove(node)
-        lists.insert(self._window, node, weight)
-        count = self.count
+        window, probation, protected = self.numbers
+        lists.insert(window, node, weight)
+        weights, counts = lists.weights, lists.counts
+        count = counts[window] + counts[probation] + counts[protected]
         self._sketch.ensure(count)
         self._sketch.increment(key_hash)
-        total = self.weight
+        total = weights[window] + weights[probation] + weights[protected]
         if total > self.capacity:
             self.set_capacity(total + (total >> SLACK_SHIFT))
         if self._full_weight:
@@ -143,6 +145,8 @@ class TinyLfu(object):
 
     def moved(self, old_node, new_node):
         """It lies in another slot now.  Cost: O(1)."""
+        if new_node == self._victim:
+            self._victim = 0
         if self._lists.owner[old_node] in self.numbers:
             self._lists.move(old_node, new_node)
 
@@ -169,23 +173,28 @@ class TinyLfu(object):
     # -- who goes -----------------------------------------------------------------------------------------------------
 
     def next_victim(self):
-        """The node that should go now, or 0 where there is none.  Cost: O(1), 1.2 us and two calls of hash_of."""
+        """The node that should go now, or 0 where there is none.  Cost: O(1), 1.2 us and up to two calls of hash_of."""
         lists = self._lists
-        total = self._full_weight = self.weight
+        window, probation, protected = self.numbers
+        weights, oldest = lists.weights, lists.prev
+        total = self._full_weight = weights[window] + weights[probation] + weights[protected]
         if total + (total >> SLACK_SHIFT) < self.capacity:
             self.set_capacity(total)
-        window, probation = self._window, self._probation
-        surplus = lists.weights[window] - self._window_max
+        surplus = weights[window] - self._window_max
         if surplus > self._window_max >> SLACK_SHIFT:
             self._shrink_window(surplus)
-        candidate = lists.oldest(window)
-        victim = lists.oldest(probation) or lists.oldest(self._protected)
-        if not victim:
-            return candidate
-        if not candidate or lists.weights[window] < self._window_max:
+        candidate = oldest[window]  # the head itself where a list is empty
+        victim = oldest[probation]
+        if victim == probation:
+            victim = oldest[protected]
+            if victim == protected:
+                return candidate if candidate != window else 0
+        if candidate == window or weights[window] < self._window_max:
             return victim
         asked = self._sketch.estimate(self._hash_of(candidate))
-        if asked > self._sketch.estimate(self._hash_of(victim)) or (
+        if victim != self._victim:
+            self._victim, self._victim_hash = victim, self._hash_of(victim)
+        if asked > self._sketch.estimate(self._victim_hash) or (
                 asked >= FLOODED_FREQUENCY and self._chance() < FLOODED_CHANCE):
             lists.to_front(probation, candidate)
             return victim

@@ -235,6 +235,8 @@ class ScoreOrder(object):
 
         `backward`: the last part first, and offset and limit count from the end.  A negative limit is none.
         """
+        if low[0] == high[0] and not offset and limit < 0:
+            return [low + high[1:]] if low < high else []
         if offset > _WALK_MAX:
             count = self.rank(high) - self.rank(low)
             if offset >= count:
@@ -268,6 +270,9 @@ class ScoreOrder(object):
 
     def members_of(self, spans, backward=False):
         """The members of the parts that spans() found, in its direction."""
+        if len(spans) == 1 and not backward:
+            (at, start, stop), = spans
+            return self.members[at][start:stop]
         found = []
         for at, start, stop in spans:
             part = self.members[at][start:stop]

@@ -29,7 +29,7 @@ class OrderedIds(object):
 
     def get(self, key):
         """What a key has, or None."""
-        if not self._keys:
+        if not self._keys or key > self._keys[-1][-1]:
             return None
         index, position = self._place(key)
         keys = self._keys[index]
@@ -38,10 +38,8 @@ class OrderedIds(object):
     def add(self, key, value):
         """Add a key that is not there."""
         self._count += 1
-        if not self._keys or len(self._keys[-1]) >= _LIST_KEYS_MAX and key > self._keys[-1][-1]:
-            self._firsts.append(key)
-            self._keys.append([key])
-            self._values.append([value])
+        if not self._keys or key > self._keys[-1][-1]:
+            self._append(key, value)
             return
         index, position = self._place(key)
         keys, values = self._keys[index], self._values[index]
@@ -53,6 +51,15 @@ class OrderedIds(object):
             self._keys[index:index + 1] = [keys[:half], keys[half:]]
             self._values[index:index + 1] = [values[:half], values[half:]]
             self._firsts.insert(index + 1, keys[half])
+
+    def _append(self, key, value):
+        if self._keys and len(self._keys[-1]) < _LIST_KEYS_MAX:
+            self._keys[-1].append(key)
+            self._values[-1].append(value)
+            return
+        self._firsts.append(key)
+        self._keys.append([key])
+        self._values.append([value])
 
     def pop(self, key):
         """Remove a key that is there; what it had."""

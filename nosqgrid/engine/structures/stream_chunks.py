@@ -28,6 +28,7 @@ NAME_BYTES = 48  # of a name beside its bytes
 _OTHER_NAMES, _WIDE = 2, 1
 _COUNT = struct.Struct("<I")
 _WEIGHT_OF_ENTRY = 8
+_WEIGHT_BESIDE_CHANGE = _WEIGHT_OF_ENTRY - 2
 _GARBAGE_BYTES_MIN = 4096
 
 
@@ -85,15 +86,23 @@ class Chunk(object):
         return (CHUNK_BYTES + sum(map(len, self.names)) + NAME_BYTES * len(self.names) + ENTRY_BYTES * len(self)
                 + self.live_bytes)
 
-    def append(self, entry_id, words):
-        """Add an entry behind the last; how much more that takes."""
-        record = pack_record(self.names, words)
-        self.ids += entry_id
-        self.starts.append(len(self.data))
-        self.data += record
-        self.last = entry_id
+    def append(self, entry_id, change):
+        """Add an entry behind the last, its words the third and those behind it; how much more that takes."""
+        record, data = None, self.data
+        if change[2::2] == self.names:  # as pack_record() has it, without a copy of the words
+            kept = change[3::2]
+            try:
+                record = b"\0" + bytes(map(len, kept)) + b"".join(kept)
+            except ValueError:
+                record = None
+        if record is None:
+            record = pack_record(self.names, change[2:])
         size = len(record)
-        self.weight += size + len(words) + _WEIGHT_OF_ENTRY
+        self.starts.append(len(data))
+        self.ids += entry_id
+        data += record
+        self.last = entry_id
+        self.weight += size + len(change) + _WEIGHT_BESIDE_CHANGE
         self.live_bytes += size
         return size + ENTRY_BYTES
 
@@ -142,7 +151,7 @@ class Chunk(object):
 
     def position(self, entry_id):
         """How many live entries come before an id."""
-        ids, low, high = self.ids, 0, len(self.starts)
+        ids, low, high = bytes(self.ids), 0, len(self.starts)  # a slice of bytes costs half of one of a bytearray
         while low < high:
             middle = (low + high) >> 1
             if ids[SIZE_BYTES * middle:SIZE_BYTES * middle + SIZE_BYTES] < entry_id:
@@ -150,6 +159,14 @@ class Chunk(object):
             else:
                 high = middle
         return low
+
+    def position_behind(self, entry_id):
+        """How many live entries do not come after an id."""
+        if self.last <= entry_id:
+            return len(self.starts)
+        position = self.position(entry_id)
+        at = SIZE_BYTES * position
+        return position + 1 if self.ids[at:at + SIZE_BYTES] == entry_id else position
 
     def id_at(self, position):
         """The id of the entry at a position; negative ones count from the end."""

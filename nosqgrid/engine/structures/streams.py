@@ -26,7 +26,7 @@ from bisect import bisect_right
 
 from ...formats import values
 from . import stream_groups
-from .ids import SIZE_BYTES, ZERO
+from .ids import LAST, SIZE_BYTES, ZERO
 from .stream_chunks import Chunk
 from .stream_groups import UNKNOWN, Later, corrupt
 from .structure import Structure
@@ -109,28 +109,38 @@ class Stream(Structure):
 
     def range(self, start, end, limit=0):
         """[(id, names and values in turn)] of the entries from one id to another, at most `limit` of them."""
+        index = bisect_right(self._firsts, start) - 1
+        low = self._chunks[index].position(start) if index >= 0 else 0
+        return self._range(max(index, 0), low, end, limit)
+
+    def range_behind(self, entry_id, limit=0):
+        """The same of the entries behind an id."""
+        index = bisect_right(self._firsts, entry_id) - 1
+        low = self._chunks[index].position_behind(entry_id) if index >= 0 else 0
+        return self._range(max(index, 0), low, LAST, limit)
+
+    def _range(self, index, low, end, limit):
         found, firsts = [], self._firsts
-        index = max(bisect_right(firsts, start) - 1, 0)
         while index < len(firsts) and firsts[index] <= end:
             chunk = self._chunks[index]
-            low = chunk.position(start) if firsts[index] < start else 0
-            high = self._high(chunk, end)
+            high = chunk.position_behind(end)
             if limit:
                 high = min(high, low + limit - len(found))
             if low < high:
                 found += chunk.read(low, high)
             if limit and len(found) >= limit:
                 break
+            low = 0
             index += 1
         return found
 
     def range_back(self, start, end, limit=0):
-        """The same from the end on."""
+        """The same as range(), from the end on."""
         found = []
         index = bisect_right(self._firsts, end) - 1
         while index >= 0:
             chunk = self._chunks[index]
-            low, high = chunk.position(start), self._high(chunk, end)
+            low, high = chunk.position(start) if self._firsts[index] < start else 0, chunk.position_behind(end)
             if limit:
                 low = max(low, high - limit + len(found))
             if low < high:
@@ -140,17 +150,9 @@ class Stream(Structure):
             index -= 1
         return found
 
-    @staticmethod
-    def _high(chunk, end):
-        """How many entries of a chunk do not come after an id."""
-        if chunk.last <= end:
-            return len(chunk)
-        high = chunk.position(end)
-        return high + 1 if high < len(chunk) and chunk.id_at(high) == end else high
-
     def is_broken_behind(self, entry_id):
-        """Whether an entry behind an id, or that of the id, may have been deleted."""
-        return bool(self._length) and self.max_deleted_id != ZERO and entry_id <= self.max_deleted_id
+        """Whether an entry behind an id, or that of the id, may have been deleted and others before it not."""
+        return entry_id <= self.max_deleted_id != ZERO and bool(self._chunks) and self.first_id() <= self.max_deleted_id
 
     def rank_of(self, entry_id):
         """How many entries were ever added up to an id, or UNKNOWN."""
@@ -205,21 +207,20 @@ class Stream(Structure):
     # -- changes ------------------------------------------------------------------------------------------------------
 
     def _add(self, words):
-        entry_id, count = words[1], len(words)
-        if count < 4 or count & 1 or len(entry_id) != SIZE_BYTES or entry_id <= self.last_id:
+        entry_id, last_id = words[1], self.last_id
+        if len(words) < 4 or len(words) & 1 or len(entry_id) != SIZE_BYTES or entry_id <= last_id:
             raise corrupt(words)
-        entry = words[2:]
         if words[0] == b"add" and self._chunks:
             chunk = self._chunks[-1]
-            inverse = [b"unadd", self.last_id, chunk.last]
+            chunk_id = chunk.last
         else:
-            chunk = self._begin_chunk(entry_id, entry[::2])
-            inverse = [b"unadd", self.last_id, entry_id]
-        self.size_bytes += chunk.append(entry_id, entry)
+            chunk = self._begin_chunk(entry_id, words[2::2])
+            chunk_id = entry_id
+        self.size_bytes += chunk.append(entry_id, words)
         self.last_id = entry_id
         self.entries_added += 1
         self._length += 1
-        return [inverse]
+        return [[b"unadd", last_id, chunk_id]]
 
     def _begin_chunk(self, entry_id, names):
         """A new last chunk; it shares its names with the one before where they are the same."""
@@ -256,12 +257,12 @@ class Stream(Structure):
 
     def _del(self, words):
         max_deleted_id, ids = words[1], words[2:]
-        if (len(max_deleted_id) != SIZE_BYTES or not ids or len(set(ids)) != len(ids)
-                or not all(len(entry_id) == SIZE_BYTES and self.has(entry_id) for entry_id in ids)):
+        places = [len(entry_id) == SIZE_BYTES and self._find(entry_id) for entry_id in ids]
+        if len(max_deleted_id) != SIZE_BYTES or not ids or len(set(ids)) != len(ids) or not all(places):
             raise corrupt(words)
         inverse = [self._meta_words()]
-        for entry_id in ids:
-            index, position = self._find(entry_id)
+        for number, entry_id in enumerate(ids):
+            index, position = self._find(entry_id) if number else places[0]
             inverse.append(self._remove(index, position, position + 1))
         inverse.reverse()
         self.max_deleted_id = max_deleted_id

@@ -8,8 +8,14 @@ Invariants
  4. size_bytes is an estimate of its memory; what apply() adds, the inverse takes away.
 """
 
+from ...formats import values
+
 ELEMENT_BYTES = 60  # of a bytes object and its place in a list or dict
 STRUCTURE_BYTES = 400  # of an empty one
+
+# Of large ones: small ones have others.
+_ENCODINGS = {values.LIST: b"quicklist", values.HASH: b"hashtable", values.SET: b"hashtable", values.ZSET: b"skiplist",
+              values.STREAM: b"stream"}
 
 
 class Structure(object):
@@ -39,6 +45,10 @@ class Structure(object):
 
     def __len__(self):
         raise NotImplementedError
+
+    def encoding(self):
+        """What Redis calls the way in which it would be kept (OBJECT ENCODING)."""
+        return _ENCODINGS[self.TYPE]
 
     def changes(self):
         """Yield changes of some 64 KiB that make an equal structure.  It must not change meanwhile."""

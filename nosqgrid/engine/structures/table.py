@@ -87,7 +87,7 @@ class Structures(object):
         if structure.holders:
             return  # it has another key by now
         self.used_bytes -= structure.size_bytes
-        if len(structure):
+        if len(structure) or structure.KEPT_EMPTY:  # a stream without entries may have groups
             self._freeing.append(structure)
         spare = self.reserved_bytes - self.used_bytes
         if spare >= 2 * STEP_BYTES:
