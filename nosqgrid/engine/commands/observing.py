@@ -214,6 +214,7 @@ COMMANDS = (
         (b"DIGEST", debug_digest, 2, _DEBUG),
         (b"DIGEST-VALUE", debug_digest_value, -2, _DEBUG, 2, -1, 1),
         (b"OBJECT", debug_object, -3, _DEBUG, 2, 2, 1),
+        (b"PAUSE-CRON", debug_nothing, 3, _DEBUG),
         (b"QUICKLIST-PACKED-THRESHOLD", debug_nothing, 3, _DEBUG),
         (b"RELOAD", debug_reload, -2, _DEBUG | {"write", "several"}),
         (b"SET-ACTIVE-EXPIRE", debug_set_active_expire, 3, _DEBUG),
