@@ -60,7 +60,7 @@ class Asked(object):
         return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES),
-                "timeout": "0", "port": str(self.admission.port),
+                "timeout": "0", "port": str(self.admission.port), "tls-port": str(self.admission.tls_port),
                 "bind": " ".join(listener.address for listener in self.admission.remote.listeners)}
 
     def checkpoint(self, session, final):

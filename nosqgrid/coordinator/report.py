@@ -93,8 +93,7 @@ def _server_fields(server):
             ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
             ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", server.admission.port),
             ("uptime_in_seconds", uptime_s), ("uptime_in_days", uptime_s // 86400), ("config_file", ""),
-            ("nosqgrid_version", VERSION),
-            ("python_version", platform.python_version())]
+            ("nosqgrid_version", VERSION), ("python_version", platform.python_version())]
 
 
 def _clients_fields(server):

@@ -34,7 +34,7 @@ class Session(ClientState):
         super().__init__()
         self._server = server
         self._closing = False
-        self.parser = Parser()
+        self.parser = Parser(server.admission.remote.inline)
         self.id = number
         self.sock = sock
         self.pid, self.uid, self.gid = credentials
@@ -64,11 +64,10 @@ class Session(ClientState):
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)
 
-    def come_from(self, address, local_address, inline):
+    def come_from(self, address, local_address):
         """It came by TCP, from an address to one of ours: nobody knows who it is, and it has RESP alone."""
         self.local = False
         self.address, self.local_address = address, local_address
-        self.parser.inline = inline
 
     def changed(self):
         super().changed()

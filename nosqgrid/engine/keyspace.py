@@ -87,6 +87,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.structures = Structures(lambda size: budget.take(STRUCTURES, size),
                                      lambda size: budget.give_back(STRUCTURES, size))
         self.structures.make_room, self.structures.gone = self._evict_outside, self._structure_gone
+        self.structures.may_give_back = lambda: not self.staging
         self.databases = Databases()
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)

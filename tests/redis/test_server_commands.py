@@ -212,6 +212,15 @@ class ObservingTest(EngineTest):
         self.context.call("RENAME", "c", "a")
         self.assertEqual(self.context.run([b"DEBUG", b"DIGEST"]), whole)
 
+    def test_debug_is_for_this_machine(self):
+        session = self.context.session
+        for local, address, allowed in ((True, "", True), (False, "127.0.0.1:5000", True), (False, "[::1]:5000", True),
+                                        (False, "192.0.2.1:5000", False), (False, "127.0.0.10:5000", False)):
+            session.local, session.address = local, address
+            for words in (["SLEEP", "0"], ["DIGEST"], ["SET-ACTIVE-EXPIRE", "1"], ["RELOAD"]):
+                answer = self.context.call("DEBUG", *words)
+                self.assertEqual(answer.startswith(b"-ERR DEBUG command not allowed. If the"), not allowed, address)
+
     def test_expired_keys_stay_where_that_is_wanted(self):
         self.run_table([("DEBUG SET-ACTIVE-EXPIRE 0", b"+OK\r\n"), ("SET a 1 PX 1", b"+OK\r\n")])
         self.keyspace.now_ms += 5000

@@ -25,7 +25,7 @@ STANDARD = frozenset("""
     __future__ argparse array ast base64 bisect builtins codecs collections contextlib ctypes datetime decimal
     enum errno fcntl functools glob hashlib heapq hmac importlib inspect io itertools json keyword math mmap
     multiprocessing operator os pickle platform pwd queue random re resource secrets select selectors shutil signal
-    socket stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token tokenize
+    socket ssl stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token tokenize
     traceback types unicodedata uuid warnings weakref zlib
     """.split())
 

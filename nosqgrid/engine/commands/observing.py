@@ -115,6 +115,22 @@ def memory_malloc_stats(context, args):
 # -- DEBUG ------------------------------------------------------------------------------------------------------------
 
 
+_NOT_LOCAL = ('DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
+              "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+              "server.")
+_LOOPBACK = ("127.0.0.1:", "[::1]:")
+
+
+def _from_here(function):
+    """The function, for sessions that come from this machine, as enable-debug-command says."""
+    def local(context, args):
+        if not context.session.local and not context.session.address.startswith(_LOOPBACK):
+            raise errors.CommandError(_NOT_LOCAL)
+        return function(context, args)
+    local.__doc__ = function.__doc__
+    return local
+
+
 def debug_sleep(context, args):
     """Let nothing happen for so many seconds, 60 at most."""
     seconds = command.timeout(args[0])
@@ -211,13 +227,13 @@ COMMANDS = (
         (b"USAGE", memory_usage, -3, READ, 2, 2, 1),
     )),
     container(b"DEBUG", (
-        (b"DIGEST", debug_digest, 2, _DEBUG),
-        (b"DIGEST-VALUE", debug_digest_value, -2, _DEBUG, 2, -1, 1),
-        (b"OBJECT", debug_object, -3, _DEBUG, 2, 2, 1),
-        (b"PAUSE-CRON", debug_nothing, 3, _DEBUG),
-        (b"QUICKLIST-PACKED-THRESHOLD", debug_nothing, 3, _DEBUG),
-        (b"RELOAD", debug_reload, -2, _DEBUG | {"write", "several"}),
-        (b"SET-ACTIVE-EXPIRE", debug_set_active_expire, 3, _DEBUG),
-        (b"SLEEP", debug_sleep, 3, _DEBUG),
+        (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
+        (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
+        (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
+        (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
+        (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),
+        (b"RELOAD", _from_here(debug_reload), -2, _DEBUG | {"write", "several"}),
+        (b"SET-ACTIVE-EXPIRE", _from_here(debug_set_active_expire), 3, _DEBUG),
+        (b"SLEEP", _from_here(debug_sleep), 3, _DEBUG),
     )),
 )
