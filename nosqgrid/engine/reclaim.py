@@ -4,6 +4,7 @@ An entry of a bucket is a hint; anything may lie there by now.  So the index is 
 """
 
 from ..formats.records import EXPIRES, HEADER, HEADER_SIZE_BYTES
+from ..formats.slots import FIRST_REAL, OFFSET_MASK
 from .heap import FREE
 
 RECLAIM_SLICE = 256  # expired records removed at a time
@@ -44,6 +45,13 @@ class Reclaiming(object):
             for offset in set(offsets).difference(live):
                 self.remove_expired(self._slot_of_expiring(offset >> 3), offset, self.size_at(offset))
         return cursor, keys
+
+    def drop_expired(self, key):
+        """Remove what a key had if that has expired, outside a batch, whether or not `reclaims` is set."""
+        slot, word = self._find(key, self.hash_of(key))
+        offset = (word & OFFSET_MASK) << 3 if word >= FIRST_REAL else 0
+        if offset and not self._is_live(offset):
+            self.remove_expired(slot, offset, self.size_at(offset))
 
     def _slot_of_expiring(self, units):
         """The slot of the live record with a deadline that begins here, or 0; anything may lie here by now."""

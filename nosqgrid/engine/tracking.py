@@ -106,9 +106,13 @@ class Tracking(object):
     # -- what they read -----------------------------------------------------------------------------------------------
 
     def remember(self, session, keys):
-        """A session reads keys, in a batch maybe."""
+        """A session reads keys, in a batch maybe; what has expired by now is gone for all."""
+        keyspace = self._keyspace
+        if not keyspace.staging:
+            for key in keys:
+                keyspace.drop_expired(key)
         if keys and session.tracking is not None and session.tracking.remembers():
-            self._keyspace.when_published(lambda: self._remember(session, keys))
+            keyspace.when_published(lambda: self._remember(session, keys))
 
     def _remember(self, session, keys):
         table, number = self._table, session.id
@@ -134,8 +138,10 @@ class Tracking(object):
         self._keep_bounds()
 
     def _keep_bounds(self):
+        current, self.current = self.current, None  # who has to be told although he changes nothing
         while 0 < self.keys_max < len(self._table):
             self._invalidate(next(iter(self._table)))
+        self.current = current
 
     def command_ended(self, session, name):
         """A command of a session that tracks has been run; CLIENT CACHING holds for one, a transaction being one."""

@@ -75,6 +75,20 @@ class ToldTest(TrackingCase):
         self.assertEqual(self.told(), [None])
         self.assertEqual((len(self.context.tracking), self.context.tracking.items), (0, 0))
 
+    def test_who_reads_what_has_expired_is_told_at_once(self):
+        self.track()
+        self.other.call("SET", "k", "1", "PX", "10")
+        self.context.call("GET", "k")
+        self.keyspace.now_ms += 10
+        self.assertEqual(self.context.call("MGET", "k", "l"), b"*2\r\n_\r\n_\r\n")
+        self.assertEqual(self.told(), [[b"k"]])
+        self.keyspace.now_ms += 1000
+        while self.keyspace.work():
+            pass
+        self.assertEqual(self.told(), [])  # once
+        self.other.call("SET", "k", "1")
+        self.assertEqual(self.told(), [[b"k"]])
+
     def test_names_count_whatever_the_database(self):
         self.track()
         self.context.call("SELECT", "3")
@@ -185,6 +199,17 @@ class TableTest(TrackingCase):
                 model.pop(name, None)
             self.assertEqual(len(tracking), len(model))
             self.assertEqual(tracking.items, sum(map(len, model.values())))
+
+
+    def test_who_reads_too_much_is_told_even_if_not_of_his_own_changes(self):
+        self.track("NOLOOP")
+        self.other.call("CONFIG", "SET", "tracking-table-max-keys", "3")
+        self.context.call("MGET", "a", "b", "c", "d")
+        self.assertEqual(self.told(), [[b"a"]])
+        self.context.call("CONFIG", "SET", "tracking-table-max-keys", "1")
+        self.assertEqual(self.told(), [[b"b"], [b"c"]])
+        self.context.call("SET", "d", "1")
+        self.assertEqual(self.told(), [])
 
 
 class LaneTest(TrackingCase):

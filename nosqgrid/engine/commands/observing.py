@@ -239,6 +239,7 @@ COMMANDS = (
         (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
         (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
         (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
+        (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
         (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),
         (b"RELOAD", _from_here(debug_reload), -2, _DEBUG | {"write", "several"}),
         (b"SET-ACTIVE-EXPIRE", _from_here(debug_set_active_expire), 3, _DEBUG),
