@@ -111,8 +111,8 @@ class Oversight(object):
         if not self.monitors or row.name in _UNSEEN or not row.flags.isdisjoint(_HIDDEN_FLAGS):
             return
         wall_ms = self._keyspace.wall_ms()
-        text = "%d.%06d [%d %s] %s" % (wall_ms // 1000, wall_ms % 1000 * 1000, session.database, session.address,
-                                       " ".join(map(quoted, words)))
+        text = "%d.%06d [%d %s] %s" % (wall_ms // 1000, wall_ms % 1000 * 1000, session.database,
+                                       _shown_address(session.address), " ".join(map(quoted, words)))
         for watcher in list(self.monitors):
             self._send(watcher, text)
 
@@ -162,6 +162,15 @@ class Oversight(object):
         if self.paused is None:
             return SLEEP_S_MAX
         return max(self.paused_until_ms - self._keyspace.now_ms, 1) / 1000.0
+
+
+def _shown_address(address):
+    """Where a session comes from, as MONITOR shows it.
+
+    >>> _shown_address("/run/nosq.sock:0"), _shown_address("127.0.0.1:40000")
+    ('unix:/run/nosq.sock', '127.0.0.1:40000')
+    """
+    return "unix:" + address[:-2] if address.startswith("/") else address
 
 
 def quoted(word):

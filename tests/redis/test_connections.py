@@ -168,7 +168,7 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.one.call("MONITOR"), b"+OK\r\n")
         self.two.call("SET", "k", b'a"\n\x00')
         line = self.one.read()
-        self.assertRegex(line, rb'^\+\d+\.\d{6} \[0 [^]]*\] "SET" "k" "a\\"\\n\\x00"\r\n$')
+        self.assertRegex(line, rb'^\+\d+\.\d{6} \[0 unix:/[^]:]+\] "SET" "k" "a\\"\\n\\x00"\r\n$')
         self.one.call("RESET")
         self.two.call("SET", "k", "1")
         self.silent(self.one)
