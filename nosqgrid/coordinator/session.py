@@ -43,7 +43,7 @@ class Session(ClientState):
         self.address = self.local_address = "%s:0" % server.listener.path
         self.descriptor = sock.fileno()
         self.overseen = server.oversight.active
-        self.changed()
+        server.acl.welcome(self)
         self.created_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
@@ -72,7 +72,7 @@ class Session(ClientState):
 
     def changed(self):
         super().changed()
-        self.parser.trusted = self.authenticated
+        self.parser.trusted = self.authenticated or self.local
 
     def close_lent(self):
         """Descriptors that were lent are on their way, or will not be sent any more."""

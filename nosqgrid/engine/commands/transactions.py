@@ -7,7 +7,7 @@ compared by its version, so that a change by anybody counts, also by a client wi
 
 from ... import errors
 from ...formats import resp
-from . import gate, introspection, run
+from . import gate, introspection, permissions, run
 from .command import Command, PLAIN_FAST, command_error
 
 _NOSCRIPT_FAST = PLAIN_FAST | {"noscript"}
@@ -69,6 +69,7 @@ def _run_all(context, queued):
 def _reply(context, row, words):
     database = context.session.database
     try:
+        permissions.check_again(context, row, words)
         return run.run(context, row, gate.with_prefix(words, introspection.keys_at(row, words), database)
                        if database else words)
     except (errors.GridFullError, errors.StorageError):
