@@ -126,8 +126,7 @@ class RulesTest(AclTest):
 
     def test_rules_that_are_refused_change_nothing(self):
         after_all = ("Adding a pattern after the * pattern (or the '%s' flag) is not valid and does not have any "
-                     "effect. "
-                     "Try '%s' to start with an empty list of %s")
+                     "effect. Try '%s' to start with an empty list of %s")
         unknown, syntax = "Unknown command or category name in ACL", "Syntax error"
         no_password = "The password you are trying to remove from the user does not exist"
         bad_hash = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
@@ -235,8 +234,7 @@ class RulesTest(AclTest):
         self.assertEqual(acl.parse(acl.text(), "/f")["a"].describe(), self.lines()[0])
         with self.assertRaisesRegex(Exception, "^/f:1: line should start with user keyword. /f:2: Unknown command or "
                                     "category name in ACL. /f:4: WARNING: duplicate user 'b' found. WARNING: ACL "
-                                    "errors "
-                                    "detected, no change to the previously active ACL rules was performed$"):
+                                    "errors detected, no change to the previously active ACL rules was performed$"):
             acl.parse(b"bogus\nuser a +nosuch\nuser b\nuser b\n", "/f")
         acl.replace({})
         self.assertEqual(self.lines(), [b"user default on nopass ~* &* +@all"])
@@ -319,8 +317,7 @@ class CheckTest(AclTest):
                           ("PING", b"+QUEUED\r\n")])
         self.context.call("ACL", "SETUSER", "u", "resetkeys", "-incr")
         changed = (b"-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
-                   b"call. This"
-                   b" command is no longer allowed for the following reason: no permission to %b\r\n")
+                   b"call. This command is no longer allowed for the following reason: no permission to %b\r\n")
         self.assertEqual(user.call("EXEC"), b"*3\r\n" + changed % b"touch the specified keys"
                          + changed % b"execute the command or subcommand" + b"+PONG\r\n")
         self.assertEqual(self.context.call("EXISTS", "a"), b":0\r\n")
@@ -385,16 +382,14 @@ class AroundTest(AclTest):
 
     def test_passwords_are_made(self):
         bits = (b"-ERR ACL GENPASS argument must be the number of bits for the output password, a positive number "
-                b"up to "
-                b"4096\r\n")
+                b"up to 4096\r\n")
         for words, digits in (((), 64), (("1",), 1), (("5",), 2), (("32",), 8), (("4096",), 1024)):
             reply = self.context.run([b"ACL", b"GENPASS"] + [word.encode() for word in words])
             self.assertTrue(re.match(rb"[0-9a-f]{%d}$" % digits, reply), (words, reply))
         self.run_table([("ACL GENPASS 0", bits), ("ACL GENPASS 4097", bits), ("ACL GENPASS -1", bits),
                         ("ACL GENPASS x", b"-ERR value is not an integer or out of range\r\n"),
                         ("ACL GENPASS 1 2", b"-ERR unknown subcommand or wrong number of arguments for 'genpass'. "
-                         "Try ACL "
-                         b"HELP.\r\n")])
+                         b"Try ACL HELP.\r\n")])
 
     def test_what_was_denied_is_noted(self):
         user = self.as_user("~a", "+@all", "-flushall", "resetchannels")
