@@ -101,24 +101,29 @@ def _read(path, bytes_max, option):
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise StartError("cannot read %s: %s; give another file with %s" % (path, error.strerror, option)) from error
-    with open(fd, "rb", buffering=0) as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise StartError("%s is not a regular file; give another with %s" % (path, option))
-        if status.st_uid not in (0, os.geteuid()):
-            raise StartError("%s belongs to uid %d, who could decide who is let in; make it your own" % (
-                path, status.st_uid))
-        if status.st_mode & 0o022:
-            raise StartError("others can write %s (mode %04o) and decide who is let in; chmod go-w it"
-                             % (path, stat.S_IMODE(status.st_mode)))
-        if status.st_size > bytes_max:
-            raise StartError("%s has %d bytes, and at most %d are read; give another file with %s"
-                             % (path, status.st_size, bytes_max, option))
+    try:
+        _check(os.fstat(fd), path, bytes_max, option)
         parts, left = [], bytes_max
         while left:
-            part = file.read(left)
+            part = os.read(fd, left)
             if not part:
                 break
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def _check(status, path, bytes_max, option):
+    if not stat.S_ISREG(status.st_mode):
+        raise StartError("%s is not a regular file; give another with %s" % (path, option))
+    if status.st_uid not in (0, os.geteuid()):
+        raise StartError("%s belongs to uid %d, who could decide who is let in; make it your own"
+                         % (path, status.st_uid))
+    if status.st_mode & 0o022:
+        raise StartError("others can write %s (mode %04o) and decide who is let in; chmod go-w it"
+                         % (path, stat.S_IMODE(status.st_mode)))
+    if status.st_size > bytes_max:
+        raise StartError("%s has %d bytes, and at most %d are read; give another file with %s"
+                         % (path, status.st_size, bytes_max, option))

@@ -69,6 +69,7 @@ class Session(ClientState):
         self.local = False
         self.address, self.local_address = address, local_address
         self.parser.inline = inline
+        self.changed()
 
     def changed(self):
         super().changed()

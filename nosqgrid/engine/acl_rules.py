@@ -35,6 +35,9 @@ NO_AUTH = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))  # nobody can be kep
 _ON_ANY_KEY = frozenset((b"NOSQGRID.SCAN", b"NOSQGRID.LARGE", b"NOSQGRID.QUOTA", b"NOSQGRID.CHECKPOINT"))
 _ON_ANYTHING = frozenset((b"NOSQGRID.BATCH", b"NOSQGRID.ATTACH", b"NOSQGRID.PIN"))
 
+# What follows this name is no subcommand to Redis but an argument, of which single ones can be allowed.
+WITHOUT_SUBCOMMANDS = frozenset((b"DEBUG",))
+
 UNKNOWN = "Unknown command or category name in ACL"
 SYNTAX = "Syntax error"
 _AFTER_ALL = ("Adding a pattern after the * pattern (or the '%s' flag) is not valid and does not have any effect. Try "
@@ -68,6 +71,12 @@ class Catalogue(object):
 
     def has_subcommands(self, name):
         return len(self.with_subcommands[name]) > 1
+
+
+def name_of(row):
+    """The name of a command in a Catalogue."""
+    container = row.name.partition(b"|")[0]
+    return (container if container in WITHOUT_SUBCOMMANDS else row.name).lower()
 
 
 class Selector(object):
@@ -202,7 +211,7 @@ class Selector(object):
             channels: [(index, whether it is a pattern)].
         """
         name = row.name
-        if not self._allows_command(name.lower(), argv) and name not in NO_AUTH:
+        if not self._allows_command(name_of(row), argv) and name not in NO_AUTH:
             return COMMAND, 0
         if not self.all_keys:
             if name in _ON_ANY_KEY:

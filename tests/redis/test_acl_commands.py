@@ -377,7 +377,7 @@ class AroundTest(AclTest):
                          {b"multi", b"exec", b"discard", b"watch", b"unwatch"})
         self.run_table([("ACL CAT nosuch", b"-ERR Unknown category 'nosuch'\r\n"),
                         ("ACL CAT @read", b"-ERR Unknown category '@read'\r\n"),
-                        ("ACL CAT read x", b"-ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL "
+                        ("ACL CAT read x", b"-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL "
                          b"HELP.\r\n")])
 
     def test_passwords_are_made(self):
@@ -388,7 +388,7 @@ class AroundTest(AclTest):
             self.assertTrue(re.match(rb"[0-9a-f]{%d}$" % digits, reply), (words, reply))
         self.run_table([("ACL GENPASS 0", bits), ("ACL GENPASS 4097", bits), ("ACL GENPASS -1", bits),
                         ("ACL GENPASS x", b"-ERR value is not an integer or out of range\r\n"),
-                        ("ACL GENPASS 1 2", b"-ERR unknown subcommand or wrong number of arguments for 'genpass'. "
+                        ("ACL GENPASS 1 2", b"-ERR unknown subcommand or wrong number of arguments for 'GENPASS'. "
                          b"Try ACL HELP.\r\n")])
 
     def test_what_was_denied_is_noted(self):
@@ -412,7 +412,7 @@ class AroundTest(AclTest):
         self.context.call("CONFIG", "SET", "acllog-max-len", "2")
         self.assertEqual(len(self.context.run([b"ACL", b"LOG"])), 2)
         self.context.session.protocol = 2
-        wrong = b"-ERR unknown subcommand or wrong number of arguments for 'log'. Try ACL HELP.\r\n"
+        wrong = b"-ERR unknown subcommand or wrong number of arguments for 'LOG'. Try ACL HELP.\r\n"
         self.run_table([("ACL LOG x", b"-ERR value is not an integer or out of range\r\n"), ("ACL LOG 1 2", wrong),
                         ("ACL LOG RESET x", wrong), ("ACL LOG reset", OK), ("ACL LOG", b"*0\r\n")])
 

@@ -3,7 +3,7 @@
 from ... import errors
 from ...formats import resp
 from ..acl import check_name
-from ..acl_rules import CATEGORIES, CHANNEL, COMMAND, KEY, Catalogue
+from ..acl_rules import CATEGORIES, CHANNEL, COMMAND, KEY, WITHOUT_SUBCOMMANDS, Catalogue, name_of
 from . import command, introspection, permissions
 from .categories import categories_of
 from .command import PLAIN, container
@@ -24,7 +24,8 @@ def catalogue_of(table):
     """The acl_rules.Catalogue of a table of commands."""
     found = []
     for row in table.values():
-        for each in [row] + list((row.subcommands or {}).values()):
+        subcommands = {} if row.name in WITHOUT_SUBCOMMANDS else row.subcommands or {}
+        for each in [row] + list(subcommands.values()):
             found.append((each.name.lower(), [category[1:] for category in categories_of(each)]))
     return Catalogue(found)
 
@@ -110,7 +111,7 @@ def _said(found, row, argv):
         return resp.OK
     reason, index = found
     if reason == COMMAND:
-        return b"This user has no permissions to run the '%b' command" % row.name.lower()
+        return b"This user has no permissions to run the '%b' command" % name_of(row)
     return b"This user has no permissions to access the '%b' %b" % (argv[index], _KINDS[reason])
 
 
@@ -120,7 +121,7 @@ def _said(found, row, argv):
 def cat(context, args):
     """The categories of commands, or the commands of one."""
     if len(args) > 1:
-        raise _bad_arguments("cat")
+        raise _bad_arguments("CAT")
     if not args:
         return [category.encode("ascii") for category in CATEGORIES]
     names = context.server.acl.catalogue.by_category.get(_text(args[0]).lower())
@@ -132,7 +133,7 @@ def cat(context, args):
 def genpass(context, args):
     """A password that nobody can guess, in hexadecimal digits: [bits], 256 without."""
     if len(args) > 1:
-        raise _bad_arguments("genpass")
+        raise _bad_arguments("GENPASS")
     bits = command.integer(args[0]) if args else 256
     if not 0 < bits <= _GENPASS_BITS_MAX:
         raise errors.CommandError(_BAD_BITS)
@@ -143,7 +144,7 @@ def genpass(context, args):
 def log(context, args):
     """What was denied last, the very last first: [count | RESET], 10 without."""
     if len(args) > 1:
-        raise _bad_arguments("log")
+        raise _bad_arguments("LOG")
     acl = context.server.acl
     if args and args[0].upper() == b"RESET":
         acl.forget_denied()

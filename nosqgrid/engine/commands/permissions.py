@@ -5,7 +5,7 @@ and what is used cannot differ.
 """
 
 from ..acl import COMMAND, message_of
-from ..acl_rules import READS, WRITES
+from ..acl_rules import READS, WRITES, name_of
 from . import clients, introspection
 from .command import command_error
 from .key_flags import flags_of_keys
@@ -42,7 +42,7 @@ def check(context, row, argv):
     found = denied(context.session.user, row, argv)
     if found is not None:
         note(context, found, row, argv)
-        raise command_error(message_of(found[0], row.name.lower()), "NOPERM")
+        raise command_error(message_of(found[0], name_of(row)), "NOPERM")
 
 
 def check_again(context, row, argv):
@@ -58,7 +58,7 @@ def check_again(context, row, argv):
 def note(context, found, row, argv, in_transaction=False):
     """Write down that something was denied."""
     reason, index = found
-    word = row.name.lower() if reason == COMMAND else argv[index]
+    word = name_of(row) if reason == COMMAND else argv[index]
     session = context.session
     context.server.acl.note(in_transaction or session.queued is not None, reason, word, session.account.name,
                             client_of(context, row.name))
