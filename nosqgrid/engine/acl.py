@@ -19,7 +19,7 @@ import hmac
 from collections import deque, namedtuple
 
 from ..errors import CommandError
-from .acl_rules import AUTH, CHANNEL, COMMAND, KEY, SYNTAX, RuleError, User, hash_of, merged
+from .acl_rules import AUTH, CHANNEL, COMMAND, KEY, RuleError, User, has_spaces, hash_of, merged
 
 DEFAULT = "default"
 LOG_LENGTH_DEFAULT = 128
@@ -222,8 +222,5 @@ def message_of(reason, name):
 
 def check_name(name):
     """Raise CommandError where that cannot be a user's name."""
-    if b" " in name or b"\0" in name or b"\n" in name or b"\r" in name:
+    if not name or has_spaces(name):  # an empty one could not be read back from a file
         raise CommandError("Usernames can't contain spaces or null characters")
-
-
-__all__ = ["AUTH", "Acl", "CHANNEL", "COMMAND", "DEFAULT", "KEY", "SYNTAX", "check_name", "message_of"]

@@ -23,10 +23,9 @@ import re
 
 from ..errors import CommandError
 from ..formats.resp_inline import SPACES, words_of
+from .acl_catalogue import CATEGORIES, name_of
 from .glob import Glob
 
-CATEGORIES = ("keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub admin fast slow "
-              "blocking dangerous connection transaction scripting").split()
 COMMAND, KEY, AUTH, CHANNEL = 1, 2, 3, 4  # why something is denied; of several selectors the largest is told
 READS, WRITES = 1, 2  # what is done with a key
 NO_AUTH = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))  # nobody can be kept from them
@@ -34,9 +33,6 @@ NO_AUTH = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))  # nobody can be kep
 # Commands of ours beside Redis' that see or change keys which their words do not name.
 _ON_ANY_KEY = frozenset((b"NOSQGRID.SCAN", b"NOSQGRID.LARGE", b"NOSQGRID.QUOTA", b"NOSQGRID.CHECKPOINT"))
 _ON_ANYTHING = frozenset((b"NOSQGRID.BATCH", b"NOSQGRID.ATTACH", b"NOSQGRID.PIN"))
-
-# What follows this name is no subcommand to Redis but an argument, of which single ones can be allowed.
-WITHOUT_SUBCOMMANDS = frozenset((b"DEBUG",))
 
 UNKNOWN = "Unknown command or category name in ACL"
 SYNTAX = "Syntax error"
@@ -51,32 +47,6 @@ _match_hash = re.compile(rb"[0-9a-f]{64}").fullmatch
 
 class RuleError(CommandError):
     """A rule is refused; the message is Redis' reason."""
-
-
-class Catalogue(object):
-    """All commands there are: [(name, categories)], a subcommand as b"config|get", all in lower case."""
-
-    def __init__(self, commands):
-        self.names = [name for name, _ in commands]
-        self.all = frozenset(self.names)
-        self.with_subcommands = {}  # name -> (name, its subcommands ...)
-        self.by_category = {category: [] for category in CATEGORIES}
-        for name, categories in commands:
-            container, _, sub_name = name.partition(b"|")
-            self.with_subcommands.setdefault(name, (name,))
-            if sub_name:
-                self.with_subcommands[container] = self.with_subcommands.get(container, (container,)) + (name,)
-            for category in categories:
-                self.by_category[category].append(name)
-
-    def has_subcommands(self, name):
-        return len(self.with_subcommands[name]) > 1
-
-
-def name_of(row):
-    """The name of a command in a Catalogue."""
-    container = row.name.partition(b"|")[0]
-    return (container if container in WITHOUT_SUBCOMMANDS else row.name).lower()
 
 
 class Selector(object):
@@ -192,7 +162,7 @@ class Selector(object):
         self._known(command)
         if b"|" in command:
             raise RuleError(_FIRST_OF_SUBCOMMAND)
-        if not argument:
+        if not argument or has_spaces(argument):
             raise RuleError(SYNTAX)
         if self._catalogue.has_subcommands(command):
             self._set_command(self._known(name), True)
@@ -318,8 +288,13 @@ def _access_of(rule):
     return access, rule[position:]
 
 
+def has_spaces(word):
+    """Whether a word could not stand in a line of an ACL file."""
+    return not _SPACES.isdisjoint(word)
+
+
 def _check_pattern(pattern):
-    if not _SPACES.isdisjoint(pattern):
+    if has_spaces(pattern):
         raise RuleError(SYNTAX)
 
 

@@ -5,7 +5,8 @@ import re
 import unittest
 
 from nosqgrid.engine import commands
-from nosqgrid.engine.acl_rules import CATEGORIES, Catalogue, Selector
+from nosqgrid.engine.acl_catalogue import CATEGORIES, Catalogue
+from nosqgrid.engine.acl_rules import Selector
 from nosqgrid.engine.commands import key_flags
 from nosqgrid.formats import resp
 from tests.support.command_context import CommandTest, PlainContext, bulk
@@ -135,7 +136,8 @@ class RulesTest(AclTest):
         for rule, reason in (
                 ("+nosuch", unknown), ("-nosuch", unknown), ("+@nosuch", unknown), ("+", unknown), ("-", unknown),
                 ("+config|nosuch", unknown), ("-config|nosuch", unknown), ("-get|k", unknown), ("+get|a|b", unknown),
-                ("+config|get|x", "Allowing first-arg of a subcommand is not supported"), ("+get|", syntax),
+                ("+config|get|x", "Allowing first-arg of a subcommand is not supported"),
+                ("+get|", syntax), ("+get|a b", syntax),
                 ("foo", syntax), ("%", syntax), ("%~x", syntax), ("%X~x", syntax), ("%RR~x", syntax), (")", syntax),
                 ("~a b", syntax), ("&a b", syntax), ("(on)", syntax), ("(>x)", syntax), ("(+nosuch)", unknown),
                 ("(~a b)", syntax), ('(~"a)', syntax), ("<nopw", no_password), ("!" + "0" * 64, no_password),
@@ -149,7 +151,7 @@ class RulesTest(AclTest):
         for words, shown in ((("(",), b"("), (("(~a", "+get"), b"(~a"), (("~x", "(+get", "on"), b"(+get")):
             self.assertEqual(self.context.call("ACL", "SETUSER", "u", *words),
                              b"-ERR Unmatched parenthesis in acl selector starting at '%b'.\r\n" % shown)
-        for name in ("a b", "a\0b"):
+        for name in ("a b", "a\0b", "a\nb", ""):
             self.assertEqual(self.context.call("ACL", "SETUSER", name),
                              b"-ERR Usernames can't contain spaces or null characters\r\n")
         self.assertEqual(self.lines(), before)

@@ -3,7 +3,8 @@
 from ... import errors
 from ...formats import resp
 from ..acl import check_name
-from ..acl_rules import CATEGORIES, CHANNEL, COMMAND, KEY, WITHOUT_SUBCOMMANDS, Catalogue, name_of
+from ..acl_catalogue import CATEGORIES, WITHOUT_SUBCOMMANDS, Catalogue, name_of
+from ..acl_rules import CHANNEL, COMMAND, KEY
 from . import command, introspection, permissions
 from .categories import categories_of
 from .command import PLAIN, container

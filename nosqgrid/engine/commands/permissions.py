@@ -4,8 +4,9 @@ One check at one place, with the function that the command itself is served by (
 and what is used cannot differ.
 """
 
-from ..acl import COMMAND, message_of
-from ..acl_rules import READS, WRITES, name_of
+from ..acl import message_of
+from ..acl_catalogue import name_of
+from ..acl_rules import CHANNEL, COMMAND, KEY, READS, WRITES
 from . import clients, introspection
 from .command import command_error
 from .key_flags import flags_of_keys
@@ -16,8 +17,8 @@ _CHANNELS = {b"PUBLISH": (1, _LITERAL), b"SPUBLISH": (1, _LITERAL), b"SUBSCRIBE"
              b"SSUBSCRIBE": (-1, _LITERAL), b"PSUBSCRIBE": (-1, _PATTERN)}  # (how many, -1: all; whether patterns)
 _CHANGED = ("ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is "
             "no longer allowed for the following reason: %s")
-_WHY = {1: "no permission to execute the command or subcommand", 2: "no permission to touch the specified keys",
-        4: "no permission to access one of the channels used as arguments to the command"}
+_WHY = {COMMAND: "no permission to execute the command or subcommand", KEY: "no permission to touch the specified keys",
+        CHANNEL: "no permission to access one of the channels used as arguments to the command"}
 
 
 def denied(user, row, argv):
