@@ -43,7 +43,7 @@ class Session(ClientState):
         self.address = self.local_address = "%s:0" % server.listener.path
         self.descriptor = sock.fileno()
         self.overseen = server.oversight.active
-        self.changed()
+        server.acl.welcome(self)
         self.created_ms = self.seen_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
@@ -68,10 +68,11 @@ class Session(ClientState):
         """It came by TCP, from an address to one of ours: nobody knows who it is, and it has RESP alone."""
         self.local = False
         self.address, self.local_address = address, local_address
+        self.changed()
 
     def changed(self):
         super().changed()
-        self.parser.trusted = self.authenticated
+        self.parser.trusted = self.authenticated or self.local
 
     def close_lent(self):
         """Descriptors that were lent are on their way, or will not be sent any more."""

@@ -246,6 +246,8 @@ class Parser(resp_incoming.Incoming):
             position = stop + 2
             expected -= 1
         self._position, self._expected, self._room_bytes = position, expected, room_bytes
+        if position == size_bytes and not self.trusted:  # whoever is not known gets no more memory than he needs
+            self._buffer, self._position = b"", 0
         if expected:
             self._check_argument_begun()
         return expected == 0

@@ -90,7 +90,6 @@ class ConfigTest(EngineTest):
             ("CONFIG REWRITE", b"-ERR The server is running without a config file\r\n"),
             (["CONFIG", "SET", b"\xff", b"\xfe"], unknown % b"\xff"),
         ])
-        self.assertTrue(self.context.call("CONFIG", "SET", "requirepass", "x").startswith(b"-ERR CONFIG SET failed"))
         self.assertEqual(self.context.run([b"CONFIG", b"GET", b"*"]), before)
 
     def test_events(self):

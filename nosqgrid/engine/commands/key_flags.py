@@ -4,7 +4,8 @@
     access              what is in the value comes back to the client, or is copied, or decides what happens
     insert, update, delete     what happens to what is in it
 
-A command that is not named here only reads, and gives back what is in the value.
+A command that is not named here only reads, and gives back what is in the value; of those that Redis does not have the
+ones that write may do all with their keys.
 """
 
 _ONLY_LOOKED_AT = """EXISTS HEXISTS HLEN HSTRLEN LLEN MEMORY|USAGE OBJECT|ENCODING OBJECT|FREQ OBJECT|IDLETIME
@@ -34,12 +35,14 @@ _FLAGS = {
     "RW update|RO access": "SINTERSTORE",
 }
 _BY_NAME = {name.encode("ascii"): flags.split("|") for flags, names in _FLAGS.items() for name in names.split()}
+_OURS = b"NOSQGRID."
 _READ_AND_CHANGED, _READ = ["RW access update"], ["RO access"]
 
 
 def flags_of_keys(row, argv, count):
     """A list of words for each of so many keys of a command."""
-    found = _BY_NAME.get(row.name, _READ)
+    found = _BY_NAME.get(row.name) or (_READ_AND_CHANGED if row.name.startswith(_OURS) and "write" in row.flags
+                                       else _READ)
     if row.name == b"SET" and b"GET" in {word.upper() for word in argv[3:]}:
         found = _READ_AND_CHANGED
     if row.name == b"BITFIELD" and {b"SET", b"INCRBY"}.isdisjoint({word.upper() for word in argv[2:]}):

@@ -7,7 +7,7 @@ compared by its version, so that a change by anybody counts, also by a client wi
 
 from ... import errors
 from ...formats import resp
-from . import gate, introspection, run
+from . import gate, introspection, permissions, run
 from .command import Command, PLAIN_FAST, command_error
 
 _NOSCRIPT_FAST = PLAIN_FAST | {"noscript"}
@@ -71,6 +71,7 @@ def _reply(context, row, words):
     if database:
         argv = gate.with_prefix(words, introspection.keys_at(row, words), database)
     try:
+        permissions.check_again(context, row, words)
         return run.run_watched(context, row, argv, words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
