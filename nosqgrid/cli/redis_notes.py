@@ -71,9 +71,10 @@ NOTES = {
              "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
-    "INFO": "fewer fields; no commandstats, latencystats and errorstats; memory is that of the grid",
+    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT or latency-tracking yes on; memory is that of "
+            "the grid",
     "LATENCY|DOCTOR": "latencies are not watched, as in a Redis whose monitor is off; what takes long is in SLOWLOG",
-    "LATENCY|HISTOGRAM": "nothing is counted",
+    "LATENCY|HISTOGRAM": "commands are counted from CONFIG RESETSTAT or latency-tracking yes on",
     "LOLWUT": "VERSION 5 and 6 draw nothing",
     "MEMORY|DOCTOR": "a pointer to INFO",
     "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
