@@ -4,9 +4,9 @@
     r = Redis(unix_socket_path="/run/nosq.sock")        # any Redis server, or a grid, over RESP
     r = Redis(grid="/run/nosq.sock")                    # attached: GET and its kind read shared memory
 
-Names, arguments, results and exceptions are redis-py's, so that a program changes an import.  Layers inside:
-exceptions, encoding, parser (pure) < settings, connection, pool < commands, responses (one definition of each command
-and of each result) < client, pipeline, pubsub, lock < attached.
+Names, arguments, results and exceptions are redis-py's, so that a program changes an import; nosqgrid.redis.asyncio is
+the same for asyncio.  Inside: exceptions, encoding, parser (pure) < settings, connection, pool < commands, responses
+(one definition of each command and of each result) < client, pipeline, pubsub, lock < attached, asyncio.
 """
 
 from .backoff import default_backoff

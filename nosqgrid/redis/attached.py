@@ -19,6 +19,7 @@ from .. import errors
 from ..client.codec import TypedCodec
 from ..client.grid import Grid, size_bytes
 from ..client.store import Store
+from ..formats.records import LARGE_VALUE
 from ..formats.resp import Map, Push, Set, Simple
 from ..formats.values import STRUCTURE_NAMES
 from ..limits import CALL_TIMEOUT_S, NEAR_CACHE_BYTES_DEFAULT
@@ -54,15 +55,14 @@ def address_of(grid):
 
 
 class PayloadCodec(TypedCodec):
-    """Values as a Redis client is shown them: their payloads, whatever their type; text where `decode` makes it."""
+    """Values as a Redis client is shown them: the bytes of their payloads, whatever their type."""
 
-    def __init__(self, decode):
-        self.decoders = [decode] * 256
-        self._decode = decode
+    decoders = [bytes] * 256
 
-    def decode_any(self, value_type, payload):
+    @staticmethod
+    def decode_any(value_type, payload):
         """Of any buffer: a large value."""
-        return self._decode(bytes(payload))
+        return bytes(payload)
 
 
 class Attached(object):
@@ -75,6 +75,7 @@ class Attached(object):
         self.address = address
         self.usable = not int(options["db"] or 0)
         self._encoder = Encoder(options["encoding"], options["encoding_errors"], bool(options["decode_responses"]))
+        self._decodes = self._encoder.decode_responses
         self._greeting = _Greeting(options)
         self._timeout_s = CALL_TIMEOUT_S if options["socket_timeout"] is None else float(options["socket_timeout"])
         self._lock = threading.Lock()
@@ -114,9 +115,8 @@ class Attached(object):
     def _open(self):
         with self._lock:
             if self._store is None:
-                codec = PayloadCodec(self._decoded if self._encoder.decode_responses else bytes)
                 store = Store(self.address, self._timeout_s, 0.0, size_bytes(NEAR_CACHE_BYTES_DEFAULT), self._publish,
-                              None, codec)
+                              None, PayloadCodec())
                 store.read_function = lambda key, default: self._read(key, default)
                 self._store = store
             return self._store
@@ -128,6 +128,9 @@ class Attached(object):
         self._open()
         return self._read(key, default)
 
+    def _key(self, name):
+        return bytes(self._encoder.encode(name))
+
     def _decoded(self, payload):
         return payload.decode(self._encoder.encoding, self._encoder.encoding_errors)
 
@@ -136,9 +139,10 @@ class Attached(object):
     def get(self, name):
         """The value, or None."""
         try:
-            return self._read(name if type(name) is str or type(name) is bytes else self._encoder.encode(name))
+            value = self._read(name if type(name) is str or type(name) is bytes else self._key(name))
         except errors.NosqgridError as error:
             raise redis_error(error) from error
+        return value if value is None or not self._decodes else self._decoded(value)
 
     def mget(self, keys, *args):
         """The values of several keys, None where there is none; each is read for itself."""
@@ -146,11 +150,12 @@ class Attached(object):
 
     def _get_or_none(self, name):
         try:
-            return self._read(self._encoder.encode(name))
+            value = self._read(self._key(name))
         except errors.WrongTypeError:
             return None
         except errors.NosqgridError as error:
             raise redis_error(error) from error
+        return value if value is None or not self._decodes else self._decoded(value)
 
     def strlen(self, name):
         """The length in bytes."""
@@ -160,18 +165,18 @@ class Attached(object):
         if found.large:
             if found.type in STRUCTURE_NAMES:
                 raise from_text(WRONGTYPE)
-            return self.run(("STRLEN", name))
+            return LARGE_VALUE.unpack(found.value)[1]
         return len(found.value)
 
     def exists(self, *names):
         """How many of the keys are there."""
         if not names:
-            return self.run(("EXISTS",))
+            raise from_text("ERR wrong number of arguments for 'exists' command")
         return sum(self._located(name, False) is not None for name in names)
 
     def _located(self, name, with_value=True):
         try:
-            return (self._store or self._open()).locate(self._encoder.encode(name), with_value)[1]
+            return (self._store or self._open()).locate(self._key(name), with_value)[1]
         except errors.KeyTooLargeError:
             return None
         except errors.NosqgridError as error:
@@ -196,7 +201,7 @@ class Attached(object):
         """Run a command; its reply, an error raised."""
         data = b"".join(pack(args, self._encoder))
         reply = self._called(lambda attachment: attachment.encoded(data))
-        reply = self._plain(reply, self._encoder.decode_responses and not disable_decoding)
+        reply = self._plain(reply, self._decodes and not disable_decoding)
         if isinstance(reply, RedisError):
             raise reply
         return reply

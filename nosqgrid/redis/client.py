@@ -1,22 +1,19 @@
 """The client: commands as methods, over a pool of connections, or attached to a grid."""
 
-import copy
 import time
-import warnings
 
+from .base import BaseClient, pool_options
 from .batches import EMPTY_RESPONSE, NEVER_DECODE
-from .commands import CoreCommands
 from .commands.iteration import IterationCommands
 from .commands.server import ShutdownCommand
 from .connection import SSLConnection, UnixDomainSocketConnection
-from .exceptions import ResponseError, TimeoutError, WatchError
+from .exceptions import ResponseError, WatchError
 from .pool import ConnectionPool, parse_url
-from .responses import callbacks, parsed
 from .settings import LIB_NAME, LIB_VERSION
 from .urls import is_grid
 
 
-class Redis(IterationCommands, ShutdownCommand, CoreCommands):
+class Redis(IterationCommands, ShutdownCommand, BaseClient):
     """A client.  Threads may share it; each command takes a connection of the pool and gives it back.
 
     Args:
@@ -45,9 +42,9 @@ class Redis(IterationCommands, ShutdownCommand, CoreCommands):
             from .attached import Attached, address_of  # here alone: who attaches to no grid does not load it
             given["unix_socket_path"] = address_of(grid)
             attached = Attached(given["unix_socket_path"], given)
-        self.connection_pool = ConnectionPool(**pool_options(given)) if connection_pool is None else connection_pool
-        self.connection = None
-        self.response_callbacks = callbacks(self.connection_pool.connection_kwargs.get("protocol"))
+        if connection_pool is None:
+            connection_pool = ConnectionPool(**pool_options(given, UnixDomainSocketConnection, SSLConnection))
+        super().__init__(connection_pool)
         self._attached = attached
         if attached is not None:
             attached.begin(self)
@@ -77,9 +74,6 @@ class Redis(IterationCommands, ShutdownCommand, CoreCommands):
         client.auto_close_connection_pool = True
         return client
 
-    def __repr__(self):
-        return "<%s.%s(%r)>" % (type(self).__module__, type(self).__name__, self.connection_pool)
-
     def __enter__(self):
         return self
 
@@ -99,35 +93,6 @@ class Redis(IterationCommands, ShutdownCommand, CoreCommands):
             self.connection_pool.disconnect()
         if self._attached is not None:
             self._attached.close()
-
-    # -- what it is made of -------------------------------------------------------------------------------------------
-
-    def get_encoder(self):
-        """The Encoder of its connections."""
-        return self.connection_pool.get_encoder()
-
-    def get_connection_kwargs(self):
-        """The keyword arguments of its connections."""
-        return self.connection_pool.connection_kwargs
-
-    def get_retry(self):
-        """The Retry of its connections."""
-        return self.get_connection_kwargs().get("retry")
-
-    def set_retry(self, retry):
-        """Use another Retry."""
-        self.get_connection_kwargs()["retry"] = retry
-        self.connection_pool.set_retry(retry)
-
-    def set_response_callback(self, command, callback):
-        """Let callback(reply, **options) make the result of a command."""
-        self.response_callbacks[command] = callback
-        if self._attached is not None:
-            self._attached.forget_shortcuts(self)
-
-    def load_external_module(self, funcname, func):
-        """Give this client another method."""
-        setattr(self, funcname, func)
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -169,9 +134,6 @@ class Redis(IterationCommands, ShutdownCommand, CoreCommands):
                 return options[EMPTY_RESPONSE]
             raise
         return self._result(command_name, reply, options)
-
-    def _result(self, name, reply, options):
-        return parsed(self.response_callbacks, name, reply, options)
 
     # -- more than one command ----------------------------------------------------------------------------------------
 
@@ -227,14 +189,6 @@ class Redis(IterationCommands, ShutdownCommand, CoreCommands):
         """A client of the same pool that keeps one connection."""
         return type(self)(connection_pool=self.connection_pool, single_connection_client=True)
 
-    def watch(self, *names):
-        """Only a pipeline watches keys."""
-        raise NotImplementedError("watch() is for pipelines: use client.pipeline() or client.transaction()")
-
-    def unwatch(self):
-        """Only a pipeline watches keys."""
-        raise NotImplementedError("unwatch() is for pipelines: use client.pipeline() or client.transaction()")
-
 
 StrictRedis = Redis
 
@@ -242,33 +196,3 @@ StrictRedis = Redis
 def from_url(url, **kwargs):
     """Redis.from_url()."""
     return Redis.from_url(url, **kwargs)
-
-
-_OF_CONNECTIONS = ("db username password socket_timeout encoding encoding_errors decode_responses max_connections"
-                   " health_check_interval client_name lib_name lib_version redis_connect_func credential_provider"
-                   " protocol").split()
-_OF_TCP = ("host", "port", "socket_connect_timeout", "socket_keepalive", "socket_keepalive_options")
-_OF_TLS = ("ssl_keyfile ssl_certfile ssl_cert_reqs ssl_ca_certs ssl_ca_path ssl_ca_data ssl_check_hostname ssl_password"
-           " ssl_validate_ocsp ssl_validate_ocsp_stapled ssl_ocsp_context ssl_ocsp_expected_cert ssl_min_version"
-           " ssl_ciphers").split()
-
-
-def pool_options(given, unix_class=UnixDomainSocketConnection, tls_class=SSLConnection):
-    """The keyword arguments of a pool for those of a client."""
-    given = dict(given)
-    for old, new in (("charset", "encoding"), ("errors", "encoding_errors")):
-        if given.get(old) is not None:
-            warnings.warn(DeprecationWarning('"%s" is deprecated. Use "%s" instead' % (old, new)), stacklevel=3)
-            given[new] = given[old]
-    options = {name: given[name] for name in _OF_CONNECTIONS}
-    options["retry"] = copy.deepcopy(given["retry"])
-    options["retry_on_error"] = list(given["retry_on_error"] or ()) + ([TimeoutError] if given["retry_on_timeout"]
-                                                                       else [])
-    if given["unix_socket_path"] is not None:
-        options.update(path=given["unix_socket_path"], connection_class=unix_class)
-        return options
-    options.update((name, given[name]) for name in _OF_TCP)
-    if given["ssl"]:
-        options.update((name, given.get(name)) for name in _OF_TLS)
-        options["connection_class"] = tls_class
-    return options

@@ -17,7 +17,7 @@ from .exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 from .handshake import handshake
 from .parser import NEED_MORE, Push
 from .retry import Retry
-from .settings import READ_BYTES_MAX, ConnectionSettings, keepalive_options
+from .settings import READ_BYTES_MAX, ConnectionSettings, TlsOptions, keepalive_options
 
 _CLOSED = "Connection closed by server."
 _KEEP = object()  # of a timeout: that of the connection
@@ -260,20 +260,8 @@ class Connection(AbstractConnection):
         return "%s:%s" % (self.host, self.port)
 
 
-class SSLConnection(Connection):
+class SSLConnection(TlsOptions, Connection):
     """A connection over TLS; see tls.TlsSettings for the arguments."""
-
-    def __init__(self, **kwargs):
-        from .tls import TlsSettings  # here alone: who uses no TLS does not load it
-        self.tls = TlsSettings(kwargs)
-        super().__init__(**kwargs)
-
-    def __getattr__(self, name):
-        # The options stand in the connection, as in redis-py: connection.cert_reqs, connection.ca_certs, ...
-        tls = self.__dict__.get("tls")
-        if tls is None or not hasattr(tls, name):
-            raise AttributeError("%s has no %s" % (type(self).__name__, name))
-        return getattr(tls, name)
 
     def _connect(self):
         sock = super()._connect()

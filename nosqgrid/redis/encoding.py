@@ -2,7 +2,7 @@
 
     pack(args, encoder) -> [bytes, ...]      to be sent one behind the other
 
-A word from LARGE_BYTES on is a piece of its own and not copied; everything else is joined.
+A word from LARGE_BYTES on, and a memoryview, is a piece of its own and not copied; everything else is joined.
 """
 
 from .exceptions import DataError
@@ -24,7 +24,7 @@ class Encoder(object):
         self.decode_responses = decode_responses
 
     def encode(self, value):
-        """The bytes of an argument: bytes, str, int or float; DataError for anything else, None and bool too."""
+        """The bytes of an argument: bytes-like, str, int or float; DataError for anything else, None and bool too."""
         kind = type(value)
         if kind is bytes:
             return value
@@ -37,7 +37,9 @@ class Encoder(object):
         return self._encode_other(value)
 
     def _encode_other(self, value):
-        if isinstance(value, (memoryview, bytearray)):
+        if isinstance(value, memoryview):
+            return value if value.c_contiguous and value.format == "B" and value.ndim == 1 else value.tobytes()
+        if isinstance(value, bytearray):
             return bytes(value)
         if isinstance(value, bytes):
             return value
@@ -73,7 +75,7 @@ def pack(args, encoder):
     for value in args[1:]:
         if type(value) is not bytes:
             value = encode(value)
-        if len(value) >= LARGE_BYTES:
+        if len(value) >= LARGE_BYTES or type(value) is memoryview:
             parts.extend((b"$%d\r\n" % len(value), value, b"\r\n"))
             large = True
         else:
@@ -101,7 +103,7 @@ def _pieces(parts):
     """The parts, with those that are small joined."""
     pieces, small, small_bytes = [], [], 0
     for part in parts:
-        if len(part) >= LARGE_BYTES:
+        if len(part) >= LARGE_BYTES or type(part) is memoryview:
             if small:
                 pieces.append(b"".join(small))
                 small, small_bytes = [], 0

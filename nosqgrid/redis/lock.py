@@ -1,18 +1,9 @@
 """A lock that processes on several machines can share: Redis.lock()."""
 
-import threading
 import time
 
 from .exceptions import LockError, LockNotOwnedError, ResponseError
 from .locking import EXTEND, REACQUIRE, RELEASE, BaseLock, without_scripts
-
-
-class _Local(object):
-    token = None
-
-
-class _ThreadLocal(threading.local):
-    token = None
 
 
 class Lock(BaseLock):
@@ -21,10 +12,6 @@ class Lock(BaseLock):
         with client.lock("report", timeout=30):
             ...
     """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.local = _ThreadLocal() if self.thread_local else _Local()
 
     def __enter__(self):
         if self.acquire():

@@ -4,6 +4,7 @@ A lock is a key with a token that nobody else has.  Who releases or extends it m
 own, and acts on that, in one step: by a script, or where the server runs none by WATCH and MULTI.
 """
 
+import threading
 import uuid
 
 from .exceptions import LockError, ResponseError
@@ -40,6 +41,14 @@ return 1
 """
 
 
+class _Local(object):
+    token = None
+
+
+class _ThreadLocal(threading.local):
+    token = None
+
+
 class BaseLock(object):
     """The settings of a lock.
 
@@ -60,6 +69,7 @@ class BaseLock(object):
         self.blocking = blocking
         self.blocking_timeout = blocking_timeout
         self.thread_local = bool(thread_local)
+        self.local = _ThreadLocal() if self.thread_local else _Local()
         self._scripts = {}
 
     def _script(self, source):

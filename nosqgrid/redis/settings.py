@@ -125,6 +125,22 @@ def _protocol_number(protocol):
     return number
 
 
+class TlsOptions(object):
+    """What makes a connection one over TLS; put before its class."""
+
+    def __init__(self, **kwargs):
+        from .tls import TlsSettings  # here alone: who uses no TLS does not load it
+        self.tls = TlsSettings(kwargs)
+        super().__init__(**kwargs)
+
+    def __getattr__(self, name):
+        # The options stand in the connection, as in redis-py: connection.cert_reqs, connection.ca_certs, ...
+        tls = self.__dict__.get("tls")
+        if tls is None or not hasattr(tls, name):
+            raise AttributeError("%s has no %s" % (type(self).__name__, name))
+        return getattr(tls, name)
+
+
 def keepalive_options(sock, options):
     """Turn keepalive on, with its options."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -7,7 +7,7 @@ from ..exceptions import DataError
 
 def listed(keys, args=()):
     """A list of one key or several, as they were given: key, [keys], or key, key, ..."""
-    if isinstance(keys, (bytes, str)):
+    if isinstance(keys, (bytes, str, bytearray, memoryview)):
         found = [keys]
     else:
         try:
