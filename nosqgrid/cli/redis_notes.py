@@ -18,7 +18,8 @@ _LANES = "of the grid's own clients only what comes over a socket, not what they
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
 NOTES = {
     "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
-    "OBJECT|ENCODING": "a short string is embstr also after APPEND or SETRANGE, where Redis says raw",
+    "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
+                       "others as after SET",
     "OBJECT|FREQ": "always 1: how often a key is used is counted, but not on Redis' scale",
     "OBJECT|IDLETIME": "always 0: nobody notes when a key was used",
     "OBJECT|REFCOUNT": "always 1, also for small integers, which Redis shares",
