@@ -159,7 +159,7 @@ class KeysTest(EngineTest):
             ("SET a 194", b"+OK\r\n"), ("OBJECT ENCODING a", bulk(b"int")), ("SETBIT a 7 0", b":1\r\n"),
             ("OBJECT ENCODING a", bulk(b"raw")), ("DEL a", b":1\r\n"), ("APPEND a 1", b":1\r\n"),
             ("OBJECT ENCODING a", bulk(b"int")), ("DEL a", b":1\r\n"), ("SETRANGE a 0 1", b":1\r\n"),
-            ("OBJECT ENCODING a", bulk(b"raw")), ("DEL a", b":1\r\n"),
+            ("OBJECT ENCODING a", bulk(b"raw")),
             ("OBJECT ENCODING none", NULL), ("OBJECT REFCOUNT none", NULL), ("OBJECT IDLETIME none", NULL),
             ("OBJECT FREQ none", NULL), ("OBJECT NOSUCH a", b"-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.\r\n"),
             ("OBJECT", wrong_arity(b"object")), ("OBJECT ENCODING", wrong_arity(b"object|encoding")),
