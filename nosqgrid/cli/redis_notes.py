@@ -42,6 +42,7 @@ NOTES = {
     "SRANDMEMBER": _RANDOM % "1,000,000",
     "SSCAN": _WALK % "members",
     "ZRANDMEMBER": _RANDOM % "10,000,000",
+    "ZSCAN": _WALK % "members",
     "ZDIFFSTORE": _WOKEN,
     "ZINTERSTORE": _WOKEN,
     "ZRANGESTORE": _WOKEN,
@@ -67,7 +68,8 @@ NOTES = {
     "COMMAND|INFO": "without key specifications; channels of shards are not counted among the keys",
     "CONFIG|SET": "all names of Redis are known; those that mean nothing here, maxmemory and maxmemory-policy among "
                   "them, are kept and read back and change nothing",
-    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) alone",
+    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
+             "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
     "INFO": "fewer fields; no commandstats, latencystats and errorstats; memory is that of the grid",
@@ -78,10 +80,11 @@ NOTES = {
     "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
     "MEMORY|STATS": "the numbers of the grid, by other names",
     "MEMORY|USAGE": "what the grid takes, estimated; SAMPLES is not needed",
-    "MONITOR": _LANES,
+    "MONITOR": "without HELLO and AUTH; times to the millisecond; " + _LANES,
     "REPLICAOF": _FOLLOW,
     "SLAVEOF": _FOLLOW,
-    "SHUTDOWN": "NOSAVE keeps as much as SAVE: a grid with a directory writes a checkpoint",
+    "SHUTDOWN": "NOSAVE keeps as much as SAVE: a grid with a directory writes a checkpoint; for connections over the "
+                "Unix socket",
     "SLOWLOG|GET": "off at the start (slowlog-log-slower-than is -1); " + _LANES,
     "SWAPDB": "costs storing all keys of both anew: the database is part of the key",
     "TIME": "to the millisecond",

@@ -24,8 +24,8 @@ def add_arguments(parser):
     group.add_argument("--tls-key", metavar="FILE", help="the private key of that certificate, without a passphrase")
     group.add_argument("--tls-ca", metavar="FILE", help="clients need a certificate signed by one of these")
     group.add_argument("--redis-inline", action="store_true",
-                       help="take lines of words for commands, over the Unix socket too: for people with telnet and for "
-                       "probes; a web page could make a browser send such lines to a port")
+                       help="take lines of words for commands, over the Unix socket too: for people with telnet and "
+                       "for probes; a web page could make a browser send such lines to a port")
 
 
 def check_arguments(arguments):

@@ -31,7 +31,7 @@ class Asked(object):
             return
         session.waiting = False
         if session.overseen:
-            self.oversight.answered(session)
+            self.oversight.answered(session, reply if isinstance(reply, Exception) else None)
         self._pending.add(session)
         if session.muted and sockets.is_muted(session, reply):
             return

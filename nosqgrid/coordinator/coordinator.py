@@ -246,7 +246,7 @@ class Coordinator(Asked):
         """For how many seconds nothing has to be done by the clock."""
         wait_s = SLEEP_S_MAX
         due_ms = self.keyspace.expiry.next_deadline_ms()
-        if due_ms is not None and self.keyspace.reclaims:
+        if due_ms is not None and self.keyspace.removes_expired:
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)
@@ -293,6 +293,7 @@ class Coordinator(Asked):
         if mask & WRITE and not sockets.flush(session):
             self.end_session(session)
             return
+        session.seen_ms = self.keyspace.now_ms
         # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
         if mask & READ and session not in self._pending:
             bells = session.parser.bells

@@ -78,11 +78,16 @@ def growing(server):
 
 def info(server, section):
     """[(section, [(name, value)])] of INFO: one section by name, or all that INFO shows by default (None)."""
+    of_commands = server.oversight.stats.info()
     sections = [("Server", _server_fields(server)), ("Clients", _clients_fields(server)),
                 ("Memory", _memory_fields(server)), ("Persistence", server.durability.info()),
                 ("Stats", _stats_fields(server)), ("Replication", _replication_fields(server)), ("CPU", _cpu_fields()),
-                ("Cluster", [("cluster_enabled", 0)]), ("Keyspace", _keyspace_fields(server.keyspace))]
-    if section is None or section.lower() in ("default", "all", "everything"):
+                ("Errorstats", of_commands["Errorstats"]), ("Cluster", [("cluster_enabled", 0)]),
+                ("Keyspace", _keyspace_fields(server.keyspace))]
+    if section is None or section.lower() == "default":
+        return sections
+    sections[-2:-2] = [(name, of_commands[name]) for name in ("Commandstats", "Latencystats")]
+    if section.lower() in ("all", "everything"):
         return sections
     return [row for row in sections if row[0].lower() == section.lower()]
 
@@ -128,7 +133,9 @@ def _stats_fields(server):
     return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count),
                      ("tracking_total_keys", len(server.tracking)),
                      ("tracking_total_items", server.tracking.items),
-                     ("tracking_total_prefixes", len(server.tracking.prefixes))]
+                     ("tracking_total_prefixes", len(server.tracking.prefixes)),
+                     ("migrate_cached_sockets", 0),
+                     ("total_error_replies", sum(server.oversight.stats.errors.values()))]
 
 
 def _replication_fields(server):

@@ -44,7 +44,7 @@ class Session(ClientState):
         self.descriptor = sock.fileno()
         self.overseen = server.oversight.active
         self.changed()
-        self.created_ms = server.clock.monotonic_ms()
+        self.created_ms = self.seen_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
         self.lane = None

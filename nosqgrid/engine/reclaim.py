@@ -11,13 +11,22 @@ RECLAIM_SLICE = 256  # expired records removed at a time
 
 
 class Reclaiming(object):
-    """What a keyspace does about deadlines that have passed, beside the commands; nothing where `reclaims` is false."""
+    """What a keyspace does about deadlines that have passed, beside the commands.
+
+    Nothing where `reclaims` is false, or as long as writes are `held`: expired records stay, and nobody sees them.
+    """
 
     reclaims = True
+    held = False
+
+    @property
+    def removes_expired(self):
+        """Whether records that expired are removed now."""
+        return self.reclaims and not self.held
 
     def reclaim_expired(self):
         """Remove some of the records that expired; false when there are none that are due."""
-        if not self.reclaims:
+        if not self.removes_expired:
             return False
         due = self.expiry.take_due(self.now_ms, RECLAIM_SLICE)
         for units in due:
@@ -32,7 +41,7 @@ class Reclaiming(object):
         cursor, offsets = self.index.scan(cursor, count)
         live = [offset for offset in offsets if self._is_live(offset)]
         keys = [self.key_at(offset) for offset in live]
-        if len(live) < len(offsets) and not self.staging:
+        if len(live) < len(offsets) and not self.staging and not self.held:
             for offset in set(offsets).difference(live):
                 self.remove_expired(self._slot_of_expiring(offset >> 3), offset, self.size_at(offset))
         return cursor, keys

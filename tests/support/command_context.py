@@ -30,7 +30,7 @@ class PlainSession(ClientState):
         self.closing = False
         self.uid = 1000
         self.pid = 4242
-        self.created_ms = 0
+        self.created_ms = self.seen_ms = 0
         self.last_command = b""
         self.may_write = may_write
         self.lane = False
@@ -50,7 +50,7 @@ class PlainServer:
     def info(self, section):
         known = [("Server", [("redis_version", "7.0.15"), ("redis_mode", "standalone")]),
                  ("Persistence", [("loading", 0)])]
-        return [entry for entry in known if section in (None, entry[0].lower())]
+        return [entry for entry in known if section in (None, "everything", entry[0].lower())]
 
     def sessions(self):
         return list(self._sessions)

@@ -111,7 +111,8 @@ def line(session, now_ms, query_bytes=0):
     """One line in Redis' layout.  What a grid has none of is 0; uid, pid and lane are ours."""
     fields = (
         ("id", session.id), ("addr", session.address), ("laddr", session.local_address), ("fd", session.descriptor),
-        ("name", session.name.decode("ascii")), ("age", (now_ms - session.created_ms) // 1000), ("idle", 0),
+        ("name", session.name.decode("ascii")), ("age", (now_ms - session.created_ms) // 1000),
+        ("idle", max(now_ms - session.seen_ms, 0) // 1000),
         ("flags", flags_of(session)), ("db", session.database), ("sub", len(session.channels)),
         ("psub", len(session.patterns)), ("ssub", len(session.shard_channels)),
         ("multi", -1 if session.queued is None else len(session.queued)), ("qbuf", query_bytes), ("qbuf-free", 0),

@@ -9,7 +9,7 @@ from ...formats import resp
 from .. import glob
 from .categories import categories_of, flags_of, tips_of
 from .command import PLAIN, container, syntax_error, unknown_subcommand
-from .key_flags import flags_of_keys
+from .key_flags import flags_of_keys, key_specs
 
 _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
            "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
@@ -30,6 +30,14 @@ def find(table, argv):
     if found is None:
         raise unknown_subcommand(argv)
     return found
+
+
+def name_of(table, argv):
+    """The name of the command or subcommand that words ask for, or None where there is none."""
+    row = table.get(argv[0].upper())
+    if row is not None and row.subcommands is not None and len(argv) > 1:
+        row = row.subcommands.get(argv[1].upper(), row)
+    return None if row is None else row.name
 
 
 def arity_holds(row, word_count):
@@ -148,7 +156,21 @@ def _described(row):
     categories = [resp.Simple(category) for category in categories_of(row)]
     subcommands = [_described(found) for found in (row.subcommands or {}).values()]
     return [row.name.lower(), row.arity, resp.Set(flags), row.first_key, row.last_key, row.step,
-            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(), subcommands]
+            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(map(_specified, key_specs(row))), subcommands]
+
+
+def _specified(spec):
+    """One of key_specs() as a reply."""
+    flags, begin, find = spec
+    return resp.Map([(b"flags", resp.Set(map(resp.Simple, flags.split()))), (b"begin_search", _search(begin)),
+                     (b"find_keys", _search(find))])
+
+
+def _search(search):
+    kind, numbers = search
+    fields = [(name.encode("ascii"), value.encode("ascii") if isinstance(value, str) else value)
+              for name, value in numbers.items()]
+    return resp.Map([(b"type", kind.encode("ascii")), (b"spec", resp.Map(fields))])
 
 
 def _documented(row):

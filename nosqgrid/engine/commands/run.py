@@ -22,15 +22,25 @@ def run(context, row, argv):
     return as_write(keyspace, lambda: function(context, args))
 
 
-def run_noting(context, row, argv):
-    """The same for a session that may have what it reads remembered (engine/tracking)."""
-    tracked = context.session.tracking
-    if tracked is None or "readonly" not in row.flags:
-        return run(context, row, argv)
+def run_watched(context, row, argv, words):
+    """The same for a session about which there is something special; `words` are as the client wrote them.
+
+    Where it tracks, what it reads is remembered (engine/tracking); where somebody wants to know, time and outcome are
+    noted (engine/oversight).
+    """
+    session, oversight, failed = context.session, context.oversight, None
+    times = session.overseen and oversight.times
+    since_us = oversight.now_us() if times else 0
     try:
         return run(context, row, argv)
+    except errors.NosqgridError as error:
+        failed = error
+        raise
     finally:
-        context.tracking.remember(context.session, keys_of(row, argv))
+        if session.tracking is not None and "readonly" in row.flags:
+            context.tracking.remember(session, keys_of(row, argv))
+        if times:
+            oversight.measured(session, row, words, since_us, failed)
 
 
 def as_write(keyspace, function):
