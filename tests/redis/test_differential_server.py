@@ -89,6 +89,24 @@ class ServerDifferentialTest(DifferentialTest):
             compared += 1
         self.assertGreater(compared, 250)
 
+    def documents(self, reply):
+        """{name: {field: value}} of COMMAND DOCS in RESP2, subcommands included."""
+        found = {}
+        for name, fields in zip(reply[::2], reply[1::2]):
+            found[name] = dict(zip(fields[::2], fields[1::2]))
+            found.update(self.documents(found[name].pop(b"subcommands", ())))
+        return found
+
+    def test_commands_are_documented_alike(self):
+        reader = resp.ReplyReader()
+        reader.feed(EngineContext().call("COMMAND", "DOCS"))
+        ours, theirs = self.documents(reader.next()), self.documents(self.ask(b"COMMAND", b"DOCS"))
+        for name in set(ours) & set(theirs):
+            self.assertEqual([ours[name].get(field) for field in (b"since", b"group")],
+                             [theirs[name][field] for field in (b"since", b"group")], name)
+            self.assertTrue(ours[name][b"summary"], name)
+        self.assertGreater(len(set(ours) & set(theirs)), 250)
+
     def test_settings_have_the_same_names_and_defaults(self):
         words = self.ask(b"CONFIG", b"GET", b"*")
         theirs = {name.decode(): value.decode() for name, value in zip(words[::2], words[1::2])}
