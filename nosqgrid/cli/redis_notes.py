@@ -60,8 +60,8 @@ NOTES = {
     "CLIENT|LIST": "most sizes of buffers are 0; uid, pid and lane are added",
     "CLIENT|NO-EVICT": "accepted; no client is ever disconnected to make room",
     "CLIENT|TRACKING": "what expires is told some 0.1 s later, or when somebody who tracks reads it; FLUSHDB where "
-                       "other databases have keys tells BCAST clients of each key as well; beyond tracking-table-max-keys "
-                       "the oldest key goes, in Redis any",
+                       "other databases have keys tells BCAST clients of each key as well; beyond "
+                       "tracking-table-max-keys the oldest key goes, in Redis any",
     "CLIENT|PAUSE": "does not hold what the grid's own clients write through shared memory",
     "BGREWRITEAOF": _SAVE,
     "BGSAVE": _SAVE,
