@@ -18,7 +18,8 @@ _LANES = "of the grid's own clients only what comes over a socket, not what they
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
 NOTES = {
     "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
-    "OBJECT|ENCODING": "a short string is embstr also after APPEND or SETRANGE, where Redis says raw",
+    "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
+                       "others as after SET",
     "OBJECT|FREQ": "always 1: how often a key is used is counted, but not on Redis' scale",
     "OBJECT|IDLETIME": "always 0: nobody notes when a key was used",
     "OBJECT|REFCOUNT": "always 1, also for small integers, which Redis shares",
@@ -58,6 +59,9 @@ NOTES = {
     "CLIENT|INFO": "as LIST",
     "CLIENT|LIST": "most sizes of buffers are 0; uid, pid and lane are added",
     "CLIENT|NO-EVICT": "accepted; no client is ever disconnected to make room",
+    "CLIENT|TRACKING": "what expires is told some 0.1 s later, or when somebody who tracks reads it; FLUSHDB where "
+                       "other databases have keys tells BCAST clients of each key as well; beyond "
+                       "tracking-table-max-keys the oldest key goes, in Redis any",
     "CLIENT|PAUSE": "does not hold what the grid's own clients write through shared memory",
     "BGREWRITEAOF": _SAVE,
     "BGSAVE": _SAVE,

@@ -13,7 +13,7 @@ PLACED = [word for number in range(30) for word in ("1", "1", "m%d" % number)]
 # The name of a note, commands before, the command, what Redis answers and what is answered here: a text is how it
 # begins, None anything but the other answer.
 CASES = (
-    ("OBJECT|ENCODING", ["set k a", "append k a"], "object encoding k", "raw", "embstr"),
+    ("OBJECT|ENCODING", ["set k a", "append k a", "rename k l"], "object encoding l", "raw", "embstr"),
     ("OBJECT|REFCOUNT", ["set k 5"], "object refcount k", 2 ** 31 - 1, 1),
     ("INCRBYFLOAT", ["set k 1e700"], "incrbyfloat k 1", "99999999999999999996", "-ERR value is not a valid float"),
     ("HINCRBYFLOAT", ["hset k f 1e700"], "hincrbyfloat k f 1", "9999999999999999999",

@@ -153,7 +153,7 @@ def debug_object(context, args):
     content = entry.value if entry.structure is None else content_of(entry.structure)
     size = len(rdb.pack(values.BYTES if entry.structure is None else entry.type, content)) - 11
     return resp.Simple("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0"
-                       % (encoding_of(entry).decode("ascii"), size))
+                       % (encoding_of(context.keyspace, args[0], entry).decode("ascii"), size))
 
 
 def _entry(context, key):
