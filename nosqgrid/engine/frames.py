@@ -66,7 +66,6 @@ def _apply_set(keyspace, data, position, stop):
 
 def _apply_command(context, command):
     parser = Parser()
-    parser.inline = False
     parser.feed(command)
     words = parser.next()
     if words is None or parser.pending_size_bytes:

@@ -1,7 +1,7 @@
 """Commands that look at the server from inside: SLOWLOG, LATENCY, MEMORY and DEBUG.
 
-A grid does not watch latencies, so that LATENCY answers as a Redis whose monitor is off.  DEBUG has what test suites
-need of it and does no harm; SLEEP holds everybody up, as it is meant to.
+A grid does not watch latencies, so that LATENCY answers as a Redis whose monitor is off, but for its HISTOGRAM.  DEBUG
+has what test suites need of it and does no harm; SLEEP holds everybody up, as it is meant to.
 """
 
 import hashlib
@@ -55,8 +55,17 @@ def latency_nothing(context, args):
 
 
 def latency_histogram(context, args):
-    """Nothing was counted."""
-    return resp.Map()
+    """How long the commands named took, or all: what was counted since CONFIG RESETSTAT."""
+    stats = context.oversight.stats
+    wanted = [word.upper() for word in args]
+    found = []
+    for name in list(stats.commands):
+        if not args or name in wanted or name.partition(b"|")[0] in wanted:
+            histogram = stats.histogram(name)
+            if histogram is not None:
+                calls, steps = histogram
+                found.append((name.lower(), resp.Map([(b"calls", calls), (b"histogram_usec", resp.Map(steps))])))
+    return resp.Map(found)
 
 
 def latency_reset(context, args):
@@ -230,6 +239,7 @@ COMMANDS = (
         (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
         (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
         (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
+        (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
         (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),
         (b"RELOAD", _from_here(debug_reload), -2, _DEBUG | {"write", "several"}),
         (b"SET-ACTIVE-EXPIRE", _from_here(debug_set_active_expire), 3, _DEBUG),
