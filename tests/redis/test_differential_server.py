@@ -36,7 +36,9 @@ function flush|function flush x|function list|function nosuch|shutdown foo|shutd
 shutdown abort now|command count x|command info nosuch|command nosuch|command list x|command getkeys get a
 command getkeys ping x|command getkeys mset a 1 b 2|command getkeys object encoding a|command getkeys memory usage a
 command getkeys zunionstore d 2 a b|command getkeys eval|command getkeys get|command docs nosuch|info nosuch
-object help x|time x|lolwut version x|select|swapdb 1|move a"""
+object help x|scan -1 foo 1|scan -1|scan +0|scan -|scan x
+pubsub channels a b|pubsub shardchannels a b|zincrby a nx b|zincrby a ch xx|zincrby a gt 5|zincrby a incr b
+zincrby a foo b|time x|lolwut version x|select|swapdb 1|move a"""
 
 
 class ServerDifferentialTest(DifferentialTest):
