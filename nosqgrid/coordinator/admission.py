@@ -6,21 +6,24 @@ there are a bounded number for a bounded time.
 
 Invariants
  1. Nothing here waits: a door that cannot accept (no descriptors left) is left alone for a while.
- 2. Where there are too many strangers the one who has been there longest goes, so that a flood of connections that say
+ 2. A handshake (TLS) is under way while others are served, and whoever has not finished it is a stranger too.
+ 3. Where there are too many strangers the one who has been there longest goes, so that a flood of connections that say
     nothing does not keep out those who have something to say.
 """
 
 import collections
+import functools
 import time
 
 from ..errors import NosqgridError
 from ..limits import CLIENTS_MAX, STRANGERS_MAX, STRANGER_TIMEOUT_S
 from ..network import credentials, tcp
-from .poller import READ
+from .poller import READ, WRITE
 from .session import Session
 
 RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 SLEEP_S_MAX = 3600.0
+FAILURES_TOLD_EVERY_S = 10.0
 FULL = b"-ERR max number of clients reached\r\n"
 
 Remote = collections.namedtuple("Remote", ("listeners", "inline"))
@@ -28,7 +31,7 @@ Remote.__new__.__defaults__ = ((), False)
 Remote.__doc__ = """How Redis clients come in by TCP.
 
     listeners    network.tcp.TcpListener objects; they are closed with the coordinator
-    inline       whether lines of words are commands there
+    inline       whether lines of words are commands, over the Unix socket too
 """
 
 
@@ -41,6 +44,18 @@ class _Door(object):
         self.open_again = 0.0  # when, if it is shut
 
 
+class _Handshake(object):
+    """A connection on its way to become a session."""
+
+    authenticated = False
+
+    def __init__(self, sock, place):
+        self.sock = sock  # network.tls.TlsSocket
+        self.place = place
+        self.waits_for = READ
+        self.ended = False
+
+
 class Admission(object):
     """All doors of one coordinator, `server`."""
 
@@ -50,16 +65,28 @@ class Admission(object):
         self.accepted = 0
         self._access = access
         self._number = 0
-        self._strangers = collections.OrderedDict()  # session -> until when it has to log in
+        self._strangers = collections.OrderedDict()  # session or _Handshake -> until when it has to be through
         self._doors = [_Door(server.listener.sock, self._enter_local)]
-        self._doors += [_Door(listener.sock, self._enter_remote) for listener in remote.listeners]
+        self._failures, self._failure, self._tell_at = 0, None, 0.0
+        for listener in remote.listeners:
+            self._doors.append(_Door(listener.sock, self._enter_remote if listener.tls is None
+                                     else functools.partial(self._begin_tls, listener.tls)))
         for door in self._doors:
             self._open(door)
 
     @property
     def port(self):
-        """The first port of TCP, or 0."""
-        return self.remote.listeners[0].port if self.remote.listeners else 0
+        """The first port of TCP without TLS, or 0."""
+        return self._port_of(False)
+
+    @property
+    def tls_port(self):
+        """The first port of TLS, or 0."""
+        return self._port_of(True)
+
+    def _port_of(self, with_tls):
+        ports = [listener.port for listener in self.remote.listeners if (listener.tls is not None) == with_tls]
+        return ports[0] if ports else 0
 
     def _open(self, door):
         door.open_again = 0.0
@@ -119,8 +146,11 @@ class Admission(object):
             sock.close()
             return
         tcp.prepare(sock)
+        self._begin_session(sock, place)
+
+    def _begin_session(self, sock, place):
         session = Session(self.server, sock, self._next_number(), credentials.NOBODY, True)
-        session.come_from(tcp.text_of(place), tcp.text_of(sock.getsockname()), self.remote.inline)
+        session.come_from(tcp.text_of(place), tcp.text_of(sock.getsockname()))
         self.server.add_session(session)
         if not session.authenticated:
             self._add_stranger(session)
@@ -132,8 +162,62 @@ class Admission(object):
         self._strangers[stranger] = time.monotonic() + STRANGER_TIMEOUT_S
 
     def _dismiss(self, stranger):
-        if not stranger.authenticated:
+        if type(stranger) is _Handshake:
+            self._note_failure("it took too long, or too many were under way", stranger)
+            self._end_handshake(stranger)
+        elif not stranger.authenticated:
             self.server.end_session(stranger)
+
+    # -- TLS ----------------------------------------------------------------------------------------------------------
+
+    def _begin_tls(self, context, sock, place):
+        from ..network.tls import TlsSocket  # whoever has no TLS does not load it: 20 ms and 5 MB
+        if self._is_full():
+            sock.close()
+            return
+        tcp.prepare(sock)
+        shaking = _Handshake(TlsSocket(context, sock), place)
+        self.server.selector.register(shaking.sock, READ, lambda _: self._go_on(shaking))
+        self._add_stranger(shaking)
+
+    def _go_on(self, shaking):
+        if shaking.ended:
+            return
+        try:
+            waits_for = shaking.sock.handshake()
+        except OSError as error:
+            self._note_failure(error, shaking)
+            del self._strangers[shaking]
+            self._end_handshake(shaking)
+            return
+        if waits_for == 0:
+            del self._strangers[shaking]
+            shaking.ended = True
+            self.server.selector.unregister(shaking.sock)
+            try:
+                self._begin_session(shaking.sock, shaking.place)
+            except OSError as error:
+                self.server.log("a connection was refused: %s" % error)
+                shaking.sock.close()
+        elif waits_for != shaking.waits_for:
+            shaking.waits_for = waits_for
+            self.server.selector.modify(shaking.sock, WRITE if waits_for == WRITE else READ,
+                                        lambda _: self._go_on(shaking))
+
+    def _end_handshake(self, shaking):
+        shaking.ended = True
+        self.server.selector.unregister(shaking.sock)
+        shaking.sock.close()
+
+    def _note_failure(self, reason, shaking):
+        """Anybody can make handshakes fail, as often as he likes: they are told of together."""
+        self._failures += 1
+        self._failure = "%s (%s)" % (reason, tcp.text_of(shaking.place))
+
+    def _tell_failures(self, now):
+        if self._failures and now >= self._tell_at:
+            self.server.log("%d TLS handshakes have failed; the last: %s" % (self._failures, self._failure))
+            self._failures, self._tell_at = 0, now + FAILURES_TOLD_EVERY_S
 
     def session_ended(self, session):
         self._strangers.pop(session, None)
@@ -145,6 +229,7 @@ class Admission(object):
         for door in self._doors:
             if door.open_again and now > door.open_again:
                 self._open(door)
+        self._tell_failures(now)
         while self._strangers:
             stranger, until = next(iter(self._strangers.items()))
             if until > now and not stranger.authenticated:
@@ -165,6 +250,10 @@ class Admission(object):
             if not door.open_again:
                 self.server.selector.unregister(door.sock)
         self._doors = []
+        for stranger in list(self._strangers):
+            if type(stranger) is _Handshake:
+                del self._strangers[stranger]
+                self._end_handshake(stranger)
         for listener in self.remote.listeners:
             listener.close()
         self.server.listener.close()

@@ -29,11 +29,13 @@ class TcpListener(object):
         address: a name or number of this machine.
         port: 0 lets the system choose.
         option: what the port was said with, for messages.
-    Attributes: `sock`; `address` and `port` it listens on; `is_loopback`, whether only this machine reaches it.
+        tls: an ssl.SSLContext, or None.
+    Attributes: `sock`; `address` and `port` it listens on; `is_loopback`, whether only this machine reaches it; `tls`.
     Raises StartError where that cannot be; the message says what to do.
     """
 
-    def __init__(self, address, port, option="--redis-port"):
+    def __init__(self, address, port, option="--redis-port", tls=None):
+        self.tls = tls
         try:
             found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM,
                                        flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV)
