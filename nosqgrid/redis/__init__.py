@@ -5,8 +5,8 @@
     r = Redis(grid="/run/nosq.sock")                    # attached: GET and its kind read shared memory
 
 Names, arguments, results and exceptions are redis-py's, so that a program changes an import.  Layers inside:
-exceptions, encoding, parser (pure) < settings, connection, pool < commands, responses (one definition of each command and of each
-result) < client, pipeline, pubsub, lock < attached.
+exceptions, encoding, parser (pure) < settings, connection, pool < commands, responses (one definition of each command
+and of each result) < client, pipeline, pubsub, lock < attached.
 """
 
 from .backoff import default_backoff
