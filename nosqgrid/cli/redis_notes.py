@@ -71,7 +71,7 @@ NOTES = {
     "COMMAND|INFO": "without key specifications; channels of shards are not counted among the keys",
     "CONFIG|SET": "all names of Redis are known; those that mean nothing here, maxmemory and maxmemory-policy among "
                   "them, are kept and read back and change nothing",
-    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
+    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), ERROR, OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
              "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
@@ -84,6 +84,7 @@ NOTES = {
     "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
     "MEMORY|STATS": "the numbers of the grid, by other names",
     "MEMORY|USAGE": "what the grid takes, estimated; SAMPLES is not needed",
+    "MODULE": "there are none: LIST is empty, and nothing is loaded into the coordinator",
     "MONITOR": "without HELLO and AUTH; times to the millisecond; " + _LANES,
     "REPLICAOF": _FOLLOW,
     "SLAVEOF": _FOLLOW,
@@ -110,7 +111,6 @@ ABSENT = {
     "FUNCTION|RESTORE": "functions are scripts, and come later",
     "FUNCTION|STATS": "functions are scripts, and come later",
     "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, docs/redis.md has one",
-    "MODULE": "there are no modules: nothing is loaded into the coordinator",
     "PSYNC": "there are no replicas",
     "REPLCONF": "there are no replicas",
     "SYNC": "there are no replicas",

@@ -207,6 +207,14 @@ def debug_reload(context, args):
     return resp.OK
 
 
+def debug_error(context, args):
+    """Refused, with the text that is given: for clients that test what they make of an error."""
+    code, _, text = args[0].decode("ascii", "backslashreplace").partition(" ")
+    error = errors.CommandError(text)
+    error.code = code
+    raise error
+
+
 def debug_nothing(context, args):
     """Accepted, where there is nothing to change."""
     return resp.OK
@@ -238,6 +246,7 @@ COMMANDS = (
     container(b"DEBUG", (
         (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
         (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
+        (b"ERROR", _from_here(debug_error), 3, _DEBUG),
         (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
         (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
         (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),
