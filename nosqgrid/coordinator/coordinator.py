@@ -86,6 +86,7 @@ class Coordinator(Asked):
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self.accepted = 0
         self._sessions = {}
+        self._ended = []  # sessions, since the last sweep
         self._lanes = []
         self._number = 0
         self._stopping = False
@@ -438,8 +439,11 @@ class Coordinator(Asked):
             self.pins.session_ended(session)
         for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight):
             part.session_ended(session)
+        self._ended.append(session)
 
     def _sweep(self, now):
+        while self._ended:
+            self._ended.pop().let_go()  # nothing that it called is under way any more
         for session in self.sessions():
             if session.closing or session.partial_since and now - session.partial_since > PARTIAL_COMMAND_TIMEOUT_S:
                 self._end(session)
