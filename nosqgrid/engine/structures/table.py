@@ -144,7 +144,7 @@ class Structures(object):
     def _free_cleared(self, count):
         """Let go of some of what release_all() left."""
         cleared = self._cleared[-1]
-        for _ in range(min(count // FREE_OVERHEAD, len(cleared))):
+        for _ in range(min(count >> 1, len(cleared))):
             _, structure = cleared.popitem()
             if isinstance(structure, Structure):
                 structure.holders = 0
