@@ -1,4 +1,4 @@
-"""What a coordinator leaves behind refers to nothing in a circle that grows old: its collector looks at the young alone.
+"""What a coordinator is done with forms no circle that grows old: its collector looks at the young alone.
 
 The coordinator runs here as in `nosqgrid serve`, with Python's collector switched off; a thread talks to it, and looks
 afterwards at what only the collector would have freed.

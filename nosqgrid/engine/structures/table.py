@@ -134,9 +134,10 @@ class Structures(object):
         left = FREE_SLICE
         while left > 0 and self._freeing:
             structure = self._freeing[-1]
-            left -= min(len(structure), left) + FREE_OVERHEAD
-            if structure.shrink(FREE_SLICE):
-                self._freeing.pop()
+            left -= len(structure) + FREE_OVERHEAD
+            if not structure.shrink(FREE_SLICE):
+                return True  # what a stream has beside its entries is not in its length
+            self._freeing.pop()
         if left > 0 and self._cleared:
             self._free_cleared(left)
         return True
