@@ -90,6 +90,7 @@ class Coordinator(Asked):
         self.make_arena(memory_bytes)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
+        self._ended = []  # sessions, since the last sweep
         self._lanes = []
         self._stopping = False
         self.closing = False
@@ -393,8 +394,11 @@ class Coordinator(Asked):
         for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission,
                      self.tracking):
             part.session_ended(session)
+        self._ended.append(session)
 
     def _sweep(self, now):
+        while self._ended:
+            self._ended.pop().let_go()  # nothing that it called is under way any more
         for session in self.sessions():
             if session.closing or session.partial_since and now - session.partial_since > PARTIAL_COMMAND_TIMEOUT_S:
                 self.end_session(session)

@@ -79,6 +79,10 @@ class Session(ClientState):
         while self.lent:
             os.close(self.lent.pop())
 
+    def let_go(self):
+        """Nobody uses it any more: without this it would refer to itself, and nothing collects what does that."""
+        self.on_socket = self.on_lane = None
+
     @property
     def closing(self):
         """Whether the session ends as soon as its output is sent; another session may ask for it (CLIENT KILL)."""

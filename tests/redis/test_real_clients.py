@@ -82,7 +82,8 @@ class RedisCliTest(ProgramTestCase):
             self.skipTest("redis-benchmark is not installed")
         for options in (["-c", "20"], ["-c", "5", "-P", "16"], ["-3", "-c", "5"]):
             code, out, errors = run(["redis-benchmark", "-s", self.launched.address, "-n", "1000", "-q", "--csv", "-t",
-                                     "ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange,mset"]
+                                     "ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,"
+                                     "lrange,mset"]
                                     + options)
             self.assertEqual((code, errors), (0, ""))
             self.assertEqual(len(out.splitlines()), 20, out)

@@ -228,7 +228,8 @@ class ObservingTest(EngineTest):
         self.assertIn(b"SLOWLOG", self.context.run([b"LATENCY", b"DOCTOR"]))
 
     def test_there_are_no_modules(self):
-        refused = (b'-ERR MODULE command not allowed. If the enable-module-command option is set to "local", you can run '
+        refused = (b'-ERR MODULE command not allowed. If the enable-module-command option is set to "local", you can '
+                   b'run '
                    b"it from a local connection, otherwise you need to set this option in the configuration file, and "
                    b"then restart the server.\r\n")
         self.run_table([

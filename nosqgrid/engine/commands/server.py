@@ -12,8 +12,8 @@ _MORE = frozenset((b"all", b"everything"))
 _EVERY_SECTION = _MORE | {b"default"}
 _SECOND_MS = 1000
 _VERSION = "Redis ver. 7.0.15\n"  # whose behaviour this is
-_NO_MODULES = ('MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from a '
-               "local connection, otherwise you need to set this option in the configuration file, and then restart "
+_NO_MODULES = ('MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from '
+               "a local connection, otherwise you need to set this option in the configuration file, and then restart "
                "the server.")
 
 

@@ -76,7 +76,9 @@ def _reply(context, row, words):
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
     except errors.NosqgridError as error:
-        return error
+        # Its frames lead to the list that it goes into: a circle that only Python's collector would find.
+        error.__context__ = error.__cause__ = None
+        return error.with_traceback(None)
 
 
 def watch(context, args):

@@ -9,7 +9,7 @@ not have yet what the batch does; so what it wrote or deleted is left out of the
 at the end.
 """
 
-from ... import errors, limits
+from ... import limits
 from ...formats import hashing
 from .. import databases, glob
 from .command import READ, READ_FAST, Command, integer, syntax_error

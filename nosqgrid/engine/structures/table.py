@@ -142,9 +142,10 @@ class Structures(object):
         left = FREE_SLICE
         while left > 0 and self._freeing:
             structure = self._freeing[-1]
-            left -= min(len(structure), left) + FREE_OVERHEAD
-            if structure.shrink(FREE_SLICE):
-                self._freeing.pop()
+            left -= len(structure) + FREE_OVERHEAD
+            if not structure.shrink(FREE_SLICE):
+                return True  # what a stream has beside its entries is not in its length
+            self._freeing.pop()
         if left > 0 and self._cleared:
             self._free_cleared(left)
         return True
@@ -152,7 +153,7 @@ class Structures(object):
     def _free_cleared(self, count):
         """Let go of some of what release_all() left."""
         cleared = self._cleared[-1]
-        for _ in range(min(count // FREE_OVERHEAD, len(cleared))):
+        for _ in range(min(count >> 1, len(cleared))):
             _, structure = cleared.popitem()
             if isinstance(structure, Structure):
                 structure.holders = 0
