@@ -11,7 +11,8 @@ from tests.support.engine_context import EngineContext
 KEYS_OF_CHANNELS = {b"ssubscribe", b"sunsubscribe", b"spublish"}  # Redis counts channels of shards among the keys
 OURS = {b"client|no-touch", b"client|setinfo"}  # of later versions
 # Settings that say something else here when nobody has set them.
-OTHER_DEFAULTS = {"unixsocket", "dir", "daemonize", "enable-debug-command", "slowlog-log-slower-than", "latency-tracking", "save", "port",
+OTHER_DEFAULTS = {"unixsocket", "dir", "daemonize", "enable-debug-command", "slowlog-log-slower-than",
+                  "latency-tracking", "save", "port",
                   "pidfile", "sanitize-dump-payload", "bind", "proto-max-bulk-len"}
 SAME = """config set foo bar|config set hz|config set hz 20 timeout|config set hz x|config set hz 20 hz 30
 config set timeout -1|config set timeout 2147483648|config set databases 3|config set maxmemory x
