@@ -6,6 +6,7 @@
     python3 -m bench hit-ratio [--traces DIR]   what a full cache still answers, beside LRU, ARC and the optimum
     python3 -m bench utilisation [--quick]      how full a grid may be, and what cleaning costs then
     python3 -m bench sharing [--quick]          arrays and large values, beside shared_memory, joblib and redis
+    python3 -m bench redis [--quick]            as a Redis server, beside redis-server, by redis-benchmark
     python3 -m bench compare OLD NEW            two result files; exit code 1 where NEW is more than 10 % slower
     python3 -m bench NAME                       one workload: fillseq fillrandom overwrite readrandom readmissing ...
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import (contest, durability, durability_report, hit_picture, hit_ratio, hit_ratio_report, machine, picture,
-               readers, report, rivals, sharing, timing, utilisation, utilisation_picture, workloads)
+               readers, redis_server, report, rivals, sharing, timing, utilisation, utilisation_picture, workloads)
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 LOOP_S = 0.5  # of one repeat of a single workload
@@ -23,13 +23,13 @@ def build_parser():
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
                         help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, sharing, "
-                        "compare, or the name of a workload")
+                        "redis, compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
     parser.add_argument("--quick", action="store_true",
-                        help="rivals, durability, hit-ratio, utilisation, sharing: less of it, under 90 s in all")
+                        help="rivals, durability, hit-ratio, utilisation, sharing, redis: less of it, some 90 s")
     parser.add_argument("--out", metavar="FILE",
-                        help="rivals, durability, hit-ratio, utilisation, sharing: where the report goes instead of "
-                        "bench/results/DATE-PYTHON.txt; - for none")
+                        help="rivals, durability, hit-ratio, utilisation, sharing, redis: where the report goes "
+                        "instead of bench/results/DATE-PYTHON.txt; - for none")
     parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a "
                         "checkpoint; hit-ratio: draw the hit ratios; utilisation: draw what cleaning costs")
     parser.add_argument("--traces", metavar="DIR", help="hit-ratio: a folder of public traces, NAME.trace.gz with a "
@@ -46,7 +46,7 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "compare"]
+    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "redis", "compare"]
     known += list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
@@ -67,6 +67,8 @@ def main(argv=None, out=None, err=None):
             return run_utilisation(arguments, out, err)
         if arguments.what == "sharing":
             return run_sharing(arguments, out, err)
+        if arguments.what == "redis":
+            return run_redis(arguments, out, err)
         return run_workload(arguments, out)
     except rivals.Absent as absent:
         err.write("bench: nosqgrid cannot be measured: %s\n" % absent)
@@ -139,6 +141,16 @@ def run_sharing(arguments, out, err):
     """`sharing`: measure, print, and keep the report."""
     result = sharing.run(sharing.QUICK if arguments.quick else sharing.FULL, _progress(err))
     _keep(sharing.write(result), arguments, "-sharing", out, err)
+    return EXIT_OK
+
+
+def run_redis(arguments, out, err):
+    """`redis`: measure, print, and keep the report."""
+    result = redis_server.run(redis_server.QUICK if arguments.quick else redis_server.FULL, _progress(err))
+    if not result.timings:
+        err.write("bench: %s\n" % "; ".join("%s is not measured: %s" % item for item in result.skipped.items()))
+        return EXIT_UNAVAILABLE
+    _keep(redis_server.write(result), arguments, "-redis", out, err)
     return EXIT_OK
 
 

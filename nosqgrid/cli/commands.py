@@ -120,7 +120,7 @@ def run(arguments, out):
     known = {name: subcommands for names in GROUPS.values() for name, subcommands in names.items()}
     for name in (given.upper() for given in arguments.name):
         first, _, second = name.partition("|")
-        if first not in known or second and second not in known[first]:
+        if first not in known or name != first and second not in known[first]:
             out.write("%-20s  is no command of Redis %s\n" % (name, VERSION))
             status = 1
         else:

@@ -1,4 +1,4 @@
-"""The names of all commands of Redis 7.0, by the group that its COMMAND DOCS puts them in: what `commands` is held against.
+"""The names of all commands of Redis 7.0, by the groups of its COMMAND DOCS: what `nosqgrid commands` holds ours to.
 
 A word is a command, in parentheses its subcommands.  Made once from a redis-server 7.0.15; a release does not change.
 """

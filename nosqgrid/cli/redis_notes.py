@@ -4,13 +4,91 @@ Only words; whether a command is there is not said here but asked of the command
 all commands, such as the size of values, is in the introduction of docs/redis.md.
 """
 
-_RANDOM = "a negative count chooses 1,000,000 times at most: one reply must not hold everybody up"
-_UNTOLD = "elements of equal distance may come in another order, as nothing says which"
-_FOLLOW = "only NO ONE: a grid follows no other server, its data come from its own directory"
-_NO_LATENCY = "LATENCY answers as a Redis whose monitor is off; what takes long is in SLOWLOG"
+_RANDOM = "a negative count chooses %s times at most, so that one reply does not hold everybody up"
+_WOKEN = "also serves those who wait for the key it stores, where a value of another type was replaced"
+_EQUAL = "with COUNT, members of equal distance come in the order that the sorted set has; in Redis in any"
+_BITS = "offsets below 2**29, as a value has at most 64 MiB"
+_FLOATS = "numbers from 10**600 on are refused; Redis goes to 10**4932"
+_FOLLOW = "NO ONE alone: a grid follows no other server, its data come from its own directory"
+_SAVE = "makes a checkpoint in the grid's directory; without one it is refused"
+_WALK = "one call looks at 10,000 %s at most, whatever COUNT says"
+_SPARSE = "kept sparse up to 3,000 bytes, whatever hll-sparse-max-bytes is"
+_LANES = "of the grid's own clients only what comes over a socket, not what they write through shared memory"
 
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
 NOTES = {
+    "ACL": "rules are for Redis clients: programs that attach are known by their uid, and the commands that they use "
+           "(NOSQGRID.*) are commands of their categories too; DEBUG's arguments are checked after they are found",
+    "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
+    "OBJECT|ENCODING": "a short string is embstr also after APPEND or SETRANGE, where Redis says raw",
+    "OBJECT|FREQ": "always 1: how often a key is used is counted, but not on Redis' scale",
+    "OBJECT|IDLETIME": "always 0: nobody notes when a key was used",
+    "OBJECT|REFCOUNT": "always 1, also for small integers, which Redis shares",
+    "RESTORE": "reads what Redis 2.4 to 7.0 dumps; IDLETIME and FREQ are accepted and change nothing",
+    "SCAN": _WALK % "keys of all databases",
+    "SORT": "ALPHA compares bytes, whatever the locale; elements that are equal keep their order; BY nosort lists "
+            "a set in an order of its own; STORE " + _WOKEN,
+    "SORT_RO": "as SORT",
+    "WAIT": "0 at once, as there are no replicas; Redis waits for the timeout first",
+    "INCRBYFLOAT": _FLOATS,
+    "HINCRBYFLOAT": _FLOATS,
+    "LCS": "values up to 1 MiB, and up to 64 MiB of memory for its table",
+    "SETBIT": _BITS,
+    "GETBIT": _BITS,
+    "BITFIELD": _BITS + "; OVERFLOW SAT SET of a signed field to a number near -2**63 gives the least that the field "
+                "holds, in Redis the largest",
+    "BITFIELD_RO": _BITS,
+    "HRANDFIELD": _RANDOM % "1,000,000",
+    "HSCAN": _WALK % "fields",
+    "SRANDMEMBER": _RANDOM % "1,000,000",
+    "SSCAN": _WALK % "members",
+    "ZRANDMEMBER": _RANDOM % "10,000,000",
+    "ZSCAN": _WALK % "members",
+    "ZDIFFSTORE": _WOKEN,
+    "ZINTERSTORE": _WOKEN,
+    "ZRANGESTORE": _WOKEN,
+    "ZUNIONSTORE": _WOKEN,
+    "XINFO|STREAM": "radix-tree-nodes is an estimate: there is no such tree",
+    "PFADD": _SPARSE,
+    "PFMERGE": _SPARSE,
+    "GEORADIUS": _EQUAL,
+    "GEORADIUS_RO": _EQUAL,
+    "GEORADIUSBYMEMBER": _EQUAL,
+    "GEORADIUSBYMEMBER_RO": _EQUAL,
+    "GEOSEARCH": _EQUAL,
+    "GEOSEARCHSTORE": _EQUAL + "; " + _WOKEN,
+    "CLIENT|INFO": "as LIST",
+    "CLIENT|LIST": "most sizes of buffers are 0; uid, pid and lane are added",
+    "CLIENT|NO-EVICT": "accepted; no client is ever disconnected to make room",
+    "CLIENT|PAUSE": "does not hold what the grid's own clients write through shared memory",
+    "BGREWRITEAOF": _SAVE,
+    "BGSAVE": _SAVE,
+    "SAVE": _SAVE + "; others are served meanwhile",
+    "COMMAND|COUNT": "the grid's own commands, NOSQGRID.*, are counted too",
+    "COMMAND|DOCS": "summary, group and subcommands alone",
+    "COMMAND|INFO": "without key specifications; channels of shards are not counted among the keys",
+    "CONFIG|SET": "all names of Redis are known; those that mean nothing here, maxmemory and maxmemory-policy among "
+                  "them, are kept and read back and change nothing",
+    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
+             "alone; for connections from this machine",
+    "FLUSHALL": "ASYNC is as SYNC: in one go",
+    "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
+    "INFO": "fewer fields; no commandstats, latencystats and errorstats; memory is that of the grid",
+    "LATENCY|DOCTOR": "latencies are not watched, as in a Redis whose monitor is off; what takes long is in SLOWLOG",
+    "LATENCY|HISTOGRAM": "nothing is counted",
+    "LOLWUT": "VERSION 5 and 6 draw nothing",
+    "MEMORY|DOCTOR": "a pointer to INFO",
+    "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
+    "MEMORY|STATS": "the numbers of the grid, by other names",
+    "MEMORY|USAGE": "what the grid takes, estimated; SAMPLES is not needed",
+    "MONITOR": "without HELLO and AUTH; times to the millisecond; " + _LANES,
+    "REPLICAOF": _FOLLOW,
+    "SLAVEOF": _FOLLOW,
+    "SHUTDOWN": "NOSAVE keeps as much as SAVE: a grid with a directory writes a checkpoint; for connections over the "
+                "Unix socket",
+    "SLOWLOG|GET": "off at the start (slowlog-log-slower-than is -1); " + _LANES,
+    "SWAPDB": "costs storing all keys of both anew: the database is part of the key",
+    "TIME": "to the millisecond",
 }
 
 # NAME, or NAME|SUBCOMMAND, of a command that is not there -> why.
@@ -28,14 +106,13 @@ ABSENT = {
     "FUNCTION|LOAD": "functions are scripts, and come later",
     "FUNCTION|RESTORE": "functions are scripts, and come later",
     "FUNCTION|STATS": "functions are scripts, and come later",
-    "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, see above",
+    "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, docs/redis.md has one",
     "MODULE": "there are no modules: nothing is loaded into the coordinator",
     "PSYNC": "there are no replicas",
     "REPLCONF": "there are no replicas",
     "SYNC": "there are no replicas",
     "RESTORE-ASKING": "there is no cluster",
-    "COMMAND|GETKEYSANDFLAGS": "it is not there yet; COMMAND GETKEYS is",
 }
-_ABSENT_OF_CLUSTERS = """ADDSLOTS ADDSLOTSRANGE BUMPEPOCH COUNT-FAILURE-REPORTS DELSLOTS DELSLOTSRANGE FAILOVER FLUSHSLOTS
-FORGET MEET REPLICAS REPLICATE SAVECONFIG SET-CONFIG-EPOCH SETSLOT SLAVES"""
+_ABSENT_OF_CLUSTERS = """ADDSLOTS ADDSLOTSRANGE BUMPEPOCH COUNT-FAILURE-REPORTS DELSLOTS DELSLOTSRANGE FAILOVER
+FLUSHSLOTS FORGET MEET REPLICAS REPLICATE SAVECONFIG SET-CONFIG-EPOCH SETSLOT SLAVES"""
 ABSENT.update(("CLUSTER|" + name, "there is no cluster") for name in _ABSENT_OF_CLUSTERS.split())

@@ -8,7 +8,7 @@ from ..errors import StartError, UsageError
 from ..network import tcp
 
 PORT_MAX = 65535
-_NEED_A_PORT = ("redis_address", "redis_inline")
+_NEED_A_PORT = ("redis_address",)
 _NEED_A_TLS_PORT = ("tls_cert", "tls_key", "tls_ca")
 
 
@@ -31,8 +31,8 @@ def add_arguments(parser):
                        "the Unix socket too")
     group.add_argument("--acl-file", metavar="FILE", help="users and what they may do, in Redis' format")
     group.add_argument("--redis-inline", action="store_true",
-                       help="take lines of words for commands by TCP too, for people with telnet; a web page could "
-                       "make a browser send such lines")
+                       help="take lines of words for commands, over the Unix socket too: for people with telnet and "
+                       "for probes; a web page could make a browser send such lines to a port")
 
 
 def check_arguments(arguments):

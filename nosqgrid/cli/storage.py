@@ -10,11 +10,12 @@ import sys
 import time
 
 from ..client.grid import attach, size_bytes
-from ..errors import CorruptValueError, UsageError
-from ..formats import scalars, values, words
-from ..storage import inspection, salvage
+from ..errors import CorruptFileError, CorruptValueError, UsageError
+from ..formats import scalars, values
+from ..storage import inspection, rebuilding, salvage
 from ..storage.checkpoint import now_ms
 from ..storage.files import Files, check_directory, holder_of
+from . import structures
 from .output import add_output_argument, write_value
 
 EXIT_TORN = 1
@@ -185,26 +186,18 @@ def _dumped(key, value_type, value, deadline_ms, version):
     found["type"] = values.STRUCTURE_NAMES[value_type] if structure else values.NAMES[value_type]
     try:
         if structure:
-            found["changes"] = [[_text(word) for word in change] for change in words.unpack_all(bytes(value))]
+            found["value"] = structures.readable(rebuilding.rebuild(value_type, value))
         elif value_type in values.BINARY:
             found["value"], found["encoding"] = base64.b64encode(value).decode(), "base64"
         else:
             found["value"] = _as_json(value_type, value)
-    except (CorruptValueError, UnicodeDecodeError) as error:
+    except (CorruptFileError, CorruptValueError, UnicodeDecodeError) as error:
         found["value"], found["encoding"] = base64.b64encode(value).decode(), "base64"
         if value_type != values.BYTES:
             found["error"] = str(error)
     found["expires"] = _wall_time(deadline_ms)
     found["version"] = version
     return found
-
-
-def _text(word):
-    """A word of a change; what is no text comes as {"base64": ...}."""
-    try:
-        return word.decode("utf-8")
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(word).decode()}
 
 
 def _as_json(value_type, payload):
@@ -302,7 +295,8 @@ a newer nosqgrid, 5 something is damaged."""
 DUMP = """Print what a start would bring back, or what a checkpoint holds: one JSON object a line, sorted by key, with
 key, type, value, expires (UTC, or null) and version.
 
-Bytes that are not UTF-8 are base64, which "encoding" (or "key_encoding") says.  Keys that have expired meanwhile are
+Bytes that are not UTF-8 are base64, which "encoding" (or "key_encoding") says; within a list, hash, set, sorted set or
+stream they are {"base64": ...}.  Keys that have expired meanwhile are
 there too."""
 
 SALVAGE = """Take whatever is whole in a directory that does not start any more into a new one, and tell what was left

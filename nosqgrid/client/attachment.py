@@ -172,15 +172,17 @@ class Attachment(object):
 
     def command(self, *command):
         """Run a command and return its reply; an error reply is raised."""
-        encoded = encode_command(*command)
-        if self.lane is None or len(encoded) + BODY.size > LANE_FRAME_BYTES_MAX:
-            with self._turn():
-                reply = self._over_socket(encoded)
-        else:
-            reply = self._for_reply(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded)
+        reply = self.encoded(encode_command(*command))
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    def encoded(self, command):
+        """Run a command whose RESP bytes are given; its reply, an error as an object."""
+        if self.lane is None or len(command) + BODY.size > LANE_FRAME_BYTES_MAX:
+            with self._turn():
+                return self._over_socket(command)
+        return self._for_reply(BODY.pack(len(command), 0, 0, layout.COMMAND) + command)
 
     def batch(self, frames):
         """Run frames as one atomic batch; the list of their replies."""

@@ -1,7 +1,8 @@
 """How a grid turns values into bytes: by the types of formats/values alone, or with pickle for all others.
 
 A codec has `encoders`, {type: function(value) -> (value type, payload)} for what is copied into a payload anyway;
-encode(value, raw_key); encode_parts(value, raw_key), which copies no buffer; decode(value type, payload, raw_key).
+encode(value, raw_key); encode_parts(value, raw_key), which copies no buffer; decode(value type, payload, raw_key);
+`decoders` by value type, of bytes, and decode_any(value type, payload) of any buffer, for values that are no pickles.
 """
 
 import os
@@ -19,6 +20,8 @@ class TypedCodec(object):
     name = None
     encoders = values.PLAIN_ENCODERS
     loads = None
+    decoders = values.DECODERS
+    decode_any = staticmethod(values.decode)
 
     def check_peer(self, sock):
         """Whoever serves will do: nothing that he could send is more than data."""
@@ -41,6 +44,8 @@ class PickleCodec(object):
 
     name = PICKLE
     encoders = {}
+    decoders = values.DECODERS
+    decode_any = staticmethod(values.decode)
 
     def __init__(self):
         from . import pickled  # here alone: who does not ask for pickle does not import it

@@ -56,18 +56,19 @@ class _RetiredWords(object):
 
 
 def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owner=None, open_large=None,
-             unpickle=None, lane_words=None):
+             unpickle=None, lane_words=None, decoders=DECODERS, decode_any=decode):
     """(get, retire) for one attachment.
 
     get(key, default=None) is Grid.get; after retire() it calls fallback(key, default) instead.  `open_large(found)`
     gives a memoryview of a large value, or None where the key has to be looked up again; `unpickle(payload, raw_key)`
     the value of a pickle, where pickles are wanted.  get is made a method of `owner`, the grid, so that it pickles as
-    one: pool.map(grid.get, keys) sends the grid's address.
+    one: pool.map(grid.get, keys) sends the grid's address.  `decoders` and `decode_any` are those of formats/values, or
+    others: one for bytes by type, and one for (type, memoryview).
     """
     words, arena = reader.words, reader.arena
     a, b, p = reader.secret
     geometry, unpack_deadline = reader.geometry, reader.unpack_deadline
-    from_bytes, decoders = int.from_bytes, DECODERS
+    from_bytes = int.from_bytes
     if unpickle is not None:  # it wants to know the key as well, which the hot path does not hand on
         decoders = decoders[:]
         decoders[PICKLE] = _raise_pickled
@@ -171,7 +172,7 @@ def make_get(reader, near_cache_bytes, fallback, unpack=HEADER.unpack_from, owne
             if payload is None:
                 return read_plainly(key, default)
             note(found.slot)  # each of them: it is little beside the rest, and much to lose
-            return unpickle(payload, raw) if found.type == PICKLE and unpickle else decode(found.type, payload)
+            return unpickle(payload, raw) if found.type == PICKLE and unpickle else decode_any(found.type, payload)
         if found.type == PICKLE and unpickle is not None:
             return unpickle(found.value, raw)
         value = decoders[found.type](found.value)

@@ -60,7 +60,8 @@ class Store(object):
             raise
         get, retire = make_get(attachment.reader, self.near_cache_bytes, self._get_again, owner=self._owner,
                                open_large=lambda found: self.large(attachment, found), unpickle=self.codec.loads,
-                               lane_words=attachment.note_words)
+                               lane_words=attachment.note_words, decoders=self.codec.decoders,
+                               decode_any=self.codec.decode_any)
         previous, retire_previous = self.attachment, self._retire
         self.attachment, self._retire = attachment, retire
         self._publish_get(get)

@@ -33,7 +33,7 @@ Remote.__new__.__defaults__ = ((), False, None, None, None)
 Remote.__doc__ = """How Redis clients come in.
 
     listeners    network.tcp.TcpListener objects; they are closed with the coordinator
-    inline       whether lines of words are commands there
+    inline       whether lines of words are commands, over the Unix socket too
     password     bytes that the default user has to know, or None
     users        {name: acl_rules.User} to begin with, or None
     acl_path     the file for ACL SAVE and LOAD, or None
@@ -165,7 +165,7 @@ class Admission(object):
 
     def _begin_session(self, sock, place):
         session = Session(self.server, sock, self._next_number(), credentials.NOBODY, True)
-        session.come_from(tcp.text_of(place), tcp.text_of(sock.getsockname()), self.remote.inline)
+        session.come_from(tcp.text_of(place), tcp.text_of(sock.getsockname()))
         self.server.add_session(session)
         if not session.authenticated:
             self._add_stranger(session)

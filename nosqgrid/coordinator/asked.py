@@ -8,7 +8,7 @@ import time
 
 from ..engine.databases import COUNT as DATABASES
 from ..errors import NosqgridError, PermissionRefusedError
-from ..formats.resp import Simple, encode_reply
+from ..formats.resp import Simple, encode_error, encode_reply
 from . import accounts, attaching, report, sockets
 from .checkpoints import Saver
 
@@ -20,6 +20,35 @@ class Asked(object):
 
     def sessions(self):
         return list(self._sessions.values())
+
+    def session_of(self, number):
+        """The session with a number, or None."""
+        return self._sessions.get(number)
+
+    def answer(self, session, reply):
+        """The reply to a deferred command has come, an exception for an error; nothing for one who has left."""
+        if session.closed:
+            return
+        session.waiting = False
+        if session.overseen:
+            self.oversight.answered(session, reply if isinstance(reply, Exception) else None)
+        self._pending.add(session)
+        if session.muted and sockets.is_muted(session, reply):
+            return
+        sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
+                      else encode_reply(reply, session.protocol))
+
+    def push(self, session, parts):
+        """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
+        if not session.closed and not sockets.push(session, parts):
+            self.log("client %d (pid %d) does not read what it subscribed to: disconnected" % (session.id, session.pid))
+            session.closing = True
+        self._pending.add(session)
+
+    def hurry(self, session):
+        """Send a session what is queued for it, as far as its socket takes it now."""
+        if not session.closed:
+            sockets.flush(session)  # a broken connection is found by the one who looks at it next
 
     def stats(self):
         return report.stats(self)

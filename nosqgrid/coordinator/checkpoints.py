@@ -236,16 +236,16 @@ class Checkpoints(object):
         elif "structures" in message:
             keyspace = self.server.keyspace
             keyspace.chores.append(exports.export(keyspace.structures, message["structures"],
-                                                  lambda fd, size_bytes: self._hand_over(run, fd, size_bytes)))
+                                                  lambda *found: self._hand_over(run, *found)))
         elif "path" in message:
             self._end(run, None, checkpoint.Made(*(message[name] for name in checkpoint.Made._fields)))
         else:
             run.keys, run.bytes = message["keys"], message["bytes"]
 
-    def _hand_over(self, run, fd, size_bytes):
+    def _hand_over(self, run, fd, size_bytes, left):
         if self.run is run:
             with contextlib.suppress(OSError):  # as above
-                run.conversation.send({"size": size_bytes}, [fd] if size_bytes > 0 else ())
+                run.conversation.send({"size": size_bytes, "left": left}, [fd] if size_bytes > 0 else ())
 
     def _answer_position(self, run):
         run.positioned = True

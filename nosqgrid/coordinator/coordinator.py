@@ -29,11 +29,12 @@ from ..engine.evictor import REFUSE
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
 from ..engine.settings import Settings
+from ..engine.tracking import Tracking
 from ..engine.waiting import Waiting
 from ..errors import InvariantError, LaneError, NosqgridError
 from ..formats import arena as arena_format
 from ..formats import lane as lane_format
-from ..formats.resp import encode_error, encode_reply
+from ..formats.resp import encode_error
 from ..limits import PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..storage.wal import ALWAYS
 from . import accounts, durability, lane_service, sockets
@@ -117,6 +118,7 @@ class Coordinator(Asked):
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
+        self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -147,26 +149,6 @@ class Coordinator(Asked):
         """Something about a session changed without anything arriving from it."""
         if not session.closed:
             self._pending.add(session)
-
-    def answer(self, session, reply):
-        """The reply to a deferred command has come, an exception for an error; nothing for one who has left."""
-        if session.closed:
-            return
-        session.waiting = False
-        if session.overseen:
-            self.oversight.answered(session)
-        self._pending.add(session)
-        if session.muted and sockets.is_muted(session, reply):
-            return
-        sockets.queue(session, encode_error(reply) if isinstance(reply, Exception)
-                      else encode_reply(reply, session.protocol))
-
-    def push(self, session, parts):
-        """Send a session an out-of-band message; one that does not read what it gets is disconnected."""
-        if not session.closed and not sockets.push(session, parts):
-            self.log("client %d (pid %d) does not read what it subscribed to: disconnected" % (session.id, session.pid))
-            session.closing = True
-        self._pending.add(session)
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -261,13 +243,13 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission)
+                self.admission, self.tracking)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
         wait_s = SLEEP_S_MAX
         due_ms = self.keyspace.expiry.next_deadline_ms()
-        if due_ms is not None and self.keyspace.reclaims:
+        if due_ms is not None and self.keyspace.removes_expired:
             wait_s = min(wait_s, max(due_ms - self.clock.monotonic_ms(), 1) / 1000.0)
         if any(session.partial_since for session in self._sessions.values()):
             wait_s = min(wait_s, SWEEP_S)
@@ -314,6 +296,7 @@ class Coordinator(Asked):
         if mask & WRITE and not sockets.flush(session):
             self.end_session(session)
             return
+        session.seen_ms = self.keyspace.now_ms
         # Who has whole commands waiting is not read from meanwhile: each feed would copy all that is left.
         if mask & READ and session not in self._pending:
             bells = session.parser.bells
@@ -358,6 +341,8 @@ class Coordinator(Asked):
         self._after_output(session)
 
     def _after_output(self, session):
+        if self.tracking.pending:
+            self.tracking.flush()  # before he is answered who made the changes
         if session.closed:
             return
         if session.output and not sockets.flush(session) or session.closing and not session.output:
@@ -405,7 +390,8 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission):
+        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission,
+                     self.tracking):
             part.session_ended(session)
 
     def _sweep(self, now):

@@ -1,72 +1,103 @@
 """Structures for a checkpoint: their changes, written to a file without a name in slices beside the other work.
 
-A structure is written as it is at one moment, at its version then: a small one at once, a large one from a copy, which
-costs 10 ns an element.  What happens to it meanwhile is in the log.
+A structure is written as it is at one moment, at its version then; what happens to it later is in the log.  A small one
+is written at once, a large one in slices as long as nobody changes it.  Where somebody does, what was written of it is
+taken back (formats/exported), and a copy, which is made in one go, is written in its place.
 
 A kill leaves nothing: the file ends with its descriptors.
 """
 
 import os
 
-from ..formats.exported import pack_part, unpack_parts
+from ..formats.exported import pack_part, pack_retraction, unpack_parts
 from ..formats.words import pack
-from ..limits import KIB
+from ..limits import KIB, MIB
 from ..memory.shared_file import BACKENDS, close_all, open_anonymous
 
-AT_ONCE_BYTES = 64 * KIB  # of a structure that is written without a copy, and of a slice
-PART_BYTES = 256 * KIB
+AT_ONCE_BYTES = 64 * KIB  # of a structure that is written in one slice; of a slice, and a part, of others
+GROUP_BYTES = 64 * MIB  # after which the rest has to be asked for again, so that no file is much longer
 
 
-def parts_of(table, numbers):
-    """Yield, in slices, lists of the packed parts of the structures with these numbers; those that are gone are not."""
-    found, size = [], 0
-    for number in numbers:
-        structure = table.at.get(number)
-        if structure is None:
-            continue
-        version, deadline_ms = structure.version, structure.deadline_ms
-        if structure.size_bytes > AT_ONCE_BYTES:
-            structure = structure.copy()
-        part, part_size = [], 0
-        for words in structure.changes():
-            part.append(pack(words))
-            part_size += len(part[-1])
-            size += len(part[-1])
-            if part_size >= PART_BYTES:
-                found.append(pack_part(number, version, deadline_ms, b"".join(part)))
-                part, part_size = [], 0
-            if size >= AT_ONCE_BYTES and structure is not table.at.get(number):
+def parts_of(table, wanted, in_slices=True):
+    """Yield, in slices, lists of the packed parts of structures, whose numbers are taken out of the list `wanted`.
+
+    Those that are gone have none.  Ends behind GROUP_BYTES, with the others still wanted.  `in_slices`: they may change
+    between two slices.
+    """
+    found, size, total = [], 0, 0
+    while wanted and total < GROUP_BYTES:
+        for part in _parts(table, wanted.pop(0), in_slices):
+            found.append(part)
+            size += len(part)
+            if size >= AT_ONCE_BYTES:
+                total += size
                 yield found
                 found, size = [], 0
-        if part or not part_size:
-            found.append(pack_part(number, version, deadline_ms, b"".join(part)))
-        if size >= AT_ONCE_BYTES:
-            yield found
-            found, size = [], 0
     yield found
 
 
-def at_once(table, numbers):
-    """The same as formats/exported.unpack_parts gives, without a file between."""
-    return unpack_parts(b"".join(b"".join(found) for found in parts_of(table, numbers)))
+def _parts(table, number, in_slices):
+    """Yield the packed parts of one structure.  Where it is small, no time may pass before it is told that."""
+    structure = table.at.get(number)
+    if structure is None:
+        return
+    head = number, structure.version, structure.deadline_ms
+    if not in_slices or structure.size_bytes <= AT_ONCE_BYTES:
+        for part in list(_packed(structure, head)) or [pack_part(*head, part=b"")]:
+            yield part
+        return
+    table.watched = structure
+    for part in _packed(structure, head):
+        yield part
+        if table.watched is not structure or structure.version != head[1] or table.at.get(number) is not structure:
+            break
+    else:
+        return
+    yield pack_retraction(number)
+    structure = table.at.get(number)
+    if structure is not None:
+        head = number, structure.version, structure.deadline_ms
+        for part in _packed(structure.copy(), head):
+            yield part
+
+
+def _packed(structure, head):
+    part, size = [], 0
+    for words in structure.changes():
+        part.append(pack(words))
+        size += len(part[-1])
+        if size >= AT_ONCE_BYTES:
+            yield pack_part(*head, part=b"".join(part))
+            part, size = [], 0
+    if part:
+        yield pack_part(*head, part=b"".join(part))
+
+
+def at_once(table, wanted):
+    """(what formats/exported.unpack_parts gives, the numbers to ask for again), without a file between."""
+    wanted = list(wanted)
+    data = b"".join(b"".join(found) for found in parts_of(table, wanted, in_slices=False))
+    return unpack_parts(data), wanted
 
 
 def export(table, numbers, done):
-    """A generator, each step of which is a slice of the work; at its end done(fd, size in bytes) is called.
+    """A generator, each step of which is a slice of the work; at its end done(fd, size in bytes, left) is called.
 
-    `fd` is closed when done() returns.  Where there is no memory for the file, done(-1, 0).
+    `left` are the numbers to ask for again.  `fd` is closed when done() returns.  Where there is no memory for the
+    file, done(-1, -1, []).
     """
-    opened, size = [], 0
+    opened, size, wanted = [], 0, list(numbers)
     try:
         open_anonymous("nosqgrid-structures", BACKENDS, opened)
-        for found in parts_of(table, numbers):
+        for found in parts_of(table, wanted):
             data = b"".join(found)
             while data:
                 written = os.write(opened[0], data)
                 data, size = data[written:], size + written
             yield
-        done(opened[0], size)
+        done(opened[0], size, wanted)
     except OSError:
-        done(-1, 0)
+        done(-1, -1, [])
     finally:
+        table.watched = None
         close_all(opened)

@@ -57,6 +57,8 @@ def serve(session, keyspace, send):
         position = stop
         if position < end:
             position = _apply_sets(lane, keyspace, data, position, start)
+    if keyspace.touched is not None:
+        session.on_lane.tracking.flush()
     lane.finish(start + position)
 
 

@@ -78,11 +78,16 @@ def growing(server):
 
 def info(server, section):
     """[(section, [(name, value)])] of INFO: one section by name, or all that INFO shows by default (None)."""
+    of_commands = server.oversight.stats.info()
     sections = [("Server", _server_fields(server)), ("Clients", _clients_fields(server)),
                 ("Memory", _memory_fields(server)), ("Persistence", server.durability.info()),
                 ("Stats", _stats_fields(server)), ("Replication", _replication_fields(server)), ("CPU", _cpu_fields()),
-                ("Cluster", [("cluster_enabled", 0)]), ("Keyspace", _keyspace_fields(server.keyspace))]
-    if section is None or section.lower() in ("default", "all", "everything"):
+                ("Errorstats", of_commands["Errorstats"]), ("Cluster", [("cluster_enabled", 0)]),
+                ("Keyspace", _keyspace_fields(server.keyspace))]
+    if section is None or section.lower() == "default":
+        return sections
+    sections[-2:-2] = [(name, of_commands[name]) for name in ("Commandstats", "Latencystats")]
+    if section.lower() in ("all", "everything"):
         return sections
     return [row for row in sections if row[0].lower() == section.lower()]
 
@@ -100,7 +105,7 @@ def _clients_fields(server):
     sessions = server.sessions()
     return [("connected_clients", len(sessions)), ("cluster_connections", 0), ("maxclients", CLIENTS_MAX),
             ("blocked_clients", sum(1 for session in sessions if session.waiting)),
-            ("tracking_clients", sum(1 for session in sessions if session.tracking))]
+            ("tracking_clients", len(server.tracking.sessions))]
 
 
 def _memory_fields(server):
@@ -125,7 +130,12 @@ def _human(size_bytes):
 def _stats_fields(server):
     numbers = growing(server)
     fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())]
-    return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count)]
+    return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count),
+                     ("tracking_total_keys", len(server.tracking)),
+                     ("tracking_total_items", server.tracking.items),
+                     ("tracking_total_prefixes", len(server.tracking.prefixes)),
+                     ("migrate_cached_sockets", 0),
+                     ("total_error_replies", sum(server.oversight.stats.errors.values()))]
 
 
 def _replication_fields(server):

@@ -18,7 +18,7 @@ class Context(CommandContext):
 
     def __init__(self, server, session, may_wait):
         super().__init__(session, server.keyspace, server, server.claims, server.pubsub, server.blocked,
-                         server.oversight, server.chance, may_wait)
+                         server.oversight, server.tracking, server.chance, may_wait)
 
     def run(self, words):
         return dispatch(self, words)
@@ -34,7 +34,7 @@ class Session(ClientState):
         super().__init__()
         self._server = server
         self._closing = False
-        self.parser = Parser()
+        self.parser = Parser(server.admission.remote.inline)
         self.id = number
         self.sock = sock
         self.pid, self.uid, self.gid = credentials
@@ -44,7 +44,7 @@ class Session(ClientState):
         self.descriptor = sock.fileno()
         self.overseen = server.oversight.active
         server.acl.welcome(self)
-        self.created_ms = server.clock.monotonic_ms()
+        self.created_ms = self.seen_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
         self.lane = None
@@ -64,11 +64,10 @@ class Session(ClientState):
         self.on_socket = Context(server, self, True)
         self.on_lane = Context(server, self, False)
 
-    def come_from(self, address, local_address, inline):
+    def come_from(self, address, local_address):
         """It came by TCP, from an address to one of ours: nobody knows who it is, and it has RESP alone."""
         self.local = False
         self.address, self.local_address = address, local_address
-        self.parser.inline = inline
         self.changed()
 
     def changed(self):

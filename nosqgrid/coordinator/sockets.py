@@ -103,6 +103,8 @@ def run_commands(session, in_slices=False):
             reply = error
         if reply is not DEFERRED and not (session.muted and is_muted(session, reply)):
             queue(session, encode_reply(reply, session.protocol))
+        if session.tracking is not None:
+            session.on_socket.tracking.replied(session)
     return True
 
 

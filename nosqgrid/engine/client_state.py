@@ -24,7 +24,7 @@ class ClientState(object):
         self.attached = False  # a client of the grid's own
         self.overseen = False  # somebody wants to see or hold commands (engine/oversight)
         self.monitors = False
-        self.tracking = False
+        self.tracking = None  # engine/tracking.Tracked
         self.muted = 0  # answers that are left out: the next so many, or all (-1)
         self.never_evicted = False
         self.address = self.local_address = ""
@@ -36,7 +36,8 @@ class ClientState(object):
     def changed(self):
         """See whether the session is special."""
         self.special = bool(self.database or self.queued is not None or self.protocol == 2 and self.subscriptions()
-                            or self.user is not None or not self.authenticated or self.overseen or self.muted)
+                            or self.user is not None or not self.authenticated or self.overseen or self.muted
+                            or self.tracking is not None)
 
     def subscriptions(self):
         """How many channels and patterns it listens to."""

@@ -13,12 +13,12 @@ class CommandContext(object):
     """The context of one session; `may_wait` tells whether a reply may come later.
 
     Attributes that the commands use (engine/commands): session, keyspace, server, claims, pubsub, waiting, oversight,
-    random_bits, may_wait, may_block (the same, and not in a transaction), may_push.
+    tracking, random_bits, may_wait, may_block (the same, and not in a transaction), may_push.
     """
 
     deferred = DEFERRED
 
-    def __init__(self, session, keyspace, server, claims, pubsub, waiting, oversight, random_bits, may_wait):
+    def __init__(self, session, keyspace, server, claims, pubsub, waiting, oversight, tracking, random_bits, may_wait):
         self.session = session
         self.keyspace = keyspace
         self.server = server
@@ -26,6 +26,7 @@ class CommandContext(object):
         self.pubsub = pubsub
         self.waiting = waiting
         self.oversight = oversight
+        self.tracking = tracking
         self.random_bits = random_bits
         self.may_wait = self.may_block = self.may_push = may_wait
 

@@ -2,9 +2,9 @@
 
 `make_apply_sets(keyspace, log)` returns apply_sets(data, position, end) -> position, which applies the frames of `data`
 from `position` on as long as they are of the common kind, and stops in front of the first that is not: with a deadline,
-too large, needing a new segment, replacing a record with flags, in the middle of an index growth or a batch, malformed,
-or any other operation.  The caller hands that one to Keyspace.store_frame, which says the same in plain words; a test
-holds the two against each other.
+too large, of another database, needing a new segment, replacing a record with flags, in the middle of an index growth
+or a batch, malformed, or any other operation.  The caller hands that one to Keyspace.store_frame, which says the same
+in plain words; a test holds the two against each other.
 
 With a log, frames are appended before the first of them is published: that frame alone where it is the last, else as
 many in a row as will fit whatever happens (`make_run_end`), as one entry.  What is in the log is applied to the end.
@@ -19,6 +19,7 @@ from ..formats.records import (BODY, COPIES_BITS, DEADLINE, EXPIRES, HEADER, HEA
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..formats.values import NAMES
 from ..limits import KEY_SIZE_BYTES_MAX
+from .databases import PREFIX
 
 
 def make_apply_sets(keyspace, log=None):
@@ -50,6 +51,8 @@ def make_apply_sets(keyspace, log=None):
                     or key_length > KEY_SIZE_BYTES_MAX or value_type > type_max):
                 break
             key = data[position + 8:key_end]
+            if key >= PREFIX:
+                break  # of another database, whose record gets a flag
             key_hash = (from_bytes(key, "little") + key_length * b) * a % p
             tag = key_hash & TAG_MASK
             slot = base + (key_hash >> shift)

@@ -28,6 +28,7 @@ from ..formats.records import (COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, HEADER_S
                                with_checksum, with_flag)
 from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
+from .batches import Batches
 from .budget import HEAP, STRUCTURES, Unlimited
 from .cleaner import Cleaner
 from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
@@ -45,7 +46,7 @@ from .structures.table import Structures
 MOVE_SLICE_SLOTS = 512  # index slots moved at a time
 
 
-class Keyspace(StoredRecords, Reclaiming, Outside):
+class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
     """Keys and values in one arena.  `now_ms` is the time that deadlines are judged by; the caller sets it.
 
     `words` and `arena` are the mapped arena, `header` its constants, `reserve(offset, length)` makes a part of it
@@ -79,12 +80,14 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.staging = False  # whether a batch is under way
         self._effects = []  # of the batch under way, for the log
         self._undo = []  # (structure, what takes its change back, its version before) of the batch under way
+        self._told = []  # of the batch under way: keys that changed, and functions to be called, in this order
         self._version_before = 0  # of the batch under way
         self._growing = None  # the structure for which room is looked for
         self.larges = None  # engine/large.Larges, of a grid that has large values
         self.structures = Structures(lambda size: budget.take(STRUCTURES, size),
                                      lambda size: budget.give_back(STRUCTURES, size))
         self.structures.make_room, self.structures.gone = self._evict_outside, self._structure_gone
+        self.structures.may_give_back = lambda: not self.staging
         self.databases = Databases()
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
         self.waited = {}  # keys for which somebody waits (engine/waiting)
@@ -98,7 +101,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.behind = False  # the log has what is not applied yet
         # The hot path neither checksums nor fences, and it does not stage.
         self._make_apply_sets = make_apply_checked_sets if self.checked else make_apply_sets
-        self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
+        self.make_hot_paths()
         self.run_end = make_run_end(self)
 
     def set_log(self, log):
@@ -110,18 +113,24 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         if self._staged is not None:
             raise InvariantError("the log is changed within a batch")
         self.log = log
-        self.apply_sets = self.apply_sets_plain if log is None else self._make_apply_sets(self, log)
+        self.make_hot_paths()
 
     def use_evictor(self):
         """The evictor has begun to keep order, has ended that, or looks at other keys."""
         self._tracker = self.index.tracker = self.evictor if self.evictor.tracking else None
         self.keeps_order = self._tracker is not None
+        self.make_hot_paths()
+
+    def make_hot_paths(self):
+        """What they depend on has changed: the log, the evictor, or who is told of changes."""
         self.apply_sets = self.apply_sets_plain = self._make_apply_sets(self, None)
         if self.log is not None:
             self.apply_sets = self._make_apply_sets(self, self.log)
 
     def hot_note(self):
         """What the hot path notes each set with: a function, None for nobody, False where it has to stand aside."""
+        if self.touched is not None:
+            return False
         if self._tracker is None:
             return None
         return False if self._tracker.refuses_by_quota() else self._tracker.noted.append
@@ -243,19 +252,13 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         live = self._is_live(offset)
         self.index.remove(slot)
         self._discard(offset)
+        if self.touched is not None:
+            self.touched(key)
         return live
-
-    def staged_keys(self):
-        """The keys that the batch under way has written or deleted."""
-        return list(self._staged or ())
 
     def has_record(self, key):
         """Whether key_count has this key, whatever a batch under way does with it."""
         return self._find(key, self.hash_of(key))[1] >= FIRST_REAL
-
-    def staged_offsets(self):
-        """Where the records lie that are written and not yet published."""
-        return [offset for offset in (self._staged or {}).values() if offset]
 
     def set_deadline(self, key, deadline_ms):
         """Let a key expire at `deadline_ms`, or never (0); whether it was there.  Costs a copy of the record."""
@@ -300,86 +303,9 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         if self._tracker is not None:
             self._tracker.cleared()
         self.behind = False
+        if self.touched is not None:
+            self.touched(None)
         return dropped
-
-    # -- batches ------------------------------------------------------------------------------------------------------
-
-    def begin(self):
-        """Stage effects from here on."""
-        if self._staged is not None:
-            raise InvariantError("a batch within a batch")
-        self._staged = {}
-        self.staging = True
-        self._effects = []
-        self._undo = []
-        self._version_before = self.version
-        if self._tracker is not None:
-            self._tracker.batch_begins()
-
-    def commit(self):
-        """Log and publish what was staged.
-
-        Raises GridFullError where the index has no room and DiskError where the log takes nothing, with everything
-        rolled back.
-        """
-        staged, effects = self._staged, self._effects
-        try:
-            if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_hashes(staged)):
-                raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
-                                    % len(staged))
-            if effects and self.log is not None:
-                self.log.append(self._version_before + 1, len(effects), b"".join(effects))
-        except BaseException:
-            self.rollback()
-            raise
-        self.behind = True
-        self._staged = None
-        self.staging = False
-        self.cleaner.excluded.clear()
-        self.index.held = True
-        try:
-            for key, offset in staged.items():
-                if offset:
-                    self._publish(key, offset, self.size_at(offset))
-                else:
-                    self.remove(key)
-        except GridFullError as error:  # make_room() said otherwise; it must not pass for a write that was refused
-            raise RuntimeError("a key that was logged found no slot") from error
-        self.behind = False
-        self.index.let_go()
-
-    def _new_hashes(self, staged):
-        """The hashes of the staged keys that will need a slot and have none."""
-        hashes = [(key, self.hash_of(key)) for key, offset in staged.items() if offset]
-        return [key_hash for key, key_hash in hashes if self._find(key, key_hash)[1] < FIRST_REAL]
-
-    def rollback(self):
-        """Forget what was staged."""
-        staged, self._staged = self._staged, None
-        self.staging = False
-        self.version = self._version_before
-        self.cleaner.excluded.clear()
-        self._take_back()
-        for offset in staged.values():
-            if offset:
-                self._dead(offset)
-
-    def _logged(self, function, *arguments):
-        """One primitive as a batch of its own."""
-        self.begin()
-        try:
-            result = function(*arguments)
-        except BaseException:
-            self.rollback()
-            raise
-        self.commit()
-        return result
-
-    def _stage(self, key, offset):
-        earlier = self._staged.get(key, 0)
-        if earlier:
-            self._dead(earlier)
-        self._staged[key] = offset
 
     # -- publication --------------------------------------------------------------------------------------------------
 
@@ -412,6 +338,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
         if flags & (LARGE | ELSEWHERE):
             self._published_outside(key, offset, flags)
+        if self.touched is not None:
+            self.touched(key)
         if self.heard is not None and old < FIRST_REAL:
             self.heard(b"n", b"new", key)
 
@@ -442,6 +370,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
 
     def remove_expired(self, slot, offset, size):
+        if self.touched is not None:
+            self.touched(self.key_at(offset))
         self.index.remove(slot)
         self._discard(offset)
         self.expired_count += 1
@@ -453,6 +383,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside):
         self.index.remove(slot)
         if self.heard is not None:
             self.heard(b"e", b"evicted", self.key_at(offset))
+        if self.touched is not None:
+            self.touched(self.key_at(offset))
         if flags:
             self._discard(offset)
             return self.size_at(offset)

@@ -13,8 +13,8 @@ Invariants
 A kill at any line leaves what the log has.
 """
 
-from ..errors import GridFullError, WrongTypeError
-from ..formats.effects import pack_change, pack_expire
+from ..errors import GridFullError, ValueTooLargeError, WrongTypeError
+from ..formats.effects import CHANGE_BYTES_MAX, pack_change, pack_expire
 from ..formats.records import ELSEWHERE, EXPIRES, LARGE, pack_body, pack_large_body
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
 from ..formats.words import pack
@@ -92,13 +92,14 @@ class Outside(object):
     def change(self, key, structure, words):
         """Change the structure that this key has; without elements the key goes.
 
-        Raises GridFullError and DiskError, with nothing changed.
+        Raises GridFullError, DiskError, and ValueTooLargeError for words that no log takes, with nothing changed.
         """
         if self.log is not None and self._staged is None:
             return self._logged(self.change, key, structure, words)
         table, before, version = self.structures, structure.size_bytes, structure.version
         inverse = structure.apply(words)
-        table.used_bytes += structure.size_bytes - before
+        if structure.holders:  # else it was evicted while this command had it in hand
+            table.used_bytes += structure.size_bytes - before
         if self._staged is not None:
             self._undo.append((structure, inverse, version, structure.deadline_ms))
         if table.used_bytes > table.reserved_bytes and structure.size_bytes > before:
@@ -117,9 +118,11 @@ class Outside(object):
             self.version -= 1
             self.delete(key)
         elif self.log is not None:
-            self._effects.append(pack_change(key, structure.TYPE, pack(words)))
+            self._effects.append(pack_change(key, structure.TYPE, _packed(words)))
         if self._tracker is not None:
             self._note_growth(key, structure)
+        if self.touched is not None:
+            self._tell(key)
         if key in self.waited:
             self.ready.append(key)
 
@@ -135,7 +138,7 @@ class Outside(object):
     def put(self, key, structure, deadline_ms=0):
         """Store a structure, whatever the key had; from now on it is the keyspace's.  Without elements the key goes.
 
-        Raises KeyTooLargeError, GridFullError, DiskError.
+        Raises KeyTooLargeError, ValueTooLargeError, GridFullError, DiskError.
         """
         if not len(structure) and not structure.KEPT_EMPTY:
             self.delete(key)
@@ -170,7 +173,7 @@ class Outside(object):
         """Log a structure as it is: the first of its changes in the SET; the effects that have to follow it."""
         first, more, size = [], [], 0
         for words in structure.changes():
-            packed = pack(words)
+            packed = _packed(words)
             size += len(packed)
             if not more and (size <= FIRST_EFFECT_BYTES or not first):
                 first.append(packed)
@@ -183,9 +186,9 @@ class Outside(object):
         """A record for a structure that has this number."""
         if self._tracker is not None:
             self._tracker.admit(key, structure.size_bytes + len(key) + LARGE_RECORD_BYTES)
-        structure.deadline_ms = deadline_ms
         structure.version = self.store_body(key, pack_large_body(key, (number, structure.size_bytes, 0, 0),
                                                                  structure.TYPE, deadline_ms, self.checked))
+        structure.deadline_ms = deadline_ms
 
     def load_change(self, structure, version, apply_all):
         """Let apply_all() change a structure, for what was written down before.  Raises GridFullError."""
@@ -252,6 +255,8 @@ class Outside(object):
 
     def _take_back_one(self, structure, inverse, version, deadline_ms):
         before = structure.size_bytes
+        if structure is self.structures.watched:
+            self.structures.watched = None
         for words in inverse:
             structure.apply(words)
         if structure.holders:
@@ -308,6 +313,14 @@ class Outside(object):
         if self.larges is not None:
             self.larges.release_all()
         self.structures.release_all()
-        self.ready.extend(self.waited)
         self.databases.cleared()
         self.ready += self.waited
+
+
+def _packed(words):
+    """A change as the log takes it."""
+    packed = pack(words)
+    if len(packed) > CHANGE_BYTES_MAX:
+        raise ValueTooLargeError("a change of %d bytes; the log takes up to %d: make it in parts"
+                                 % (len(packed), CHANGE_BYTES_MAX))
+    return packed

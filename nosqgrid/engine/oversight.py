@@ -1,5 +1,5 @@
 """What somebody wants with the commands of all: to see them (MONITOR), to hold them for a while (CLIENT PAUSE), or to
-know which take long (SLOWLOG).
+know which take long (SLOWLOG), or how often each is run (engine/command_stats).
 
 As long as there is such a wish every session is special (engine/client_state), so that its commands pass through
 commands/gate, which asks here.  Without one nothing of this costs anything.  Sets that a client of the grid posts into
@@ -7,9 +7,11 @@ its lane are not commands: nobody sees them, and a pause does not hold them.
 
 Invariants
  1. A session whose command is held waits; it is answered when the pause is over, in the order of asking.
- 2. Who monitors sees each command before it runs, once, with the words that its client sent.
+ 2. As long as writes are held nothing that has expired is removed either.
+ 3. Who monitors sees each command before it runs, once, with the words that its client sent.
 """
 
+from .command_stats import CommandStats
 from .slowlog import OFF, SlowLog
 
 ALL, WRITES = "ALL", "WRITE"
@@ -38,6 +40,7 @@ class Oversight(object):
         self.paused = None  # None, ALL or WRITES
         self.now_us = now_us
         self.slowlog = SlowLog()
+        self.stats = CommandStats()
         self._unanswered = {}  # session -> (row, words, us) of a command that was measured and put off
 
     @property
@@ -55,25 +58,36 @@ class Oversight(object):
     @property
     def times(self):
         """Whether commands are measured."""
-        return self.slowlog.threshold_us != OFF
+        return self.slowlog.threshold_us != OFF or self.stats.on
+
+    def count(self, on):
+        """Count from now on what is run, or do so no more."""
+        self.stats.on = on
+        self._changed()
 
     def log_slow(self, threshold_us):
         """Note commands that take so long from now on, or none (OFF)."""
         self.slowlog.threshold_us = threshold_us
         self._changed()
 
-    def measured(self, session, row, words, since_us):
-        """A command is done that began then, or its session waits for the answer."""
+    def measured(self, session, row, words, since_us, error):
+        """A command is done that began then, with an error or None; or its session waits for the answer."""
         us = self.now_us() - since_us
         if session.waiting:
             self._unanswered[session] = row, words, us
         else:
-            self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
+            self._note(session, row, words, us, error)
 
-    def answered(self, session):
-        """A session that waited for its answer has it; the time that it waited does not count."""
+    def answered(self, session, error):
+        """A session that waited for its answer has it, an error or None; the time that it waited does not count."""
         row, words, us = self._unanswered.pop(session, (None, None, 0))
-        if row is not None and self.times:
+        if row is not None:
+            self._note(session, row, words, us, error)
+
+    def _note(self, session, row, words, us, error):
+        if self.stats.on:
+            self.stats.note(row.name, us, error)
+        if self.slowlog.threshold_us != OFF:
             self.slowlog.note(session, row, words, us, self._keyspace.wall_ms() // 1000)
 
     # -- seeing -------------------------------------------------------------------------------------------------------
@@ -97,8 +111,8 @@ class Oversight(object):
         if not self.monitors or row.name in _UNSEEN or not row.flags.isdisjoint(_HIDDEN_FLAGS):
             return
         wall_ms = self._keyspace.wall_ms()
-        text = "%d.%06d [%d %s] %s" % (wall_ms // 1000, wall_ms % 1000 * 1000, session.database, session.address,
-                                       " ".join(map(quoted, words)))
+        text = "%d.%06d [%d %s] %s" % (wall_ms // 1000, wall_ms % 1000 * 1000, session.database,
+                                       _shown_address(session.address), " ".join(map(quoted, words)))
         for watcher in list(self.monitors):
             self._send(watcher, text)
 
@@ -108,11 +122,13 @@ class Oversight(object):
         """Hold commands for so long; of two pauses the longer and the stricter counts."""
         self.paused_until_ms = max(self.paused_until_ms, self._keyspace.now_ms + timeout_ms)
         self.paused = ALL if ALL in (kind, self.paused) else WRITES
+        self._keyspace.held = True
         self._changed()
 
     def unpause(self):
         """Hold nothing any more."""
         self.paused, self.paused_until_ms = None, 0
+        self._keyspace.held = False
         self._changed()
         held, self._held = self._held, []
         for context, words in held:
@@ -146,6 +162,15 @@ class Oversight(object):
         if self.paused is None:
             return SLEEP_S_MAX
         return max(self.paused_until_ms - self._keyspace.now_ms, 1) / 1000.0
+
+
+def _shown_address(address):
+    """Where a session comes from, as MONITOR shows it.
+
+    >>> _shown_address("/run/nosq.sock:0"), _shown_address("127.0.0.1:40000")
+    ('unix:/run/nosq.sock', '127.0.0.1:40000')
+    """
+    return "unix:" + address[:-2] if address.startswith("/") else address
 
 
 def quoted(word):

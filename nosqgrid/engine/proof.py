@@ -2,7 +2,7 @@
 
 from ..errors import InvariantError
 from ..formats.records import CHECKED, COPIES_BITS, ELSEWHERE, EXPIRES, HEADER, LARGE, body_size_bytes
-from .databases import Databases
+from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
 
 
 def check(keyspace):
@@ -21,8 +21,11 @@ def check(keyspace):
             live_by_segment[segment] = live_by_segment.get(segment, 0) + (size + 7 & ~7)
             expiring += flags & EXPIRES
             _count_large(keyspace, offset, flags, larges, structures)
+            key = keyspace.key_at(offset)
+            if bool(flags & ELSEWHERE) != (key[:PREFIX_SIZE_BYTES] == PREFIX):
+                raise InvariantError("the record at %d has flags %d, and its key is %r" % (offset, flags, key))
             if flags & ELSEWHERE:
-                databases.added(keyspace.key_at(offset), bool(flags & EXPIRES))
+                databases.added(key, bool(flags & EXPIRES))
         if cursor == 0:
             break
     for offset in keyspace.staged_offsets():

@@ -2,14 +2,15 @@
 
 _YES = """activerehashing aof-load-truncated aof-rewrite-incremental-fsync aof-use-rdb-preamble
 cluster-allow-pubsubshard-when-down cluster-allow-replica-migration cluster-require-full-coverage crash-log-enabled
-crash-memcheck-enabled disable-thp dynamic-hz jemalloc-bg-thread latency-tracking protected-mode
+crash-memcheck-enabled disable-thp dynamic-hz jemalloc-bg-thread protected-mode
 rdb-save-incremental-fsync rdbchecksum rdbcompression repl-diskless-sync replica-announced replica-ignore-maxmemory
 replica-read-only replica-serve-stale-data set-proc-title stop-writes-on-bgsave-error tls-session-caching"""
 
 _NO = """activedefrag always-show-logo aof-disable-auto-gc aof-timestamp-enabled appendonly
 cluster-allow-reads-when-down cluster-enabled cluster-replica-no-failover daemonize enable-module-command
-enable-protected-configs io-threads-do-reads lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
-lazyfree-lazy-user-del lazyfree-lazy-user-flush no-appendfsync-on-rewrite rdb-del-sync-files repl-disable-tcp-nodelay
+enable-protected-configs io-threads-do-reads latency-tracking lazyfree-lazy-eviction lazyfree-lazy-expire
+lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush no-appendfsync-on-rewrite rdb-del-sync-files
+repl-disable-tcp-nodelay
 replica-ignore-disk-write-errors replica-lazy-flush syslog-enabled tls-cluster tls-prefer-server-ciphers
 tls-replication use-exit-on-panic"""
 

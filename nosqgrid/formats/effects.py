@@ -18,7 +18,7 @@ log position (LSN) first_lsn + n, which is also the version that a SET gave its 
 from collections import namedtuple
 
 from ..errors import CorruptFileError
-from ..limits import KEY_SIZE_BYTES_MAX, VALUE_SIZE_BYTES_MAX
+from ..limits import KEY_SIZE_BYTES_MAX, LOG_ENTRY_BYTES_MAX, MIB, VALUE_SIZE_BYTES_MAX
 from . import records
 from .lane import DELETE, SET
 from .values import NAMES, STRUCTURE_NAMES
@@ -26,6 +26,7 @@ from .values import NAMES, STRUCTURE_NAMES
 CLEAR = 16
 CHANGE = 32
 EXPIRE = 64
+CHANGE_BYTES_MAX = LOG_ENTRY_BYTES_MAX - MIB  # of packed changes: many elements may come together
 
 Effect = namedtuple("Effect", "operation key type value deadline_ms")
 
@@ -33,6 +34,11 @@ _OPERATIONS = frozenset((SET, DELETE, CLEAR, CHANGE, EXPIRE))
 _OF_STRUCTURES = frozenset(STRUCTURE_NAMES)
 _TYPES = {SET: frozenset(range(len(NAMES))) | _OF_STRUCTURES, DELETE: frozenset((0,)), CLEAR: frozenset((0,)),
           CHANGE: _OF_STRUCTURES, EXPIRE: _OF_STRUCTURES}
+
+
+def value_size_bytes_max(value_type):
+    """How long what an effect or a record in a file has for a value may be."""
+    return CHANGE_BYTES_MAX if value_type in _OF_STRUCTURES else VALUE_SIZE_BYTES_MAX
 
 
 def pack_delete(key):
@@ -65,8 +71,9 @@ def effect_end(data, position, end):
     value_length, key_length, value_type, flags = records.BODY.unpack_from(data, position)
     operation = flags & ~records.EXPIRES
     stop = position + records.body_size_bytes(key_length, value_length, flags)
-    if (operation not in _OPERATIONS or key_length > KEY_SIZE_BYTES_MAX or value_length > VALUE_SIZE_BYTES_MAX
-            or value_type not in _TYPES[operation] or value_length and operation not in (SET, CHANGE)
+    if (operation not in _OPERATIONS or key_length > KEY_SIZE_BYTES_MAX
+            or value_length > value_size_bytes_max(value_type) or value_type not in _TYPES[operation]
+            or value_length and operation not in (SET, CHANGE)
             or flags & records.EXPIRES and operation not in (SET, EXPIRE) or operation == CLEAR and key_length
             or stop > end):
         raise CorruptFileError("an effect with flags %d, a key of %d bytes, a value of %d and type %d where %d are left"

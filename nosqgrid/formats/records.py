@@ -15,9 +15,9 @@ frame carries, so that the coordinator copies it once and only adds the stamp.
 
 The value of a LARGE record is 32 bytes that say where it is: the number of a file of its own (engine/large), how long
 it is, the descriptor that the coordinator has it open as, and its inode, 0 where it has to be asked for.  Of a
-structure (formats/values) the number is that of engine/structures/table, the size what it had when written, and
-the rest 0.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is put in.  Where
-that is too much for one record, others with the same key and MORE follow, each with more of it.
+structure (formats/values) the number is that of engine/structures/table, the size what it had when the record was
+written, and the rest 0.  Only an arena has such records; where they leave it, for a log or a checkpoint, the value is
+put in.  Where that is too much for one record, others with the same key and MORE follow, each with more of it.
 
 A record is ELSEWHERE where its key belongs to another database than 0 (engine/databases).
 

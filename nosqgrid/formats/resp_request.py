@@ -60,7 +60,7 @@ class Parser(resp_incoming.Incoming):
     [b'PING']
     """
 
-    def __init__(self):
+    def __init__(self, inline=False):
         super().__init__()
         self._arguments = []
         self._expected = 0  # arguments of the present command still to come
@@ -68,7 +68,7 @@ class Parser(resp_incoming.Incoming):
         self._ready = []  # whole commands, the next one last
         self._fresh = False  # the buffer was not yet split since the last feed
         self.trusted = True
-        self.inline = True
+        self.inline = inline
 
     @property
     def pending_size_bytes(self):

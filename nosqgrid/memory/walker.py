@@ -37,7 +37,8 @@ class Walker(object):
     """Walks one arena: `words` and `arena` are its map as 8-byte words and as bytes, `header` its constants.
 
     `read_large(number)` gives the content of a large value, or None where it is gone by now.
-    `read_structures(numbers)` gives what formats/exported.unpack_parts gives of the structures that are not gone.
+    `read_structures(numbers)` gives (what formats/exported.unpack_parts gives of the structures that are not gone, the
+    numbers to ask for again).
     """
 
     def __init__(self, words, arena, header, unpack=records.HEADER.unpack_from, read_large=None,
@@ -108,9 +109,12 @@ class Walker(object):
                     yield record
         for start in range(0, len(structures), STRUCTURES_AT_ONCE):
             asked = {self._value_at(record)[0]: record for record in structures[start:start + STRUCTURES_AT_ONCE]}
-            for number, content in self._read_structures(list(asked)).items():
-                for record in records.with_parts(asked[number], *content):
-                    yield record
+            wanted = list(asked)
+            while wanted:
+                found, wanted = self._read_structures(wanted)
+                for number, content in found.items():
+                    for record in records.with_parts(asked[number], *content):
+                        yield record
 
     @staticmethod
     def _value_at(record):

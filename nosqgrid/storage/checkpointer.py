@@ -7,8 +7,9 @@ both sides send lines of JSON:
     this         {"large": number}                                  a large value is wanted
     coordinator  {"size"}                                           here it is, as a descriptor; or 0: it is gone
     this         {"structures": [number, ...]}                      structures are wanted
-    coordinator  {"size"}                                           those that are not gone (formats/exported), in a
-                                                                    file; 0: none; -1: there is no memory for it
+    coordinator  {"size", "left": [number, ...]}                    those that are not gone (formats/exported), in a
+                                                                    file, and which to ask for again; 0: none; -1:
+                                                                    there is no memory for it
     this         {"keys", "bytes"}                                  so far, about once a megabyte
     this         {"walked": true}                                   every record has been read
     coordinator  {"lsn", "pieces", "keys"}                          where the log stands, where it lies, how many keys
@@ -110,14 +111,15 @@ def run(arena, conversation):
 
     def read_structures(numbers):
         conversation.send({"structures": numbers})
-        size_bytes = conversation.receive()["size"]
-        if size_bytes < 0:
+        answer = conversation.receive()
+        size_bytes, left = answer["size"], answer["left"]
+        if size_bytes < 0 or len(left) >= len(numbers):
             raise PeerError("the coordinator has no memory to hand over its structures")
         if not size_bytes:
-            return {}
+            return {}, left
         fd = conversation.take_fd()
         try:
-            return unpack_parts(large.read(fd, size_bytes))
+            return unpack_parts(large.read(fd, size_bytes)), left
         finally:
             os.close(fd)
 

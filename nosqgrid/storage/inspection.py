@@ -12,9 +12,11 @@ from collections import namedtuple
 from ..errors import CorruptFileError, DiskError, FormatVersionError, UsageError
 from ..formats import checkpoint as layout
 from ..formats import log
+from ..formats.values import STRUCTURE_NAMES
 from . import checkpoint, recovery
 from .files import disk_error, read_exactly
 from .log_reader import SegmentFile, find_segments, limit_of, witness
+from .rebuilding import check_changes
 from .wal import segment_number
 
 WHOLE, TORN, DAMAGED, NEWER, UNFINISHED = "whole", "torn end", "damaged", "newer format", "unfinished"
@@ -33,11 +35,13 @@ class Keys(recovery.PlainState):
     """A state without its values, which are most of it."""
 
     def _put(self, effect, version, shift_ms):
+        _check_structure(effect)
         known = self.entries.get(effect.key)
         if known is None or known[3] < version:
             self.entries[effect.key] = (effect.type, b"", effect.deadline_ms, version)
 
     def _change(self, effect, version, version_max):
+        _check_structure(effect)
         known = self.entries.get(effect.key)
         if known is not None and known[3] <= version_max:
             self.entries[effect.key] = known[:3] + (version,)
@@ -52,12 +56,21 @@ class Parsed(recovery.PlainState):
         self.version = 0
 
     def _put(self, effect, version, shift_ms):
+        _check_structure(effect)
         self.version = max(self.version, version)
+
+    def _change(self, effect, version, version_max):
+        _check_structure(effect)
 
     def apply(self, first_lsn, count, payload, shift_ms, fuzzy):
         if first_lsn != self.lsn + 1:
             raise CorruptFileError("an entry with position %d where %d comes next" % (first_lsn, self.lsn + 1))
         super().apply(first_lsn, count, payload, shift_ms, fuzzy)
+
+
+def _check_structure(effect):
+    if effect.type in STRUCTURE_NAMES:
+        check_changes(effect.type, effect.value)
 
 
 # -- one file ---------------------------------------------------------------------------------------------------------

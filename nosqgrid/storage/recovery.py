@@ -26,6 +26,7 @@ from ..limits import MIB
 from . import checkpoint
 from .files import AppendFile, disk_error
 from .log_reader import LogReader, find_segments
+from .rebuilding import check_changes
 from .wal import NONE, Segment, Wal, segment_name, segment_number
 
 COPY_NAME = "wal.tmp"
@@ -300,13 +301,17 @@ class PlainState(object):
     def _put(self, effect, version, shift_ms):
         known = self.entries.get(effect.key)
         if known is None or known[3] < version:
-            value = bytearray(effect.value) if effect.type in STRUCTURE_NAMES else effect.value
+            value = effect.value
+            if effect.type in STRUCTURE_NAMES:
+                check_changes(effect.type, value)
+                value = bytearray(value)
             self.entries[effect.key] = (effect.type, value, _shifted(effect.deadline_ms, shift_ms), version)
 
     def _change(self, effect, version, version_max):
         """Add a change to a structure that stands at most at `version_max`."""
         known = self.entries.get(effect.key)
         if known is not None and known[0] == effect.type and known[3] <= version_max:
+            check_changes(effect.type, effect.value)
             known[1].extend(effect.value)
             self.entries[effect.key] = known[:3] + (version,)
 

@@ -5,7 +5,9 @@ by block and entry by entry, and tells what it left out.  Where a start would wo
 
 Effects count by their position: for each key the one with the highest, deletions included, whatever the order in which
 they are found.  So a key whose last change was left out stands as it was before, and a key whose deletion was left out
-is back; what comes out is in general a state that never was, made of values that were.
+is back; what comes out is in general a state that never was, made of values that were.  A list, hash, set, sorted set
+or stream takes the changes that are left, in their order, without those that do not fit what it is by then: where one
+is missing between two, it may be what it never was, made of elements that were.
 """
 
 import errno
@@ -17,7 +19,7 @@ from ..formats import checkpoint as layout
 from ..formats import effects, log, records, values, words
 from ..formats.lane import DELETE
 from ..limits import CHECKPOINT_BLOCK_BYTES
-from . import checkpoint, inspection, recovery
+from . import checkpoint, inspection, rebuilding, recovery
 from .files import disk_error
 from .log_reader import find_segments, limit_of, witness
 
@@ -28,6 +30,7 @@ LINEAGE_OFFSET = 16  # in the header of a segment (formats/log)
 KEYS_GONE = "the keys in it are missing, unless the log sets them again"
 NO_PROMISE = "a write that was under way: nothing says that it was ever on the disk"
 CHANGES_GONE = "what was written there is missing: such keys stand as before, and keys deleted there are back"
+ELEMENTS_GONE = "its elements are what the other changes make of it"
 NOTHING_GONE = "nothing is missing for that alone"
 
 # `offset` and `bytes` tell where, `what` is wrong and what that `means`.
@@ -315,17 +318,23 @@ def salvage(files, directory, new_directory, lineage, wall_ms, pid, limit_bytes=
         state = found.state
         writer = checkpoint.Writer(files, new.temporary, layout.Header(lineage, state.lsn, wall_ms))
         new.writer = writer
-        _write(writer, state.entries)
+        keys = _write(writer, state.entries, lambda what: found.left_out.append(
+            LeftOut(directory, 0, 0, what, ELEMENTS_GONE)))
         writer.finish(state.lsn)
-        return Saved(new.give_name(state.lsn), state.lsn, len(state.entries), writer.bytes, found.left_out)
+        return Saved(new.give_name(state.lsn), state.lsn, keys, writer.bytes, found.left_out)
 
 
-def _write(writer, entries):
-    """Add entries as records; their deadlines are wall clock, which is a monotonic clock with an offset of 0."""
-    block, size = [], 0
+def _write(writer, entries, leave_out):
+    """Add entries as records; their deadlines are wall clock, which is a monotonic clock with an offset of 0.
+
+    leave_out(what) is told of changes that did not fit.  How many keys there are.
+    """
+    block, size, keys = [], 0, 0
     for key, (value_type, value, deadline_ms, version) in entries.items():
         stamp = records.STAMP.pack(version << records.COPIES_BITS)
-        for index, part in enumerate(_parts(value_type, value)):
+        parts = _parts(key, value_type, value, leave_out)
+        keys += bool(parts)
+        for index, part in enumerate(parts):
             body = records.pack_body(key, part, value_type, 0 if index else deadline_ms)
             block.append(stamp + (records.with_flag(body, records.MORE) if index else body))
             size += len(body)
@@ -333,16 +342,24 @@ def _write(writer, entries):
                 writer.records(block, 0)
                 block, size = [], 0
     writer.records(block, 0)
+    return keys
 
 
-def _parts(value_type, value):
-    """A value as the values of records: that of a structure in parts, each of whole changes."""
+def _parts(key, value_type, value, leave_out):
+    """A value as the values of records; that of a structure in parts, none where nothing is left of it."""
     if value_type not in values.STRUCTURE_NAMES:
         return [value]
-    value, parts, start = bytes(value), [], 0
-    ends = list(words.ends(value))
-    for end, following in zip(ends, ends[1:] + [0]):
-        if end - start >= CHECKPOINT_BLOCK_BYTES or not following:
-            parts.append(value[start:end])
-            start = end
-    return parts or [b""]
+    structure, count = rebuilding.rebuild_what_fits(value_type, value)
+    if count:
+        leave_out("%d changes of the %s at %r do not fit what is left of it"
+                  % (count, values.STRUCTURE_NAMES[value_type], key))
+    if not len(structure) and not structure.KEPT_EMPTY:
+        return []
+    parts, part, size = [], [], 0
+    for change in structure.changes():
+        part.append(words.pack(change))
+        size += len(part[-1])
+        if size >= CHECKPOINT_BLOCK_BYTES:
+            parts.append(b"".join(part))
+            part, size = [], 0
+    return parts + ([b"".join(part)] if part or not parts else [])

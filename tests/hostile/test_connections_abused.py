@@ -11,10 +11,8 @@ from types import SimpleNamespace
 import nosqgrid
 from nosqgrid.client import launcher
 from nosqgrid.coordinator import sockets
-from nosqgrid.engine.commands import COMMON_ROWS
-from nosqgrid.engine.commands.fast import make_run_fast
-from nosqgrid.formats.resp import Parser, encode_command
-from tests.support.engine_context import EngineContext
+from nosqgrid.formats.resp import encode_command
+from tests.support.engine_context import EngineContext, socket_session
 from tests.support.processes import ProcessTestCase, wait_until
 
 IMPATIENT = """
@@ -174,18 +172,10 @@ class ImpatientTest(ProcessTestCase):
 class OneTurnTest(unittest.TestCase):
     """Without a coordinator: what one turn of one session may pile up."""
 
-    def session(self, context, sock=None):
-        session = context.session
-        context.deferred = sockets.DEFERRED
-        context.server.run_fast = make_run_fast(context.keyspace, context.pubsub, context.waiting, COMMON_ROWS)
-        session.parser, session.output, session.output_bytes, session.commands = Parser(), [], 0, 0
-        session.sock, session.on_socket, session.filling, session.received = sock, context, set(), []
-        return session
-
     def test_replies_of_one_turn_do_not_pile_up_beyond_the_limit_and_one_more(self):
         context = EngineContext()
         context.call("SET", "k", bytes(1 << 20))
-        session = self.session(context)
+        session = socket_session(context)
         session.parser.feed(encode_command(b"GET", b"k") * 100)
         limit = sockets.OUTPUT_BUFFER_BYTES_MAX
         sockets.OUTPUT_BUFFER_BYTES_MAX = 3 << 20
@@ -198,7 +188,7 @@ class OneTurnTest(unittest.TestCase):
     def test_who_sends_on_and_on_while_he_waits_for_an_answer_is_disconnected(self):
         context = EngineContext()
         context.claims.claim(object(), b"k")
-        session = self.session(context, SimpleNamespace(recv=bytes))
+        session = socket_session(context, SimpleNamespace(recv=bytes))
         session.parser.feed(encode_command(b"NOSQGRID.CLAIM", b"k"))
         self.assertFalse(sockets.run_commands(session))
         self.assertTrue(session.waiting)

@@ -168,10 +168,19 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.one.call("MONITOR"), b"+OK\r\n")
         self.two.call("SET", "k", b'a"\n\x00')
         line = self.one.read()
-        self.assertRegex(line, rb'^\+\d+\.\d{6} \[0 [^]]*\] "SET" "k" "a\\"\\n\\x00"\r\n$')
+        self.assertRegex(line, rb'^\+\d+\.\d{6} \[0 unix:/[^]:]+\] "SET" "k" "a\\"\\n\\x00"\r\n$')
         self.one.call("RESET")
         self.two.call("SET", "k", "1")
         self.silent(self.one)
+
+    def test_who_says_nothing_is_idle(self):
+        self.one.call("CLIENT", "SETNAME", "one")
+
+        def idle():
+            line = [line for line in self.two.call("CLIENT", "LIST").split(b"\n") if b" name=one " in line][0]
+            return int(line.partition(b" idle=")[2].split()[0])
+        wait_until(lambda: idle() >= 1)
+        wait_until(lambda: self.one.call("PING") == b"+PONG\r\n" and idle() == 0)
 
     def test_replies_are_left_out_where_that_is_asked_for(self):
         self.one.send("CLIENT", "REPLY", "OFF")
@@ -209,6 +218,19 @@ class OverseeingTest(ConnectionsTest):
         self.assertLess(0, slow.index(b"BLPOP"))
         self.assertLess(slow.index(b"BLPOP"), slow.index(b"RPUSH"))
 
+    def test_command_that_waited_is_counted_when_it_is_answered(self):
+        self.three.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        self.three.call("CONFIG", "RESETSTAT")
+        self.one.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
+        self.wait_blocked(1)
+        self.assertNotIn(b"xreadgroup", self.three.call("INFO", "commandstats"))
+        self.two.call("XGROUP", "DESTROY", "s", "g")
+        self.one.read()
+        self.assertRegex(self.three.call("INFO", "commandstats"),
+                         b"cmdstat_xreadgroup:calls=1,.*,rejected_calls=0,failed_calls=1\r")
+        self.assertIn(b"errorstat_NOGROUP:count=1\r", self.three.call("INFO", "errorstats"))
+        self.assertIn(b"total_error_replies:1\r", self.three.call("INFO", "stats"))
+
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
         self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")
@@ -218,6 +240,19 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.three.call("CLIENT", "UNPAUSE"), b"+OK\r\n")
         self.assertEqual(self.one.read(), b"+OK\r\n")
         self.assertEqual(self.one.read(), b"$1\r\n1\r\n")
+
+    def expired_keys(self):
+        return int(self.three.call("INFO", "stats").partition(b"expired_keys:")[2].split(None, 1)[0])
+
+    def test_what_expires_while_writes_are_held_is_removed_after_that(self):
+        before = self.expired_keys()
+        for words in (("MULTI",), ("SET", "k", "1", "PX", "1"), ("CLIENT", "PAUSE", "60000", "WRITE"), ("EXEC",)):
+            self.one.call(*words)
+        wait_until(lambda: self.two.call("EXISTS", "k") == b":0\r\n")
+        self.assertEqual(self.two.call("SCAN", "0"), b"*2\r\n$1\r\n0\r\n*0\r\n")
+        self.assertEqual(self.expired_keys(), before)
+        self.three.call("CLIENT", "UNPAUSE")
+        wait_until(lambda: self.expired_keys() == before + 1)
 
     def test_pause_ends_by_itself(self):
         self.three.call("CLIENT", "PAUSE", "50")

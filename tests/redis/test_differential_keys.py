@@ -17,6 +17,7 @@ VALUES = [b"1", b"x", b"", b"-5", b"0123", b"x" * 44, b"x" * 45, b"9223372036854
 DATABASES = [b"0", b"1", b"2", b"15"]
 WRONG_DATABASES = [b"16", b"-1", b"x", b"", b"99999999999", b"01", b"9223372036854775808"]
 FAR_S = 4102444800  # the year 2100, where both clocks agree that it is the future
+SOON = 2 * 10 ** 9
 PATTERNS = [b"*", b"key:*", b"?", b"[a-b]", b"[^a]", b"a", b"*:[12]", b"\\a", b""]
 EXPIRE_OPTIONS = [b"NX", b"XX", b"GT", b"LT", b"gt", b"BOGUS"]
 WRONG_AMOUNTS = [b"x", b"", b"9223372036854775807", b"-9223372036854775808", b"-9223372036854776", b"9223372036854775",
@@ -94,9 +95,11 @@ def _walk(rng):
 
 
 def _expire(rng):
-    name, amount = rng.choice([(b"EXPIRE", 1000), (b"PEXPIRE", 1000000), (b"EXPIREAT", FAR_S),
-                               (b"PEXPIREAT", FAR_S * 1000)])
-    amount = b"%d" % (amount * rng.choice([1, 2])) if rng.random() < 0.8 else rng.choice([b"-1", b"0"])
+    # Never the same from now on twice: the clock of a real server moves between the two, and GT would tell.
+    soon_s, far_s = rng.randrange(10 ** 5, 10 ** 6), FAR_S * rng.choice([1, 2])
+    name, amount = rng.choice([(b"EXPIRE", soon_s), (b"PEXPIRE", soon_s * 1000), (b"EXPIREAT", far_s),
+                               (b"PEXPIREAT", far_s * 1000)])
+    amount = b"%d" % amount if rng.random() < 0.8 else rng.choice([b"-1", b"0"])
     if rng.random() < 0.1:
         amount = rng.choice(WRONG_AMOUNTS)
     return [name, _key(rng), amount] + [rng.choice(EXPIRE_OPTIONS) for _ in range(rng.choice([0, 0, 0, 1, 1, 2]))]
@@ -121,7 +124,7 @@ _FAMILIES = [_set, _set, _set, _set, _read, _read, _several, _rename, _rename, _
 def _time(reply):
     """Of a time: none, soon, or later than this test can last."""
     number = int(reply[1:])
-    return number if number < 0 else "soon" if number < 10 ** 7 else "far"
+    return number if number < 0 else "soon" if number < SOON else "far"
 
 
 def _found(reply):
@@ -147,7 +150,7 @@ def _plain(element):
     if isinstance(element, list):
         return sorted(map(repr, map(_plain, element)))
     if type(element) is int and element > 100:
-        return "soon" if element < 10 ** 7 else "far"
+        return "soon" if element < SOON else "far"
     return str(element)
 
 

@@ -138,6 +138,52 @@ class ConfigTest(EngineTest):
                         ("OBJECT FREQ a", b":1\r\n")])
 
 
+class CommandStatsTest(EngineTest):
+    """What EngineContext's clock says costs nothing: it stands still but for DEBUG SLEEP."""
+
+    def fields(self, section):
+        return dict(self.context.oversight.stats.info()[section])
+
+    def test_nothing_is_counted_before_somebody_wants_it(self):
+        self.run_table([("SET a 1", b"+OK\r\n"), ("LATENCY HISTOGRAM", b"*0\r\n")])
+        self.assertEqual(self.context.oversight.stats.info(),
+                         {"Commandstats": [], "Errorstats": [], "Latencystats": []})
+        self.assertFalse(self.context.session.special)
+
+    def test_what_is_run_is_counted_and_what_fails(self):
+        self.run_table([("CONFIG RESETSTAT", b"+OK\r\n"), ("SET a 1", b"+OK\r\n"), ("SET a 1", b"+OK\r\n")])
+        self.context.call("LPUSH", "a", "x")
+        self.context.call("GEOADD", "a")
+        self.context.call("NOSUCH")
+        self.context.call("CLIENT", "SETNAME", "a b")
+        self.context.call("CLIENT", "ID", "x")
+        for words in (("MULTI",), ("INCR", "b"), ("LPUSH", "a", "x"), ("EXEC",)):
+            self.context.call(*words)
+        count = "calls=%d,usec=0,usec_per_call=0.00,rejected_calls=%d,failed_calls=%d"
+        self.assertEqual(self.fields("Commandstats"), {
+            "cmdstat_config|resetstat": count % (1, 0, 0), "cmdstat_set": count % (2, 0, 0),
+            "cmdstat_lpush": count % (2, 0, 2), "cmdstat_geoadd": count % (0, 1, 0),
+            "cmdstat_client|setname": count % (1, 0, 1), "cmdstat_client|id": count % (0, 1, 0),
+            "cmdstat_multi": count % (1, 0, 0), "cmdstat_incr": count % (1, 0, 0), "cmdstat_exec": count % (1, 0, 0)})
+        self.assertEqual(self.fields("Errorstats"), {"errorstat_ERR": "count=4", "errorstat_WRONGTYPE": "count=2"})
+        self.assertEqual(self.fields("Latencystats")["latency_percentiles_usec_set"], "p50=1.024,p99=1.024,p99.9=1.024")
+        self.assertNotIn("latency_percentiles_usec_geoadd", self.fields("Latencystats"))
+        self.run_table([("CONFIG RESETSTAT", b"+OK\r\n")])
+        self.assertEqual(list(self.fields("Commandstats")), ["cmdstat_config|resetstat"])
+
+    def test_histogram(self):
+        self.run_table([
+            ("CONFIG SET latency-tracking yes", b"+OK\r\n"), ("DEBUG SLEEP 0.002", b"+OK\r\n"),
+            ("DEBUG SLEEP 0.003", b"+OK\r\n"), ("DEBUG SLEEP 2", b"+OK\r\n"), ("CLIENT ID", b":1\r\n"),
+            ("LATENCY HISTOGRAM nosuch DEBUG", b"*2\r\n" + bulk(b"debug|sleep") + b"*4\r\n" + bulk(b"calls") +
+             b":3\r\n" + bulk(b"histogram_usec") + b"*6\r\n:2097\r\n:1\r\n:4194\r\n:2\r\n:1073742\r\n:3\r\n"),
+            ("LATENCY HISTOGRAM client|id client|list", b"*2\r\n" + bulk(b"client|id") + b"*4\r\n" + bulk(b"calls") +
+             b":1\r\n" + bulk(b"histogram_usec") + b"*2\r\n:1\r\n:1\r\n"),
+            ("LATENCY HISTOGRAM set", b"*0\r\n"), ("CONFIG SET latency-tracking no", b"+OK\r\n"),
+            ("SET a 1", b"+OK\r\n"), ("LATENCY HISTOGRAM set", b"*0\r\n")])
+        self.assertFalse(self.context.session.special)
+
+
 class ObservingTest(EngineTest):
     def test_slow_commands_are_kept(self):
         self.run_table([("SLOWLOG LEN", b":0\r\n"), ("DEBUG SLEEP 0.1", b"+OK\r\n"), ("SLOWLOG LEN", b":0\r\n"),
@@ -210,6 +256,15 @@ class ObservingTest(EngineTest):
         self.assertNotEqual(self.context.run([b"DEBUG", b"DIGEST"]), whole)
         self.context.call("RENAME", "c", "a")
         self.assertEqual(self.context.run([b"DEBUG", b"DIGEST"]), whole)
+
+    def test_debug_is_for_this_machine(self):
+        session = self.context.session
+        for local, address, allowed in ((True, "", True), (False, "127.0.0.1:5000", True), (False, "[::1]:5000", True),
+                                        (False, "192.0.2.1:5000", False), (False, "127.0.0.10:5000", False)):
+            session.local, session.address = local, address
+            for words in (["SLEEP", "0"], ["DIGEST"], ["SET-ACTIVE-EXPIRE", "1"], ["RELOAD"]):
+                answer = self.context.call("DEBUG", *words)
+                self.assertEqual(answer.startswith(b"-ERR DEBUG command not allowed. If the"), not allowed, address)
 
     def test_expired_keys_stay_where_that_is_wanted(self):
         self.run_table([("DEBUG SET-ACTIVE-EXPIRE 0", b"+OK\r\n"), ("SET a 1 PX 1", b"+OK\r\n")])

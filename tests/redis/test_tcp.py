@@ -17,7 +17,10 @@ def listening(pid):
     """The local addresses of the TCP sockets that a process listens on, as /proc shows them."""
     inodes = set()
     for name in os.listdir("/proc/%d/fd" % pid):
-        target = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        try:
+            target = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        except FileNotFoundError:
+            continue  # closed meanwhile
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     found = []
@@ -95,7 +98,7 @@ class TcpTest(TcpTestCase):
         local = self.connect_local()
         local.sock = local._sock
         local.sock.sendall(b"PING\r\n")
-        self.assertEqual(local.read(), b"+PONG\r\n")
+        self.assertTrue(local.read().startswith(b"-ERR Protocol error: expected '*', got 'P'"))
 
     def test_lines_are_commands_where_asked_for_but_http_never_is(self):
         self.start("--redis-inline")
@@ -147,7 +150,6 @@ class StartTest(ProcessTestCase):
                      "192.0.2.1")
         self.refused("there is no such address", "--redis-port", "0", "--redis-address", "no.such.host.invalid")
         self.refused("a port is a number from 0 to 65535", "--redis-port", "65536")
-        self.refused("--redis-inline needs a port", "--redis-inline")
         self.refused("--redis-address needs a port", "--redis-address", "127.0.0.1")
 
     def test_nobody_serves_the_network_without_a_password(self):

@@ -8,7 +8,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = "nosqgrid"
 LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("storage",), ("network",), ("coordinator",),
-          ("client",), ("cli",))
+          ("client",), ("redis",), ("cli",))
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TOP = len(LAYERS)  # __init__ and __main__ see everything
 
@@ -22,11 +22,11 @@ CALLS_NOWHERE = frozenset(("ev" + "al", "ex" + "ec", "__import__"))
 
 # Everything of the standard library that the package uses.  A new name here is a decision, not an accident.
 STANDARD = frozenset("""
-    __future__ argparse array ast base64 bisect builtins codecs collections contextlib ctypes datetime decimal
-    enum errno fcntl functools glob hashlib heapq hmac importlib inspect io itertools json keyword math mmap
+    __future__ argparse array ast asyncio base64 bisect builtins codecs collections contextlib copy ctypes datetime
+    decimal enum errno fcntl functools glob hashlib heapq hmac importlib inspect io itertools json keyword math mmap
     multiprocessing operator os pickle platform pwd queue random re resource secrets select selectors shutil signal
     socket ssl stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token tokenize
-    traceback types unicodedata uuid warnings weakref zlib
+    traceback types unicodedata urllib uuid warnings weakref zlib
     """.split())
 
 

@@ -12,6 +12,7 @@ from nosqgrid.engine.context import CommandContext
 from nosqgrid.engine.oversight import Oversight
 from nosqgrid.engine.pubsub import PubSub
 from nosqgrid.engine.settings import Settings
+from nosqgrid.engine.tracking import Tracking
 from nosqgrid.engine.waiting import Waiting
 from nosqgrid.formats import resp
 from tests.support.plain_keyspace import PlainKeyspace
@@ -30,7 +31,7 @@ class PlainSession(ClientState):
         self.closing = False
         self.uid = 1000
         self.pid = 4242
-        self.created_ms = 0
+        self.created_ms = self.seen_ms = 0
         self.last_command = b""
         self.may_write = may_write
         self.lane = False
@@ -52,7 +53,7 @@ class PlainServer:
     def info(self, section):
         known = [("Server", [("redis_version", "7.0.15"), ("redis_mode", "standalone")]),
                  ("Persistence", [("loading", 0)])]
-        return [entry for entry in known if section in (None, entry[0].lower())]
+        return [entry for entry in known if section in (None, "everything", entry[0].lower())]
 
     def sessions(self):
         return list(self._sessions)
@@ -123,17 +124,21 @@ class PlainContext(CommandContext):
             oversight = Oversight(keyspace, lambda session, text: self.pushed.append((session, text)),
                                   lambda context, words: self.answered.append((context.session, context.run(words))),
                                   lambda: self.sessions, lambda: keyspace.now_ms * 1000)
+            tracking = Tracking(keyspace, pubsub.push, self._session_of)
             waiting = Waiting(keyspace, lambda session, reply: self.answered.append((session, reply)), run.as_write)
         else:
             self.pushed, self.answered, self.sessions = other.pushed, other.answered, other.sessions
             keyspace, claims, pubsub, waiting = other.keyspace, other.claims, other.pubsub, other.waiting
-            oversight = other.oversight
+            oversight, tracking = other.oversight, other.tracking
         session = PlainSession(len(self.sessions) + 1, may_write)
         self.sessions.append(session)
         server = PlainServer(self.sessions, keyspace) if other is None else other.server
         server.acl.welcome(session)
         super().__init__(session, keyspace, server, claims, pubsub, waiting,
-                         oversight, lambda count: 1 << (count - 2), True)
+                         oversight, tracking, lambda count: 1 << (count - 2), True)
+
+    def _session_of(self, number):
+        return next((session for session in self.sessions if session.id == number), None)
 
     def attach(self):
         return resp.Map()

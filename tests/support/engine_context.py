@@ -3,7 +3,11 @@
 import random
 
 from nosqgrid import limits
+from nosqgrid.engine.commands import COMMON_ROWS
+from nosqgrid.engine.commands.fast import make_run_fast
+from nosqgrid.engine.context import DEFERRED
 from nosqgrid.formats import resp
+from nosqgrid.formats.resp import Parser
 from tests.support.command_context import CommandTest, PlainContext
 from tests.support.keyspaces import make_keyspace
 
@@ -27,6 +31,16 @@ class EngineContext(PlainContext):
         found = [(session.id, resp.encode_reply(reply, session.protocol)) for session, reply in self.answered]
         del self.answered[:]
         return found
+
+
+def socket_session(context, sock=None):
+    """The context's session as coordinator/sockets serves one."""
+    session = context.session
+    context.deferred = DEFERRED
+    context.server.run_fast = make_run_fast(context.keyspace, context.pubsub, context.waiting, COMMON_ROWS)
+    session.parser, session.output, session.output_bytes, session.commands = Parser(), [], 0, 0
+    session.sock, session.on_socket, session.filling, session.received = sock, context, set(), []
+    return session
 
 
 def contents(keyspace):

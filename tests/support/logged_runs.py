@@ -9,6 +9,8 @@ was sent, and that prefix no shorter than what the level promises.
 from nosqgrid.errors import DiskError
 from nosqgrid.formats import effects, records
 from nosqgrid.formats.lane import SET
+from nosqgrid.formats.values import LIST
+from nosqgrid.formats.words import pack, unpack_all
 from nosqgrid.storage import checkpoint, recovery
 from nosqgrid.storage.wal import ALWAYS, EVERYSEC, OS
 
@@ -19,6 +21,8 @@ KEYS = tuple(b"key:%d" % number for number in range(6))
 # Sizes of values, and effects in an entry: several entries in a sector and entries over several; or all of them aligned
 # so that they end where sectors do, and what a former file left behind fits in between.
 SHAPES = (((0, 3, 24, 24, 150, 400, 512, 1300), (1, 1, 1, 2, 5)), ((11, 11, 75, 139, 459, 459, 971), (1,)))
+SET_LIST = "set list"
+DEADLINE_MS = (1 << 63) - 1  # the same in every clock
 APPEND, SYNC, ROTATE, CHECKPOINT = STEPS = "append", "sync", "rotate", "checkpoint"
 
 
@@ -42,8 +46,17 @@ def changed(entries, operations, first_lsn):
     """The entries after these effects."""
     found = dict(entries)
     for lsn, (operation, key, value) in enumerate(operations, first_lsn):
+        known = found.get(key)
         if operation == SET:
             found[key] = (1, value, 0, lsn)
+        elif operation == SET_LIST:
+            found[key] = (LIST, value, 0, lsn)
+        elif operation == effects.CHANGE:
+            if known is not None and known[0] == LIST:
+                found[key] = (LIST, known[1] + value, known[2], lsn)
+        elif operation == effects.EXPIRE:
+            if known is not None and known[0] == LIST:
+                found[key] = known[:2] + (value, lsn)
         elif operation == effects.DELETE:
             found.pop(key, None)
         else:
@@ -53,9 +66,15 @@ def changed(entries, operations, first_lsn):
 
 def packed(operations):
     """The payload of an entry with these effects."""
-    return b"".join(records.pack_body(key, value, 1) if operation == SET else
-                    effects.pack_delete(key) if operation == effects.DELETE else effects.pack_clear()
-                    for operation, key, value in operations)
+    return b"".join(_PACK[operation](key, value) for operation, key, value in operations)
+
+
+_PACK = {SET: lambda key, value: records.pack_body(key, value, 1),
+         SET_LIST: lambda key, value: records.pack_body(key, value, LIST),
+         effects.CHANGE: lambda key, value: effects.pack_change(key, LIST, value),
+         effects.EXPIRE: lambda key, value: effects.pack_expire(key, LIST, value),
+         effects.DELETE: lambda key, value: effects.pack_delete(key),
+         effects.CLEAR: lambda key, value: effects.pack_clear()}
 
 
 class Run(object):
@@ -133,9 +152,21 @@ class Run(object):
 
     def _operation(self):
         draw, key = self.random.random(), self.random.choice(KEYS)
+        if draw < 0.3 and self.effects != (1,):
+            return self._operation_on_list(key)
         if draw < 0.8 or self.effects == (1,):
             return SET, key, bytes((self.random.randrange(256),)) * self.random.choice(self.sizes)
         return (effects.DELETE, key, b"") if draw < 0.97 else (effects.CLEAR, b"", b"")
+
+    def _operation_on_list(self, key):
+        """What makes a list where there is none, else a change or another deadline: that of one there, as always."""
+        known = self.history[self.accepted].get(key)
+        pushed = pack([b"rpush", bytes((self.random.randrange(256),)) * self.random.choice(self.sizes)])
+        if known is None or known[0] != LIST or self.random.random() < 0.1:
+            return SET_LIST, key, pushed
+        if self.random.random() < 0.2:
+            return effects.EXPIRE, key, self.random.choice((0, DEADLINE_MS))
+        return effects.CHANGE, key, pushed
 
     def sync(self):
         """What the syncer does once a second; at `os` there is none."""
@@ -174,8 +205,14 @@ class Run(object):
     def records(self, keys):
         """Records of these keys as they are now, as memory/walker gives them."""
         entries = self.history[self.accepted]
-        return [records.STAMP.pack(entries[key][3] << records.COPIES_BITS) + records.pack_body(key, entries[key][1], 1)
-                for key in keys if key in entries]
+        found = []
+        for key in keys:
+            if key in entries:
+                value_type, value, deadline_ms, version = entries[key]
+                head = bytes(14) + bytes((value_type, 0))
+                named = head[:12] + len(key).to_bytes(2, "little") + head[14:] + key
+                found += records.with_parts(named, version, deadline_ms, _parts(value_type, value))
+        return found
 
     def get_over(self):
         """Go on behind a broken segment: a new one, then a checkpoint.  Raises where the disk does not let us yet."""
@@ -189,6 +226,13 @@ class Run(object):
 
     def close(self):
         self.wal.close()
+
+
+def _parts(value_type, value):
+    """The value of a record, or of several: of a list's changes one each."""
+    if value_type != LIST:
+        return [value]
+    return [pack(change) for change in unpack_all(bytes(value))]
 
 
 class HalfAndHalf(object):

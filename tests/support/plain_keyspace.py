@@ -40,6 +40,8 @@ class PlainKeyspace:
     def staging(self):
         return self._before_batch is not None
 
+    touched = None
+
     evictor = None  # a table of its own has none to give a quota to
 
     def lookup(self, key):

@@ -350,7 +350,7 @@ class DispatchTest(CommandTest):
                 argv = row.name.split(b"|") + [b"k", b"1", b"1", b"-1", b"-", b"0", b"x"][:extra]
                 context = EngineContext(keyspace=RecordingKeyspace.make())
                 context.call(*argv)
-                self.assertLessEqual(context.keyspace.touched, set(commands.keys_of(row, argv)), argv)
+                self.assertLessEqual(context.keyspace.named, set(commands.keys_of(row, argv)), argv)
 
     def test_random_words_get_a_reply_and_break_nothing(self):
         source = random.Random(5)
@@ -393,23 +393,23 @@ class RecordingKeyspace(Keyspace):
     def make(cls):
         keyspace = make_keyspace(1 << 20)[0]
         keyspace.__class__ = cls
-        keyspace.touched = set()
+        keyspace.named = set()
         return keyspace
 
     def lookup(self, key):
-        self.touched.add(key)
+        self.named.add(key)
         return super().lookup(key)
 
     def structure(self, key, kind):
-        self.touched.add(key)
+        self.named.add(key)
         return super().structure(key, kind)
 
     def store(self, key, value_type, value, deadline_ms=0):
-        self.touched.add(key)
+        self.named.add(key)
         return super().store(key, value_type, value, deadline_ms)
 
     def delete(self, key):
-        self.touched.add(key)
+        self.named.add(key)
         return super().delete(key)
 
 

@@ -74,12 +74,13 @@ class ConnectionCommandsTest(CommandTest):
         self.context.sessions.append(PlainSession(7))
         self.context.call("CLIENT", "SETNAME", "me")
         self.keyspace.now_ms = 65000
+        self.context.session.seen_ms = 61000
         lines = self.context_lines("CLIENT", "LIST")
         self.assertEqual([line["id"] for line in lines], ["1", "7"])
-        self.assertEqual({name: lines[0][name] for name in ("name", "age", "cmd", "resp", "uid", "pid", "db", "user")},
-                         {"name": "me", "age": "65", "cmd": "client|list", "resp": "2", "uid": "1000",
-                         "pid": "4242", "db": "0",
-                          "user": "default"})
+        names = ("name", "age", "idle", "cmd", "resp", "uid", "pid", "db", "user")
+        self.assertEqual({name: lines[0][name] for name in names},
+                         {"name": "me", "age": "65", "idle": "4", "cmd": "client|list", "resp": "2", "uid": "1000",
+                          "pid": "4242", "db": "0", "user": "default"})
         self.assertEqual(lines[1]["cmd"], "NULL")
         self.assertEqual([line["id"] for line in self.context_lines("CLIENT", "LIST", "ID", "7", "9")], ["7"])
         self.assertEqual(self.context_lines("CLIENT", "LIST", "TYPE", "pubsub"), [])

@@ -3,6 +3,7 @@
 import random
 import unittest
 
+from nosqgrid.engine.databases import PREFIX
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.lane import DELETE
 from nosqgrid.formats.records import BODY, CHECKED, EXPIRES, pack_body
@@ -102,6 +103,7 @@ class StopsTest(unittest.TestCase):
 
     def test_in_front_of_all_that_is_not_plain(self):
         for frame in (pack_body(b"k", b"v", 0, 5), pack_body(b"k", b"v", len(NAMES)), pack_body(b"k", b"v", 0, 0, True),
+                      pack_body(PREFIX + b"\x01k", b"v", 0), pack_body(PREFIX, b"v", 0),
                       BODY.pack(0, 1, 0, DELETE) + b"k", BODY.pack(1, 1, 0, CHECKED) + b"kv",
                       BODY.pack(1, 1, 0, EXPIRES) + b"kv", BODY.pack(2, 1, 0, 0) + b"kv", BODY.pack(1, 2, 0, 0) + b"kv",
                       BODY.pack(2 ** 32 - 1, 1, 0, 0) + b"kv", b"\0" * 7, b"\xff" * 100,

@@ -6,12 +6,12 @@ from unittest import mock
 
 from nosqgrid.coordinator import lane_service, sockets
 from nosqgrid.coordinator.coordinator import Coordinator
-from nosqgrid.coordinator.session import Context
 from nosqgrid.formats import lane as layout
 from nosqgrid.formats.records import BODY, pack_body
-from nosqgrid.formats.resp import Parser, encode_command
+from nosqgrid.formats.resp import encode_command
 from nosqgrid.limits import LANE_FRAME_BYTES_MAX
 from nosqgrid.memory.lane import ClientLane, CoordinatorLane
+from tests.support.engine_context import EngineContext, socket_session
 from tests.support.evicting import EvictingGrid
 
 SMALL = pack_body(b"small", b"v", 0)
@@ -131,9 +131,7 @@ class SliceTest(SliceTestCase):
         rung.assert_not_called()
 
     def test_commands_over_a_socket_come_in_slices_too(self):
-        session = types.SimpleNamespace(waiting=False, closing=False, output_bytes=0, output=[], commands=0, protocol=2,
-                                        parser=Parser(), on_socket=mock.Mock(spec=Context))
-        session.on_socket.run.return_value = 1
+        session = socket_session(EngineContext())
         session.parser.feed(encode_command(b"PING") * 200)
         self.assertTrue(sockets.run_commands(session, True))
         self.assertEqual(session.commands, sockets.COMMANDS_A_SLICE)

@@ -5,6 +5,7 @@ import random
 import unittest
 from unittest import mock
 
+from nosqgrid.engine.databases import prefix_of
 from nosqgrid.engine.frames import apply_frame, frame_end
 from nosqgrid.errors import DiskError, GridFullError, InvariantError
 from nosqgrid.formats import effects, values
@@ -24,6 +25,8 @@ class FastPathTest(LoggedTestCase):
         pieces = []
         for _ in range(rng.choice((1, 2, 5, 40))):
             key, draw = b"key%d" % rng.randrange(key_count), 0 if only_sets else rng.random()
+            if 0.4 < draw < 0.43:
+                key = prefix_of(rng.randrange(1, 16)) + key
             if draw < 0.8:
                 pieces.append(pack_body(key, bytes([rng.randrange(256)]) * rng.randrange(value_max), rng.randrange(9)))
             elif draw < 0.9:

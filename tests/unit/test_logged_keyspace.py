@@ -128,6 +128,15 @@ class CommandsTest(LoggedTestCase):
         self.assertEqual([entry[1] for entry in self.log.entries], [1, 8])  # k and n, ttl, other; n was in both
         self.assert_replayed()
 
+    def test_keys_of_other_databases_are_counted_when_they_are_replayed(self):
+        for flags in (0, WEAK_ORDERING):
+            self.make(flags=flags)
+            self.run_words(b"COPY k n DB 1")
+            self.run_words(b"COPY k n DB 15")
+            state, space = restore(self.before, self.log.entries, self.header, self.space.now_ms, fuzzy=False)
+            self.assertEqual(state, state_of(self.space))
+            self.assertEqual(space.databases.counts, [0, 1] + [0] * 13 + [1])
+
     def test_one_that_changes_nothing_is_not_logged(self):
         for words in NOTHING:
             self.make()

@@ -30,7 +30,7 @@ def cut(data, random_source, piece_max):
 
 def commands_of(pieces, parser=None):
     """The commands in these pieces, and the text of the ProtocolError behind them or None."""
-    parser = parser or resp.Parser()
+    parser = parser or resp.Parser(inline=True)
     found = []
     for piece in pieces:
         parser.feed(piece)

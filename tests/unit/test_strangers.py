@@ -47,11 +47,10 @@ class StrangerTest(unittest.TestCase):
         self.parser.feed(encode_command(*[b"w"] * 11))
         self.assertEqual(self.parser.short_commands(), [[b"w"] * 11])
 
-    def test_lines_are_read_unless_they_are_not_to_be(self):
-        parser = Parser()
+    def test_lines_are_read_only_where_they_are_to_be(self):
+        parser = Parser(inline=True)
         parser.feed(b"PING\r\n")
         self.assertEqual(parser.next(), [b"PING"])
-        self.parser.inline = False
         self.refused(b"PING\r\n", "expected '*', got 'P'; inline commands are not accepted here")
 
 

@@ -5,7 +5,7 @@ nothing of protocols, sockets or clocks.  What a context has:
 
     keyspace        the data: lookup, store, delete, set_deadline, scan, clear, begin, commit, rollback, key_count,
                     staging, log, now_ms, wall_ms() (engine/keyspace)
-    session         who asks: id, name, closing, uid, pid, created_ms, last_command, may_write, lane, and what
+    session         who asks: id, name, closing, uid, pid, created_ms, seen_ms, last_command, may_write, lane, and what
                     engine/client_state has
     pubsub, waiting, claims      who listens, who waits for keys, who computes values
     notify(letter, event, key), push(parts), block(keys, timeout_s, attempt, timeout_reply), key(name), shown_key(key)
@@ -91,15 +91,27 @@ def dispatch(context, argv):
 
 
 def _dispatch_special(context, argv):
-    row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    session = context.session
+    if session.tracking is None:
+        return _pass_and_run(context, argv)
+    context.tracking.current = session
+    try:
+        return _pass_and_run(context, argv)
+    finally:
+        context.tracking.command_ended(session, argv[0])
+
+
+def _pass_and_run(context, argv):
+    try:
+        row, words = gate.pass_through(context, argv, find_command, introspection.keys_at)
+    except errors.NosqgridError as error:
+        if context.session.overseen and context.oversight.stats.on:
+            context.oversight.stats.note_rejected(introspection.name_of(TABLE, argv), error)
+        raise
     if row is None:
         return words
-    oversight = context.oversight if context.session.overseen and context.oversight.times else None
-    since_us = oversight.now_us() if oversight is not None else 0
     try:
-        return run.run(context, row, words)
+        return run.run_watched(context, row, words, argv)
     finally:
-        if oversight is not None:
-            oversight.measured(context.session, row, argv, since_us)
         if context.keyspace.ready:
             context.waiting.serve()

@@ -6,7 +6,7 @@ CLIENT KILL and QUIT only set `closing` on the session; the loop closes it after
 from ... import errors
 from ...formats import resp
 from ..oversight import ALL, WRITES
-from . import command
+from . import client_tracking, command
 from .command import ADMIN, CONNECTION, Command, container, syntax_error
 
 _BAD_NAME = "Client names cannot contain spaces, newlines or special characters."
@@ -99,8 +99,10 @@ def _client_number(word):
 
 def flags_of(session):
     """The letters that CLIENT LIST shows for what a connection is about."""
+    tracked = session.tracking
     letters = ((session.monitors, "O"), (session.subscriptions(), "P"), (session.queued is not None, "x"),
-               (session.waiting, "b"), (session.tracking, "t"), (session.closing, "c"), (session.local, "U"),
+               (session.waiting, "b"), (tracked, "t"), (tracked and tracked.broken, "R"),
+               (tracked and tracked.broadcast, "B"), (session.closing, "c"), (session.local, "U"),
                (not session.may_write, "r"), (session.never_evicted, "e"))
     return "".join(letter for holds, letter in letters if holds) or "N"
 
@@ -114,14 +116,15 @@ def line(session, now_ms, query_bytes=0):
     """One line in Redis' layout.  What a grid has none of is 0; uid, pid and lane are ours."""
     fields = (
         ("id", session.id), ("addr", session.address), ("laddr", session.local_address), ("fd", session.descriptor),
-        ("name", session.name.decode("ascii")), ("age", (now_ms - session.created_ms) // 1000), ("idle", 0),
+        ("name", session.name.decode("ascii")), ("age", (now_ms - session.created_ms) // 1000),
+        ("idle", max(now_ms - session.seen_ms, 0) // 1000),
         ("flags", flags_of(session)), ("db", session.database), ("sub", len(session.channels)),
         ("psub", len(session.patterns)), ("ssub", len(session.shard_channels)),
         ("multi", -1 if session.queued is None else len(session.queued)), ("qbuf", query_bytes), ("qbuf-free", 0),
         ("argv-mem", 10 if query_bytes else 0), ("multi-mem", 0), ("rbs", 0), ("rbp", 0), ("obl", 0), ("oll", 0),
         ("omem", session.output_bytes), ("tot-mem", session.output_bytes), ("events", "r"),
         ("cmd", session.last_command.lower().decode("latin-1") or "NULL"),
-        ("user", user_name(session)), ("redir", -1),
+        ("user", user_name(session)), ("redir", session.tracking.redirect if session.tracking is not None else -1),
         ("resp", session.protocol), ("uid", session.uid), ("pid", session.pid), ("lane", int(bool(session.lane))))
     return (" ".join("%s=%s" % field for field in fields) + "\n").encode("utf-8", "surrogateescape")
 
@@ -276,5 +279,5 @@ COMMANDS = (
         (b"PAUSE", pause, -3, _ADMIN),
         (b"UNPAUSE", unpause, 2, _ADMIN),
         (b"UNBLOCK", unblock, -3, _ADMIN),
-    )),
+    ) + client_tracking.ROWS),
 )

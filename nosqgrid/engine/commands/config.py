@@ -44,17 +44,24 @@ def _listen(context, text):
 
 _APPLIED = {  # what takes effect, beside what concerns structures alone
     EVENTS: _listen,
+    "latency-tracking": lambda context, text: context.oversight.count(text == "yes"),
     "requirepass": lambda context, text: context.server.acl.set_default_password(_bytes(text)),
     "acl-pubsub-default": lambda context, text: context.server.acl.let_new_users_hear(text == "allchannels"),
     "acllog-max-len": lambda context, text: context.server.acl.keep_denied(int(text)),
     "slowlog-log-slower-than": lambda context, text: context.oversight.log_slow(int(text)),
     "slowlog-max-len": lambda context, text: context.oversight.slowlog.keep(int(text)),
+    "tracking-table-max-keys": lambda context, text: context.tracking.keep(int(text)),
 }
 
 
 def resetstat(context, args):
-    """Let the numbers of INFO that only grow begin with zero."""
+    """Let the numbers of INFO that only grow begin with zero, and those about commands begin."""
     context.server.reset_stats()
+    context.oversight.stats.clear()
+    if not context.oversight.stats.on:
+        context.server.settings.set_all([("latency-tracking", "yes")])
+        context.oversight.count(True)
+        context.oversight.stats.note(b"CONFIG|RESETSTAT", 0, None)  # nobody measured this one yet
     return resp.OK
 
 

@@ -115,6 +115,7 @@ def reset(context, args):
     session = context.session
     context.pubsub.session_ended(session)
     context.oversight.session_ended(session)
+    context.tracking.session_ended(session)
     session.name, session.protocol = b"", 2
     session.forget()
     context.server.acl.welcome(session)

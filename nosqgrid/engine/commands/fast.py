@@ -54,10 +54,9 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
         session = context.session
         if session.special or pubsub.events or keyspace.staging:
             return
-        may_write, logged = session.may_write, keyspace.log is not None
-        for _ in range(AT_ONCE):
-            if not commands:
-                return
+        may_write, logged = session.may_write and keyspace.touched is None, keyspace.log is not None
+        stop = max(len(commands) - AT_ONCE, 0)
+        while len(commands) > stop:
             words = commands[-1]
             kind = inline(words[0])
             if kind == 1 and len(words) == 2:
@@ -104,7 +103,7 @@ def _run_sets(commands, name, store, append):
     """Run the plain sets that follow each other; whether there was one that could be."""
     count = 0
     for words in reversed(commands):
-        if words[0] != name or len(words) != 3:
+        if words[0] != name or len(words) != 3 or count == AT_ONCE:
             break
         count += 1
     run = commands[-count:]
@@ -119,7 +118,7 @@ def _run_increments(commands, name, find, store, append):
     """Run the INCR that follow each other; how many could be."""
     texts, numbers, keys = [], {}, []
     for words in reversed(commands):
-        if words[0] != name or len(words) != 2:
+        if words[0] != name or len(words) != 2 or len(keys) == AT_ONCE:
             break
         key = words[1]
         number = numbers.get(key)

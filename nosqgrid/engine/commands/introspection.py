@@ -32,6 +32,14 @@ def find(table, argv):
     return found
 
 
+def name_of(table, argv):
+    """The name of the command or subcommand that words ask for, or None where there is none."""
+    row = table.get(argv[0].upper())
+    if row is not None and row.subcommands is not None and len(argv) > 1:
+        row = row.subcommands.get(argv[1].upper(), row)
+    return None if row is None else row.name
+
+
 def arity_holds(row, word_count):
     """Whether so many words, the name included, are as many as a command takes."""
     return word_count == row.arity if row.arity >= 0 else word_count >= -row.arity

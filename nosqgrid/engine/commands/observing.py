@@ -1,7 +1,7 @@
 """Commands that look at the server from inside: SLOWLOG, LATENCY, MEMORY and DEBUG.
 
-A grid does not watch latencies, so that LATENCY answers as a Redis whose monitor is off.  DEBUG has what test suites
-need of it and does no harm; SLEEP holds everybody up, as it is meant to.
+A grid does not watch latencies, so that LATENCY answers as a Redis whose monitor is off, but for its HISTOGRAM.  DEBUG
+has what test suites need of it and does no harm; SLEEP holds everybody up, as it is meant to.
 """
 
 import hashlib
@@ -55,8 +55,17 @@ def latency_nothing(context, args):
 
 
 def latency_histogram(context, args):
-    """Nothing was counted."""
-    return resp.Map()
+    """How long the commands named took, or all: what was counted since CONFIG RESETSTAT."""
+    stats = context.oversight.stats
+    wanted = [word.upper() for word in args]
+    found = []
+    for name in list(stats.commands):
+        if not args or name in wanted or name.partition(b"|")[0] in wanted:
+            histogram = stats.histogram(name)
+            if histogram is not None:
+                calls, steps = histogram
+                found.append((name.lower(), resp.Map([(b"calls", calls), (b"histogram_usec", resp.Map(steps))])))
+    return resp.Map(found)
 
 
 def latency_reset(context, args):
@@ -113,6 +122,22 @@ def memory_malloc_stats(context, args):
 
 
 # -- DEBUG ------------------------------------------------------------------------------------------------------------
+
+
+_NOT_LOCAL = ('DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
+              "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+              "server.")
+_LOOPBACK = ("127.0.0.1:", "[::1]:")
+
+
+def _from_here(function):
+    """The function, for sessions that come from this machine, as enable-debug-command says."""
+    def local(context, args):
+        if not context.session.local and not context.session.address.startswith(_LOOPBACK):
+            raise errors.CommandError(_NOT_LOCAL)
+        return function(context, args)
+    local.__doc__ = function.__doc__
+    return local
 
 
 def debug_sleep(context, args):
@@ -211,12 +236,13 @@ COMMANDS = (
         (b"USAGE", memory_usage, -3, READ, 2, 2, 1),
     )),
     container(b"DEBUG", (
-        (b"DIGEST", debug_digest, 2, _DEBUG),
-        (b"DIGEST-VALUE", debug_digest_value, -2, _DEBUG, 2, -1, 1),
-        (b"OBJECT", debug_object, -3, _DEBUG, 2, 2, 1),
-        (b"QUICKLIST-PACKED-THRESHOLD", debug_nothing, 3, _DEBUG),
-        (b"RELOAD", debug_reload, -2, _DEBUG | {"write", "several"}),
-        (b"SET-ACTIVE-EXPIRE", debug_set_active_expire, 3, _DEBUG),
-        (b"SLEEP", debug_sleep, 3, _DEBUG),
+        (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
+        (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
+        (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
+        (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
+        (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),
+        (b"RELOAD", _from_here(debug_reload), -2, _DEBUG | {"write", "several"}),
+        (b"SET-ACTIVE-EXPIRE", _from_here(debug_set_active_expire), 3, _DEBUG),
+        (b"SLEEP", _from_here(debug_sleep), 3, _DEBUG),
     )),
 )

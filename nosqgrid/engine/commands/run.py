@@ -1,6 +1,7 @@
 """Running one command whose words have been found to be one."""
 
 from ... import errors
+from .introspection import keys_of
 
 _NEEDS_WRITER = frozenset(("write", "admin"))
 
@@ -19,6 +20,27 @@ def run(context, row, argv):
     if keyspace.staging or "write" not in flags or "alone" in flags or keyspace.log is None and "several" not in flags:
         return function(context, args)
     return as_write(keyspace, lambda: function(context, args))
+
+
+def run_watched(context, row, argv, words):
+    """The same for a session about which there is something special; `words` are as the client wrote them.
+
+    Where it tracks, what it reads is remembered (engine/tracking); where somebody wants to know, time and outcome are
+    noted (engine/oversight).
+    """
+    session, oversight, failed = context.session, context.oversight, None
+    times = session.overseen and oversight.times
+    since_us = oversight.now_us() if times else 0
+    try:
+        return run(context, row, argv)
+    except errors.NosqgridError as error:
+        failed = error
+        raise
+    finally:
+        if session.tracking is not None and "readonly" in row.flags:
+            context.tracking.remember(session, keys_of(row, argv))
+        if times:
+            oversight.measured(session, row, words, since_us, failed)
 
 
 def as_write(keyspace, function):

@@ -84,6 +84,8 @@ def flushdb(context, args):
         keyspace.clear()
         return resp.OK
 
+    context.tracking.flushed()
+
     def delete_all():
         for key in walking.all_keys(keyspace, number):
             keyspace.delete(key)

@@ -8,7 +8,8 @@ from ... import errors
 from ...formats import resp
 from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container, integer, syntax_error
 
-_EVERY_SECTION = frozenset((b"all", b"default", b"everything"))
+_MORE = frozenset((b"all", b"everything"))
+_EVERY_SECTION = _MORE | {b"default"}
 _SECOND_MS = 1000
 _VERSION = "Redis ver. 7.0.15\n"  # whose behaviour this is
 
@@ -17,7 +18,7 @@ def info(context, args):
     """Everything, or the sections named, as `name:value` lines under `# Section` headings."""
     names = [word.lower() for word in args]
     if not names or not _EVERY_SECTION.isdisjoint(names):
-        sections = context.server.info(None)
+        sections = context.server.info(None if _MORE.isdisjoint(names) else "everything")
     else:
         sections = []
         for name in dict.fromkeys(names):

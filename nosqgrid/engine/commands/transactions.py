@@ -67,11 +67,12 @@ def _run_all(context, queued):
 
 
 def _reply(context, row, words):
-    database = context.session.database
+    database, argv = context.session.database, words
+    if database:
+        argv = gate.with_prefix(words, introspection.keys_at(row, words), database)
     try:
         permissions.check_again(context, row, words)
-        return run.run(context, row, gate.with_prefix(words, introspection.keys_at(row, words), database)
-                       if database else words)
+        return run.run_watched(context, row, argv, words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
     except errors.NosqgridError as error:

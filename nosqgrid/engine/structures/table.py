@@ -17,9 +17,12 @@ A kill takes them with the coordinator; log and checkpoint bring them back.
 from ...errors import GridFullError, InvariantError
 from ...formats import values
 from ...limits import KIB
+from .structure import Structure
 
 STEP_BYTES = 256 * KIB
 FREE_SLICE = 2000  # elements freed at a time
+SMALL_BYTES = 4 * KIB
+FREE_OVERHEAD = 8  # elements that letting go of a structure costs as much as
 
 
 class Structures(object):
@@ -36,8 +39,11 @@ class Structures(object):
         self.used_bytes = 0
         self.reserved_bytes = 0
         self._freeing = []
+        self._cleared = []  # dicts of structures and other dicts, all of whose numbers went at once
+        self.watched = None  # a structure, until a change of it is taken back, which its version does not tell
         self.make_room = None  # (bytes) -> whether something was evicted for them
         self.gone = None  # (key): it has no structure any more
+        self.may_give_back = None  # () -> whether nobody may take back what was done
 
     def add(self, structure):
         """Give a structure a number; hold() it before anything else happens.  Raises GridFullError."""
@@ -89,11 +95,14 @@ class Structures(object):
         self.used_bytes -= structure.size_bytes
         if len(structure) or structure.KEPT_EMPTY:  # a stream without entries may have groups
             self._freeing.append(structure)
+        if self.reserved_bytes - self.used_bytes >= 2 * STEP_BYTES and self.may_give_back():
+            self._give_back_spare()
+
+    def _give_back_spare(self):
         spare = self.reserved_bytes - self.used_bytes
-        if spare >= 2 * STEP_BYTES:
-            spare -= spare % STEP_BYTES + STEP_BYTES
-            self._give_back(spare)
-            self.reserved_bytes -= spare
+        spare -= spare % STEP_BYTES + STEP_BYTES
+        self._give_back(spare)
+        self.reserved_bytes -= spare
 
     def publish(self, number, key):
         """The record that names it is there for everybody."""
@@ -108,18 +117,43 @@ class Structures(object):
             self.gone(key)
 
     def release_all(self):
-        """Every record is gone."""
-        for number, structure in list(self.at.items()):
-            self._drop(structure)
+        """Every record is gone.  Cost: none; what they had is freed in slices."""
+        self._cleared += [self._keys, self._references, self.by_key, self.at]
         self.at, self.by_key, self._keys, self._references = {}, {}, {}, {}
+        self.used_bytes = 0
+        if self.reserved_bytes >= 2 * STEP_BYTES:
+            self._give_back_spare()
 
     def work(self):
-        """Free a slice of what was dropped; false when there is none."""
-        if not self._freeing:
-            return False
-        if self._freeing[-1].shrink(FREE_SLICE):
-            self._freeing.pop()
+        """A slice of what is left to do with what was dropped; false when there is nothing."""
+        if not self._freeing and not self._cleared:
+            if self.reserved_bytes - self.used_bytes < 2 * STEP_BYTES:
+                return False
+            self._give_back_spare()  # of a batch
+            return True
+        left = FREE_SLICE
+        while left > 0 and self._freeing:
+            structure = self._freeing[-1]
+            left -= min(len(structure), left) + FREE_OVERHEAD
+            if structure.shrink(FREE_SLICE):
+                self._freeing.pop()
+        if left > 0 and self._cleared:
+            self._free_cleared(left)
         return True
+
+    def _free_cleared(self, count):
+        """Let go of some of what release_all() left."""
+        cleared = self._cleared[-1]
+        for _ in range(min(count // FREE_OVERHEAD, len(cleared))):
+            _, structure = cleared.popitem()
+            if isinstance(structure, Structure):
+                structure.holders = 0
+                if structure.size_bytes <= SMALL_BYTES:
+                    continue  # goes here and now
+                self._freeing.append(structure)
+                break
+        if not cleared:
+            self._cleared.pop()
 
     def stats(self):
         """[(name, value)] for stats()."""
@@ -138,3 +172,5 @@ class Structures(object):
             raise InvariantError("structures: %d bytes counted" % self.used_bytes)
         if self.used_bytes > self.reserved_bytes:
             raise InvariantError("structures take %d bytes, %d are charged" % (self.used_bytes, self.reserved_bytes))
+        if self.by_key != {key: self.at[number] for number, key in self._keys.items()}:
+            raise InvariantError("structures: keys %r, and by number %r" % (self.by_key, self._keys))
