@@ -17,6 +17,8 @@ _LANES = "of the grid's own clients only what comes over a socket, not what they
 
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
 NOTES = {
+    "ACL": "rules are for Redis clients: programs that attach are known by their uid, and the commands that they use "
+           "(NOSQGRID.*) are commands of their categories too; DEBUG's arguments are checked after they are found",
     "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
     "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
                        "others as after SET",
