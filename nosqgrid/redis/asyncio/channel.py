@@ -1,7 +1,7 @@
 """The bytes between a connection and an event loop: what came and was not read, and whether more may be sent.
 
-It is a protocol of asyncio and not a pair of its streams: the bytes go to the parser of the replies at once, waiting for
-them makes one future and, with a timeout, one timer, and whether something unread is there can be asked.
+It is a protocol of asyncio and not a pair of its streams: the bytes go to the parser of the replies at once, waiting
+for them makes one future and, with a timeout, one timer, and whether something unread is there can be asked.
 """
 
 import asyncio
