@@ -25,7 +25,7 @@ from nosqgrid.client import launcher
 
 from . import contest, durability, machine, report, rivals, timing
 
-TESTS = "ping set get incr lpush rpop sadd hset zadd mset".split()
+TESTS = "ping_mbulk set get incr lpush rpop sadd hset zadd mset".split()
 CONNECTIONS = 50
 OURS, REDIS = report.OURS, "redis-server"
 MEMORY = "1g"
@@ -106,7 +106,7 @@ def command_line(program, address, setting, plan):
     """The words that run redis-benchmark once.
 
     >>> " ".join(command_line("b", "/s", Setting(16, 100), QUICK))
-    'b -s /s -c 50 -n 20000 -P 16 -t ping,set,get,incr,lpush,rpop,sadd,hset,zadd,mset --csv -r 100'
+    'b -s /s -c 50 -n 20000 -P 16 -t ping_mbulk,set,get,incr,lpush,rpop,sadd,hset,zadd,mset --csv -r 100'
     """
     count = plan.requests if setting.pipeline == 1 else plan.pipelined_requests
     words = [program, "-s", address, "-c", str(CONNECTIONS), "-n", str(count), "-P", str(setting.pipeline),

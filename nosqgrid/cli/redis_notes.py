@@ -18,7 +18,8 @@ _LANES = "of the grid's own clients only what comes over a socket, not what they
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
 NOTES = {
     "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
-    "OBJECT|ENCODING": "a short string is embstr also after APPEND or SETRANGE, where Redis says raw",
+    "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
+                       "others as after SET",
     "OBJECT|FREQ": "always 1: how often a key is used is counted, but not on Redis' scale",
     "OBJECT|IDLETIME": "always 0: nobody notes when a key was used",
     "OBJECT|REFCOUNT": "always 1, also for small integers, which Redis shares",
@@ -58,6 +59,9 @@ NOTES = {
     "CLIENT|INFO": "as LIST",
     "CLIENT|LIST": "most sizes of buffers are 0; uid, pid and lane are added",
     "CLIENT|NO-EVICT": "accepted; no client is ever disconnected to make room",
+    "CLIENT|TRACKING": "what expires is told some 0.1 s later, or when somebody who tracks reads it; FLUSHDB where "
+                       "other databases have keys tells BCAST clients of each key as well; beyond "
+                       "tracking-table-max-keys the oldest key goes, in Redis any",
     "CLIENT|PAUSE": "does not hold what the grid's own clients write through shared memory",
     "BGREWRITEAOF": _SAVE,
     "BGSAVE": _SAVE,
@@ -67,18 +71,20 @@ NOTES = {
     "COMMAND|INFO": "without key specifications; channels of shards are not counted among the keys",
     "CONFIG|SET": "all names of Redis are known; those that mean nothing here, maxmemory and maxmemory-policy among "
                   "them, are kept and read back and change nothing",
-    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
+    "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), ERROR, OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "
              "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
-    "INFO": "fewer fields; no commandstats, latencystats and errorstats; memory is that of the grid",
+    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT or latency-tracking yes on; memory is that of "
+            "the grid",
     "LATENCY|DOCTOR": "latencies are not watched, as in a Redis whose monitor is off; what takes long is in SLOWLOG",
-    "LATENCY|HISTOGRAM": "nothing is counted",
+    "LATENCY|HISTOGRAM": "commands are counted from CONFIG RESETSTAT or latency-tracking yes on",
     "LOLWUT": "VERSION 5 and 6 draw nothing",
     "MEMORY|DOCTOR": "a pointer to INFO",
     "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
     "MEMORY|STATS": "the numbers of the grid, by other names",
     "MEMORY|USAGE": "what the grid takes, estimated; SAMPLES is not needed",
+    "MODULE": "there are none: LIST is empty, and nothing is loaded into the coordinator",
     "MONITOR": "without HELLO and AUTH; times to the millisecond; " + _LANES,
     "REPLICAOF": _FOLLOW,
     "SLAVEOF": _FOLLOW,
@@ -105,7 +111,6 @@ ABSENT = {
     "FUNCTION|RESTORE": "functions are scripts, and come later",
     "FUNCTION|STATS": "functions are scripts, and come later",
     "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, docs/redis.md has one",
-    "MODULE": "there are no modules: nothing is loaded into the coordinator",
     "PSYNC": "there are no replicas",
     "REPLCONF": "there are no replicas",
     "SYNC": "there are no replicas",

@@ -1,5 +1,8 @@
 """The options of serve for Redis clients that come by TCP."""
 
+import os
+
+from ..coordinator import accounts
 from ..coordinator.admission import Remote
 from ..errors import StartError, UsageError
 from ..network import tcp
@@ -23,9 +26,13 @@ def add_arguments(parser):
     group.add_argument("--tls-cert", metavar="FILE", help="the certificate shown to clients, in the PEM format")
     group.add_argument("--tls-key", metavar="FILE", help="the private key of that certificate, without a passphrase")
     group.add_argument("--tls-ca", metavar="FILE", help="clients need a certificate signed by one of these")
+    group.add_argument("--redis-password-file", metavar="FILE",
+                       help="Redis clients have to log in with the password in the first line of this file, those on "
+                       "the Unix socket too")
+    group.add_argument("--acl-file", metavar="FILE", help="users and what they may do, in Redis' format")
     group.add_argument("--redis-inline", action="store_true",
-                       help="take lines of words for commands, over the Unix socket too: for people with telnet and for "
-                       "probes; a web page could make a browser send such lines to a port")
+                       help="take lines of words for commands, over the Unix socket too: for people with telnet and "
+                       "for probes; a web page could make a browser send such lines to a port")
 
 
 def check_arguments(arguments):
@@ -33,6 +40,8 @@ def check_arguments(arguments):
     for option, port in (("--redis-port", arguments.redis_port), ("--redis-tls-port", arguments.redis_tls_port)):
         if port is not None and not 0 <= port <= PORT_MAX:
             raise UsageError("%s %d: a port is a number from 0 to %d" % (option, port, PORT_MAX))
+    if arguments.redis_password_file is not None and arguments.acl_file is not None:
+        raise UsageError("--redis-password-file and --acl-file both say how the default user logs in: give one of them")
     if arguments.redis_tls_port is None:
         if arguments.redis_port is None:
             _refuse_any(arguments, _NEED_A_PORT, "--redis-port")
@@ -50,6 +59,12 @@ def _refuse_any(arguments, names, needed):
 def open_doors(arguments):
     """Start to listen; the Remote for the coordinator.  Raises StartError, with nothing left open."""
     context = None if arguments.redis_tls_port is None else _tls_context(arguments)
+    password = users = None
+    if arguments.redis_password_file is not None:
+        password = accounts.read_password(arguments.redis_password_file)
+    acl_path = None if arguments.acl_file is None else os.path.abspath(arguments.acl_file)
+    if acl_path is not None:
+        users = accounts.read_users(acl_path)
     listeners = []
     try:
         for address in arguments.redis_address or [tcp.LOOPBACK]:
@@ -57,11 +72,11 @@ def open_doors(arguments):
                 listeners.append(tcp.TcpListener(address, arguments.redis_port))
             if context is not None:
                 listeners.append(tcp.TcpListener(address, arguments.redis_tls_port, "--redis-tls-port", context))
-        tcp.check_exposure(listeners, has_password=False)
+        tcp.check_exposure(listeners, not accounts.is_open(users, password))
     except BaseException:
         _close(listeners)
         raise
-    return Remote(tuple(listeners), arguments.redis_inline)
+    return Remote(tuple(listeners), arguments.redis_inline, password, users, acl_path)
 
 
 def _tls_context(arguments):

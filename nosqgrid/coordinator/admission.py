@@ -12,6 +12,7 @@ Invariants
 """
 
 import collections
+import contextlib
 import functools
 import time
 
@@ -24,23 +25,28 @@ from .session import Session
 RETRY_ACCEPT_S = 0.1  # after accept() failed for want of descriptors
 SLEEP_S_MAX = 3600.0
 FAILURES_TOLD_EVERY_S = 10.0
+DENIED = b"-DENIED no password is set, so that only clients on this machine are served\r\n"
 FULL = b"-ERR max number of clients reached\r\n"
 
-Remote = collections.namedtuple("Remote", ("listeners", "inline"))
-Remote.__new__.__defaults__ = ((), False)
-Remote.__doc__ = """How Redis clients come in by TCP.
+Remote = collections.namedtuple("Remote", ("listeners", "inline", "password", "users", "acl_path"))
+Remote.__new__.__defaults__ = ((), False, None, None, None)
+Remote.__doc__ = """How Redis clients come in.
 
     listeners    network.tcp.TcpListener objects; they are closed with the coordinator
     inline       whether lines of words are commands, over the Unix socket too
+    password     bytes that the default user has to know, or None
+    users        {name: acl_rules.User} to begin with, or None
+    acl_path     the file for ACL SAVE and LOAD, or None
 """
 
 
 class _Door(object):
     """A listening socket, and what becomes of those who come through it."""
 
-    def __init__(self, sock, enter):
+    def __init__(self, sock, enter, is_private=True):
         self.sock = sock
         self.enter = enter
+        self.is_private = is_private  # only this machine reaches it
         self.open_again = 0.0  # when, if it is shut
 
 
@@ -70,7 +76,7 @@ class Admission(object):
         self._failures, self._failure, self._tell_at = 0, None, 0.0
         for listener in remote.listeners:
             self._doors.append(_Door(listener.sock, self._enter_remote if listener.tls is None
-                                     else functools.partial(self._begin_tls, listener.tls)))
+                                     else functools.partial(self._begin_tls, listener.tls), listener.is_loopback))
         for door in self._doors:
             self._open(door)
 
@@ -106,10 +112,19 @@ class Admission(object):
         self.accepted += 1
         try:
             sock.setblocking(False)
+            if not door.is_private and self.server.acl.is_open:
+                self._deny(sock)
+                return
             door.enter(sock, place)
         except (OSError, NosqgridError) as error:
             self.server.log("a connection was refused: %s" % error)
             sock.close()
+
+    def _deny(self, sock):
+        """Somebody took the password away while others than this machine can come in."""
+        with contextlib.suppress(BlockingIOError):
+            sock.send(DENIED)
+        sock.close()
 
     # -- a Unix socket ------------------------------------------------------------------------------------------------
 

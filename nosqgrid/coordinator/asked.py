@@ -9,7 +9,7 @@ import time
 from ..engine.databases import COUNT as DATABASES
 from ..errors import NosqgridError, PermissionRefusedError
 from ..formats.resp import Simple, encode_error, encode_reply
-from . import attaching, report, sockets
+from . import accounts, attaching, report, sockets
 from .checkpoints import Saver
 
 
@@ -60,7 +60,8 @@ class Asked(object):
         return {"maxmemory": str(self.budget.limit_bytes_max),
                 "maxmemory-policy": report.POLICY_NAMES[self.policy], "save": "",
                 "appendonly": "no" if self.durability.journal is None else "yes", "databases": str(DATABASES),
-                "timeout": "0", "port": str(self.admission.port), "tls-port": str(self.admission.tls_port),
+                "timeout": "0", "aclfile": self.admission.remote.acl_path or "",
+                "port": str(self.admission.port), "tls-port": str(self.admission.tls_port),
                 "bind": " ".join(listener.address for listener in self.admission.remote.listeners)}
 
     def checkpoint(self, session, final):
@@ -115,9 +116,17 @@ class Asked(object):
         if reply is not context.deferred:
             self.answer(context.session, reply)
 
+    def save_users(self):
+        """Write the users to the ACL file."""
+        accounts.save(self.acl, self.admission.remote.acl_path, self.log)
+
+    def load_users(self):
+        """Read the users from the ACL file."""
+        accounts.load(self.acl, self.admission.remote.acl_path)
+
     def has_user(self, name):
         """Whether there is a user of this name."""
-        return name == "default"
+        return name in self.acl.users
 
     def leave(self, session):
         """A client says good-bye; whether the coordinator ends with it."""

@@ -17,6 +17,9 @@ def attach(server, session):
     """Give a session the arena and, if it may write, a lane; the reply map.  The descriptors go with the reply."""
     fds = [server.arena.file.reader_fd()]
     session.protocol = 3
+    if not session.logged_in:  # the kernel knows who it is: rules of users are not for it (engine/acl)
+        session.attached = True
+        server.acl.welcome(session)
     if session.lane is None and session.may_write:
         _give_lane(server, session)
     if session.lane is not None:

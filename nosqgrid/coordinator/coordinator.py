@@ -21,7 +21,8 @@ import time
 import traceback
 
 from ..engine.claims import Claims
-from ..engine.commands import COMMON_ROWS
+from ..engine.acl import Acl
+from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
@@ -36,7 +37,7 @@ from ..formats import lane as lane_format
 from ..formats.resp import encode_error
 from ..limits import PARTIAL_COMMAND_TIMEOUT_S, SPIN_US_COORDINATOR
 from ..storage.wal import ALWAYS
-from . import durability, lane_service, sockets
+from . import accounts, durability, lane_service, sockets
 from .admission import Admission, Remote
 from .asked import Asked
 from .clock import Clock
@@ -61,7 +62,7 @@ class Coordinator(Asked):
     `access` tells by (uid, gid) whether somebody may connect and whether he may write; `log(text)` takes a line.
     With `memory_bytes_max` the memory grows up to there when it must (elastic); `policy` (engine/evictor) is what
     happens when it is full.
-    `remote` (admission.Remote) says how Redis clients come in by TCP.
+    `remote` (admission.Remote) says how Redis clients come in.
     `storage` is durability.options(): what is kept on disk.  open() brings it back, run() serves, close() ends it.
     With `linger_s` the coordinator is there for its clients: it ends that long after the last one has left.
     """
@@ -83,10 +84,13 @@ class Coordinator(Asked):
         self.claims = Claims(self.answer)
         self.pubsub = PubSub(self.push)
         self.settings = Settings()
+        self._sessions = {}
+        self.acl = Acl(CATALOGUE, self.sessions, clock.monotonic_ms)
+        accounts.begin(self.acl, self.settings, remote)
         self.make_arena(memory_bytes)
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
-        self._sessions = {}
+        self._ended = []  # sessions, since the last sweep
         self._lanes = []
         self._stopping = False
         self.closing = False
@@ -390,8 +394,11 @@ class Coordinator(Asked):
         for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission,
                      self.tracking):
             part.session_ended(session)
+        self._ended.append(session)
 
     def _sweep(self, now):
+        while self._ended:
+            self._ended.pop().let_go()  # nothing that it called is under way any more
         for session in self.sessions():
             if session.closing or session.partial_since and now - session.partial_since > PARTIAL_COMMAND_TIMEOUT_S:
                 self.end_session(session)

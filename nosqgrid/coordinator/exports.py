@@ -14,7 +14,8 @@ from ..formats.words import pack
 from ..limits import KIB, MIB
 from ..memory.shared_file import BACKENDS, close_all, open_anonymous
 
-AT_ONCE_BYTES = 64 * KIB  # of a structure that is written in one slice; of a slice, and a part, of others
+AT_ONCE_BYTES = 64 * KIB  # of memory, of a structure that is written in one slice
+SLICE_BYTES = 32 * KIB  # of packed changes, of a slice, and of a part of others: some 1 ms
 GROUP_BYTES = 64 * MIB  # after which the rest has to be asked for again, so that no file is much longer
 
 
@@ -29,7 +30,7 @@ def parts_of(table, wanted, in_slices=True):
         for part in _parts(table, wanted.pop(0), in_slices):
             found.append(part)
             size += len(part)
-            if size >= AT_ONCE_BYTES:
+            if size >= SLICE_BYTES:
                 total += size
                 yield found
                 found, size = [], 0
@@ -66,7 +67,7 @@ def _packed(structure, head):
     for words in structure.changes():
         part.append(pack(words))
         size += len(part[-1])
-        if size >= AT_ONCE_BYTES:
+        if size >= SLICE_BYTES:
             yield pack_part(*head, part=b"".join(part))
             part, size = [], 0
     if part:

@@ -73,6 +73,7 @@ def growing(server):
         "total_commands_processed": server.commands_ended + sum(session.commands for session in server.sessions()),
         "expired_keys": keyspace.expired_count,
         "evicted_keys": sum(keyspace.evictor.evicted.values()),
+        "lazyfreed_objects": keyspace.structures.freed_later,
     }
 
 
@@ -112,7 +113,10 @@ def _memory_fields(server):
     used = server.budget.total_bytes
     return [("used_memory", used), ("used_memory_human", _human(used)), ("used_memory_rss", _rss_bytes()),
             ("maxmemory", server.budget.limit_bytes_max), ("maxmemory_human", _human(server.budget.limit_bytes_max)),
-            ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid")]
+            ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid"),
+            ("lazyfree_pending_objects", server.keyspace.structures.left_to_free),
+            ("lazyfreed_objects", growing(server)["lazyfreed_objects"]
+             - server.stats_before.get("lazyfreed_objects", 0))]
 
 
 def _human(size_bytes):
@@ -129,7 +133,8 @@ def _human(size_bytes):
 
 def _stats_fields(server):
     numbers = growing(server)
-    fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())]
+    fields = [(name, number - server.stats_before.get(name, 0)) for name, number in sorted(numbers.items())
+              if name != "lazyfreed_objects"]  # which INFO has among Memory
     return fields + [("pubsub_channels", len(server.pubsub.channels)), ("pubsub_patterns", server.pubsub.pattern_count),
                      ("tracking_total_keys", len(server.tracking)),
                      ("tracking_total_items", server.tracking.items),

@@ -43,7 +43,7 @@ class Session(ClientState):
         self.address = self.local_address = "%s:0" % server.listener.path
         self.descriptor = sock.fileno()
         self.overseen = server.oversight.active
-        self.changed()
+        server.acl.welcome(self)
         self.created_ms = self.seen_ms = server.clock.monotonic_ms()
         self.last_command = b""
         self.commands = 0
@@ -68,15 +68,20 @@ class Session(ClientState):
         """It came by TCP, from an address to one of ours: nobody knows who it is, and it has RESP alone."""
         self.local = False
         self.address, self.local_address = address, local_address
+        self.changed()
 
     def changed(self):
         super().changed()
-        self.parser.trusted = self.authenticated
+        self.parser.trusted = self.authenticated or self.local
 
     def close_lent(self):
         """Descriptors that were lent are on their way, or will not be sent any more."""
         while self.lent:
             os.close(self.lent.pop())
+
+    def let_go(self):
+        """Nobody uses it any more: without this it would refer to itself, and nothing collects what does that."""
+        self.on_socket = self.on_lane = None
 
     @property
     def closing(self):

@@ -161,7 +161,7 @@ def flush(session):
                 break
             session.output = [data[sent:]]
     except (BlockingIOError, InterruptedError):
-        return session.output_bytes <= (OUTPUT_BUFFER_BYTES_MAX if session.authenticated
+        return session.output_bytes <= (OUTPUT_BUFFER_BYTES_MAX if session.parser.trusted
                                         else STRANGER_OUTPUT_BYTES_MAX)
     except OSError:
         return False

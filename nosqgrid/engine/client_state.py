@@ -17,8 +17,11 @@ class ClientState(object):
         self.patterns = {}
         self.shard_channels = {}
         self.protocol = 2
-        self.user = None  # engine/acl.User; None: nobody has to log in
+        self.account = None  # whom it acts as, an acl_rules.User (engine/acl)
+        self.user = None  # the same where something is denied to that user, else None
         self.authenticated = True
+        self.logged_in = False  # by name and password; else it was let in
+        self.attached = False  # a client of the grid's own
         self.overseen = False  # somebody wants to see or hold commands (engine/oversight)
         self.monitors = False
         self.tracking = None  # engine/tracking.Tracked

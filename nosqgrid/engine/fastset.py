@@ -3,8 +3,8 @@
 `make_apply_sets(keyspace, log)` returns apply_sets(data, position, end) -> position, which applies the frames of `data`
 from `position` on as long as they are of the common kind, and stops in front of the first that is not: with a deadline,
 too large, of another database, needing a new segment, replacing a record with flags, in the middle of an index growth
-or a batch, malformed, or any other operation.  The caller hands that one to Keyspace.store_frame, which says the same in plain words; a test
-holds the two against each other.
+or a batch, malformed, or any other operation.  The caller hands that one to Keyspace.store_frame, which says the same
+in plain words; a test holds the two against each other.
 
 With a log, frames are appended before the first of them is published: that frame alone where it is the last, else as
 many in a row as will fit whatever happens (`make_run_end`), as one entry.  What is in the log is applied to the end.

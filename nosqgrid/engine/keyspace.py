@@ -21,6 +21,8 @@ Invariants
 A kill at any line: readers keep the old record or have the new one, whole in both cases.
 """
 
+from collections import OrderedDict
+
 from ..errors import CommandError, GridFullError, InvariantError, KeyTooLargeError, ValueTooLargeError
 from ..formats.arena import WEAK_ORDERING
 from ..formats.effects import pack_clear, pack_delete
@@ -90,6 +92,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.structures.may_give_back = lambda: not self.staging
         self.databases = Databases()
         self.chores = []  # generators, each step of which is a slice of work that somebody waits for
+        self.patched = OrderedDict()  # key -> version, of strings changed in part lately (commands/strings)
         self.waited = {}  # keys for which somebody waits (engine/waiting)
         self.ready = []  # those of them that changed
         self.heard = None  # (letter, event, key), told which keys are new, expire or are evicted, or None

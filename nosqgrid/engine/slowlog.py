@@ -10,7 +10,8 @@ OFF = -1
 LENGTH_DEFAULT = 128
 _WORDS_MAX = 32
 _WORD_BYTES_MAX = 128
-_UNSEEN = frozenset((b"EXEC", b"AUTH", b"HELLO"))  # its commands are seen; words that are nobody's business
+_UNSEEN = frozenset((b"EXEC",))  # its commands are seen
+_REDACTED = b"(redacted)"
 
 Slow = namedtuple("Slow", "number wall_s us words address name")
 
@@ -43,11 +44,27 @@ class SlowLog(object):
         """A command took so many microseconds."""
         if us < self.threshold_us or row.name in _UNSEEN:
             return
-        shown = [_shortened(word) for word in words[:_WORDS_MAX]]
+        shown = [_shortened(word) for word in without_secrets(row.name, words)[:_WORDS_MAX]]
         if len(words) > _WORDS_MAX:
             shown[-1] = b"... (%d more arguments)" % (len(words) - _WORDS_MAX + 1)
         self._entries.append(Slow(self._number, wall_s, us, shown, session.address, session.name))
         self._number += 1
+
+
+def without_secrets(name, words):
+    """The words of a command with those that are nobody's business taken out."""
+    if name == b"AUTH":
+        return words[:1] + [_REDACTED] * (len(words) - 1)
+    if name == b"ACL|SETUSER":
+        return words[:2] + [_REDACTED] * (len(words) - 2)
+    if name not in (b"HELLO", b"CONFIG|SET"):
+        return words
+    shown = list(words)
+    for index, word in enumerate(words):
+        count = {b"auth": 2 if name == b"HELLO" else 0, b"requirepass": 1}.get(word.lower(), 0)
+        for secret in range(index + 1, min(index + 1 + count, len(words))):
+            shown[secret] = _REDACTED
+    return shown
 
 
 def _shortened(word):

@@ -8,7 +8,7 @@
     inline    := a line of words: see resp_inline, which also says what becomes of HTTP
 
 A sender who is not `trusted` yet may send only little at a time, as much as it takes to log in, and one who is not
-`inline` no lines.
+`inline` no lines but empty ones.
 
 An array of none or less and an empty line are skipped, as Redis does.  A BELL between commands is skipped and counted:
 attached clients ring with it for their lane.
@@ -38,6 +38,7 @@ _DOLLAR = ord("$")
 _NEGATIVE_MAX = 10 ** 9 - 1  # with its sign it is as long as a header can be
 
 # What a line of words may begin with: the rest is binary, from somebody who speaks something else.
+_CR, _LF = _ENDS_LINE = b"\r\n"
 _BEGINS_LINE = frozenset(range(32, 127)) | frozenset(resp_inline.SPACES)
 
 # The headers that the fast way knows.  No command made of them can exceed a limit.
@@ -200,6 +201,8 @@ class Parser(resp_incoming.Incoming):
     def _take_line(self):
         """Read an inline command into the arguments, none if the line is empty; False where its end is not there."""
         buffer, position = self._buffer, self._position
+        if not self.inline and buffer[position] in _ENDS_LINE:
+            return self._take_empty_line()
         if buffer[position] not in _BEGINS_LINE or not self.inline:
             raise self._fail("expected '*', got %s%s" % (
                 _shown(buffer[position]), "" if self.inline else "; inline commands are not accepted here"))
@@ -215,6 +218,19 @@ class Parser(resp_incoming.Incoming):
             raise self._fail("HTTP is not spoken here")
         self._position = end + 1
         self._arguments = words
+        return True
+
+    def _take_empty_line(self):
+        """Read past an empty line, which redis-cli --pipe sends before its last command; as _take_line."""
+        buffer, position = self._buffer, self._position
+        if buffer[position] == _CR:
+            if len(buffer) - position < 2:
+                return False
+            position += 1
+            if buffer[position] != _LF:
+                raise self._fail("expected LF after CR, got %s" % _shown(buffer[position]))
+        self._position = position + 1
+        self._arguments = []
         return True
 
     def _read_arguments(self):
@@ -246,6 +262,8 @@ class Parser(resp_incoming.Incoming):
             position = stop + 2
             expected -= 1
         self._position, self._expected, self._room_bytes = position, expected, room_bytes
+        if position == size_bytes and not self.trusted:  # whoever is not known gets no more memory than he needs
+            self._buffer, self._position = b"", 0
         if expected:
             self._check_argument_begun()
         return expected == 0

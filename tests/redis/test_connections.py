@@ -241,8 +241,21 @@ class OverseeingTest(ConnectionsTest):
         self.assertEqual(self.one.read(), b"+OK\r\n")
         self.assertEqual(self.one.read(), b"$1\r\n1\r\n")
 
+    def number(self, section, name):
+        return int(self.three.call("INFO", section).partition(b"\n%b:" % name)[2].split(None, 1)[0])
+
     def expired_keys(self):
-        return int(self.three.call("INFO", "stats").partition(b"expired_keys:")[2].split(None, 1)[0])
+        return self.number("stats", b"expired_keys")
+
+    def test_what_was_dropped_and_is_freed_later_is_told(self):
+        self.three.call("CONFIG", "RESETSTAT")
+        self.one.call("RPUSH", "few", *["x"] * 64)
+        self.one.call("RPUSH", "many", *["x"] * 65)
+        self.one.call("RPUSH", "more", *["x"] * 100)
+        self.one.call("UNLINK", "few", "many")
+        self.one.call("FLUSHALL")
+        wait_until(lambda: self.number("memory", b"lazyfree_pending_objects") == 0)
+        self.assertEqual(self.number("memory", b"lazyfreed_objects"), 1)
 
     def test_what_expires_while_writes_are_held_is_removed_after_that(self):
         before = self.expired_keys()

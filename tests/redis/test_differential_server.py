@@ -36,7 +36,9 @@ function flush|function flush x|function list|function nosuch|shutdown foo|shutd
 shutdown abort now|command count x|command info nosuch|command nosuch|command list x|command getkeys get a
 command getkeys ping x|command getkeys mset a 1 b 2|command getkeys object encoding a|command getkeys memory usage a
 command getkeys zunionstore d 2 a b|command getkeys eval|command getkeys get|command docs nosuch|info nosuch
-object help x|time x|lolwut version x|select|swapdb 1|move a"""
+object help x|scan -1 foo 1|scan -1|scan +0|scan -|scan x
+pubsub channels a b|pubsub shardchannels a b|zincrby a nx b|zincrby a ch xx|zincrby a gt 5|zincrby a incr b
+zincrby a foo b|time x|lolwut version x|select|swapdb 1|move a"""
 
 
 class ServerDifferentialTest(DifferentialTest):
@@ -58,6 +60,14 @@ class ServerDifferentialTest(DifferentialTest):
             rows += row[9]
         return found
 
+    def specs(self, reply):
+        """Where keys stand, of a reply in RESP2: the flags in order, and without notes."""
+        found = []
+        for spec in reply:
+            fields = dict(zip(spec[::2], spec[1::2]))
+            found.append((sorted(map(str, fields[b"flags"])), fields[b"begin_search"], fields[b"find_keys"]))
+        return found
+
     def test_commands_are_described_alike(self):
         real, compared = self.rows(), 0
         table = [row for name, row in commands.TABLE.items() if not name.startswith(b"NOSQGRID.")]
@@ -75,8 +85,29 @@ class ServerDifferentialTest(DifferentialTest):
             self.assertEqual(sorted(described[7]), sorted(tip.decode() for tip in theirs[7]), name)
             if name not in KEYS_OF_CHANNELS:
                 self.assertEqual(described[3:6], theirs[3:6], name)
+            reader = resp.ReplyReader()
+            reader.feed(resp.encode_reply(described[8], 2))
+            self.assertEqual(self.specs(reader.next()), self.specs(theirs[8]), name)
             compared += 1
         self.assertGreater(compared, 250)
+
+    def documents(self, reply):
+        """{name: {field: value}} of COMMAND DOCS in RESP2, subcommands included."""
+        found = {}
+        for name, fields in zip(reply[::2], reply[1::2]):
+            found[name] = dict(zip(fields[::2], fields[1::2]))
+            found.update(self.documents(found[name].pop(b"subcommands", ())))
+        return found
+
+    def test_commands_are_documented_alike(self):
+        reader = resp.ReplyReader()
+        reader.feed(EngineContext().call("COMMAND", "DOCS"))
+        ours, theirs = self.documents(reader.next()), self.documents(self.ask(b"COMMAND", b"DOCS"))
+        for name in set(ours) & set(theirs):
+            self.assertEqual([ours[name].get(field) for field in (b"since", b"group")],
+                             [theirs[name][field] for field in (b"since", b"group")], name)
+            self.assertTrue(ours[name][b"summary"], name)
+        self.assertGreater(len(set(ours) & set(theirs)), 250)
 
     def test_settings_have_the_same_names_and_defaults(self):
         words = self.ask(b"CONFIG", b"GET", b"*")

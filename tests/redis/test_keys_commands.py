@@ -153,6 +153,13 @@ class KeysTest(EngineTest):
             ("OBJECT FREQ a",
              b"-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
              b"switching between policies at runtime LRU and LFU data will take some time to adjust.\r\n"),
+            ("SET a 12", b"+OK\r\n"), ("APPEND a 3", b":3\r\n"), ("OBJECT ENCODING a", bulk(b"raw")),
+            ("GET a", bulk(b"123")), ("OBJECT ENCODING a", bulk(b"raw")), ("INCR a", b":124\r\n"),
+            ("OBJECT ENCODING a", bulk(b"int")), ("SETRANGE a 1 9", b":3\r\n"), ("OBJECT ENCODING a", bulk(b"raw")),
+            ("SET a 194", b"+OK\r\n"), ("OBJECT ENCODING a", bulk(b"int")), ("SETBIT a 7 0", b":1\r\n"),
+            ("OBJECT ENCODING a", bulk(b"raw")), ("DEL a", b":1\r\n"), ("APPEND a 1", b":1\r\n"),
+            ("OBJECT ENCODING a", bulk(b"int")), ("DEL a", b":1\r\n"), ("SETRANGE a 0 1", b":1\r\n"),
+            ("OBJECT ENCODING a", bulk(b"raw")),
             ("OBJECT ENCODING none", NULL), ("OBJECT REFCOUNT none", NULL), ("OBJECT IDLETIME none", NULL),
             ("OBJECT FREQ none", NULL), ("OBJECT NOSUCH a", b"-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.\r\n"),
             ("OBJECT", wrong_arity(b"object")), ("OBJECT ENCODING", wrong_arity(b"object|encoding")),

@@ -4,6 +4,7 @@ import unittest
 
 from nosqgrid import errors
 from nosqgrid.engine import commands
+from nosqgrid.engine.acl import Acl
 from nosqgrid.engine.claims import Claims
 from nosqgrid.engine.client_state import ClientState
 from nosqgrid.engine.commands import run
@@ -45,6 +46,8 @@ class PlainServer:
         self._sessions = sessions
         self._keyspace = keyspace
         self.settings = Settings()
+        self.acl = Acl(commands.CATALOGUE, self.sessions, lambda: keyspace.now_ms)
+        self.random_bits = lambda count: 1 << (count - 2)
         self.asked = []  # what it was asked to do, in words
 
     def info(self, section):
@@ -89,8 +92,14 @@ class PlainServer:
     def checkpoint(self, session, final):
         raise errors.CommandError("there is no disk here to write %r to" % (final,))
 
+    def save_users(self):
+        self.asked.append("save_users")
+
+    def load_users(self):
+        self.asked.append("load_users")
+
     def has_user(self, name):
-        return name == "default"
+        return name in self.acl.users
 
     def leave(self, session):
         return False
@@ -124,6 +133,7 @@ class PlainContext(CommandContext):
         session = PlainSession(len(self.sessions) + 1, may_write)
         self.sessions.append(session)
         server = PlainServer(self.sessions, keyspace) if other is None else other.server
+        server.acl.welcome(session)
         super().__init__(session, keyspace, server, claims, pubsub, waiting,
                          oversight, tracking, lambda count: 1 << (count - 2), True)
 

@@ -5,6 +5,7 @@ somebody looks, so that `key_count` counts the living only.
 """
 
 import hashlib
+from collections import OrderedDict
 
 from nosqgrid import errors, limits
 from nosqgrid.engine.databases import Databases
@@ -24,6 +25,7 @@ class PlainKeyspace:
         self.log = None
         self.waited = {}
         self.ready = []
+        self.patched = OrderedDict()
         self.databases = Databases()
         self._entries = {}
         self._before_batch = None

@@ -279,7 +279,7 @@ class KeyCommandsTest(CommandTest):
             ("SCAN 0 COUNT 100 TYPE list", b"*2\r\n$1\r\n0\r\n*0\r\n"),
             ("SCAN 18446744073709551615", b"*2\r\n$1\r\n0\r\n*0\r\n"),
             ("SCAN 0 TYPE STRING MATCH oth*", b"*2\r\n$1\r\n0\r\n*1\r\n$5\r\nother\r\n"),
-            ("SCAN x", b"-ERR invalid cursor\r\n"), ("SCAN -1", b"-ERR invalid cursor\r\n"),
+            ("SCAN x", b"-ERR invalid cursor\r\n"), ("SCAN -1", b"*2\r\n$1\r\n0\r\n*0\r\n"),
             ("SCAN 18446744073709551616", b"-ERR invalid cursor\r\n"),
             (["SCAN", b"9" * 5000], b"-ERR invalid cursor\r\n"),
             ("SCAN 0 COUNT 0", SYNTAX), ("SCAN 0 COUNT x", NOT_AN_INTEGER), ("SCAN 0 MATCH", SYNTAX),

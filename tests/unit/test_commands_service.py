@@ -77,7 +77,8 @@ class ConnectionCommandsTest(CommandTest):
         self.context.session.seen_ms = 61000
         lines = self.context_lines("CLIENT", "LIST")
         self.assertEqual([line["id"] for line in lines], ["1", "7"])
-        self.assertEqual({name: lines[0][name] for name in ("name", "age", "idle", "cmd", "resp", "uid", "pid", "db", "user")},
+        names = ("name", "age", "idle", "cmd", "resp", "uid", "pid", "db", "user")
+        self.assertEqual({name: lines[0][name] for name in names},
                          {"name": "me", "age": "65", "idle": "4", "cmd": "client|list", "resp": "2", "uid": "1000",
                           "pid": "4242", "db": "0", "user": "default"})
         self.assertEqual(lines[1]["cmd"], "NULL")

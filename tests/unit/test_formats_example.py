@@ -9,9 +9,13 @@ import unittest
 
 from nosqgrid import limits
 from nosqgrid.client import pickled
-from nosqgrid.engine import frames
+from nosqgrid.engine import databases, frames
+from nosqgrid.engine.loading import Loader
+from nosqgrid.engine.structures.lists import List
 from nosqgrid.errors import CorruptValueError
-from nosqgrid.formats import arena, buffers, checkpoint, effects, hashing, lane, log, records, resp, slots, values
+from nosqgrid.formats import (
+    arena, buffers, checkpoint, effects, exported, hashing, lane, log, records, resp, slots, values, words)
+from tests.support.walks import make_space
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "formats.md")
@@ -46,7 +50,8 @@ class FormatsPageTests(unittest.TestCase):
         self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
                                               "command", "batch", "reply", "segment header", "entry",
                                               "checkpoint header", "records block", "end block", "array", "buffer",
-                                              "pickle", "large record", "pins"})
+                                              "pickle", "large record", "pins", "structure record", "words",
+                                              "part", "change", "expire", "structure records"})
         self.assertEqual(self.page.count("<!-- example:"), len(self.examples))
 
     def test_the_header_is_that_of_a_grid_of_one_mebibyte(self):
@@ -113,6 +118,36 @@ class FormatsPageTests(unittest.TestCase):
         self.assertEqual(record[8:], records.pack_large_body(b"model", LARGE_PLACE, values.BYTES))
         self.assertEqual(records.with_value(record, b"v"), records.STAMP.pack(stamp)
                          + records.pack_body(b"model", b"v", value_type))
+
+    def test_the_structure_record_names_it_and_its_parts_make_it(self):
+        record, packed = self.examples["structure record"], self.examples["words"]
+        stamp, _, key_length, value_type, flags = records.HEADER.unpack_from(record)
+        self.assertEqual((stamp >> records.COPIES_BITS, value_type, flags), (5, values.LIST, records.LARGE))
+        self.assertEqual(records.key_of(record), b"queue")
+        self.assertEqual(records.LARGE_VALUE.unpack(record[records.HEADER_SIZE_BYTES + key_length:]), (9, 503, 0, 0))
+        self.assertEqual(words.unpack(packed, 0), ([b"rpush", b"a", b"bc"], len(packed)))
+        made = List()
+        made.apply([b"rpush", b"a", b"bc"])
+        self.assertEqual(made.size_bytes, 503)
+        self.assertEqual(exported.unpack_parts(self.examples["part"]), {9: (7, 60000, [packed])})
+        self.assertEqual(b"".join(records.with_parts(record, 7, 60000, [packed, words.pack([b"rpush", b"d"])])),
+                         self.examples["structure records"])
+        for number, name in values.STRUCTURE_NAMES.items():
+            self.assertIn("%d %s" % (number, {"zset": "sorted set"}.get(name, name)), self.page)
+        self.assertEqual(databases.key_in(15, b"k"), b"\xff\x00db\x0fk")
+
+    def test_the_records_and_effects_of_a_structure_bring_it_back(self):
+        space, _ = make_space()
+        loader = Loader(space)
+        loader.load_records(self.examples["structure records"], 2, 0)
+        self.assertEqual(list(space.structures.by_key[b"queue"]), [b"a", b"bc", b"d"])
+        for lsn, name in ((8, "change"), (9, "expire")):
+            loader.apply(lsn, 1, self.examples[name], 5, False)
+        self.assertEqual(list(space.structures.by_key[b"queue"]), [b"bc", b"d"])
+        self.assertEqual(space.lookup(b"queue")[2:], (60005, 9))
+        self.assertIn("32 CHANGE, 64 or 65\nEXPIRE", self.page)
+        self.assertEqual((effects.CHANGE, effects.EXPIRE, records.MORE), (32, 64, 32))
+        self.assertIn("up to %d bytes" % effects.CHANGE_BYTES_MAX, self.page)
 
     def test_the_pins_name_the_record_and_the_large_value(self):
         heap, since_ms, large, _ = struct.unpack("<4Q", self.examples["pins"])

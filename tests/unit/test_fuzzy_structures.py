@@ -39,7 +39,8 @@ def tiny_parts(at_once=200, change_bytes=60):
             patches.enter_context(mock.patch.object(module, "CHANGE_BYTES", change_bytes))
         for module, name, value in ((zsets, "_CHANGE_MEMBERS", 3), (streams, "_PUT_BYTES", change_bytes),
                                     (stream_groups, "PIECES", 2), (outside, "FIRST_EFFECT_BYTES", 2 * change_bytes),
-                                    (exports, "AT_ONCE_BYTES", at_once), (exports, "GROUP_BYTES", 5 * at_once),
+                                    (exports, "AT_ONCE_BYTES", at_once), (exports, "SLICE_BYTES", at_once),
+                                    (exports, "GROUP_BYTES", 5 * at_once),
                                     (walker_module, "STRUCTURES_AT_ONCE", 3), (walker_module, "STEP_BYTES", 400)):
             patches.enter_context(mock.patch.object(module, name, value))
         yield

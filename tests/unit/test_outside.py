@@ -10,7 +10,9 @@ from nosqgrid.engine import outside
 from nosqgrid.engine.databases import key_in
 from nosqgrid.engine.evictor import LRU, Evictor
 from nosqgrid.engine.loading import Loader
+from nosqgrid.engine.structures.ids import ZERO, pack_id
 from nosqgrid.engine.structures.lists import List
+from nosqgrid.engine.structures.streams import Stream
 from nosqgrid.engine.structures.table import STEP_BYTES
 from nosqgrid.errors import DiskError, GridFullError, InvariantError, ValueTooLargeError
 from nosqgrid.formats.records import ELSEWHERE
@@ -246,6 +248,17 @@ class NamedTest(unittest.TestCase):
             spoil(space.structures)
             with self.assertRaises(InvariantError):
                 space.check()
+
+    def test_a_slice_frees_no_more_of_what_a_length_does_not_tell(self):
+        space, stream, ids = self.make(), Stream(), [pack_id(1, number) for number in range(1, 20001)]
+        stream.apply([b"group", b"g", ZERO, b"0"])
+        stream.apply([b"deliver", b"g", b"c", b"1", ids[-1], b"1"] + ids)
+        space.put(b"k", stream)
+        space.delete(b"k")
+        slices = 0
+        while space.structures.work():
+            slices += 1
+        self.assertGreater(slices, 15)
 
     def test_everything_is_removed_and_freed_in_slices(self):
         space = self.make()

@@ -53,6 +53,17 @@ class StrangerTest(unittest.TestCase):
         self.assertEqual(parser.next(), [b"PING"])
         self.refused(b"PING\r\n", "expected '*', got 'P'; inline commands are not accepted here")
 
+    def test_empty_lines_are_skipped_where_others_are_refused(self):
+        self.parser.feed(b"\r\n" + encode_command(b"PING") + b"\n\r\n")
+        self.assertEqual((self.parser.next(), self.parser.next()), ([b"PING"], None))
+        self.parser.feed(b"\r")
+        self.assertIsNone(self.parser.next())
+        self.parser.feed(b"\n" + encode_command(b"PING"))
+        self.assertEqual((self.parser.next(), self.parser.next()), ([b"PING"], None))
+        self.refused(b"\rPING\r\n", "expected LF after CR, got 'P'")
+        self.setUp()
+        self.refused(b" \r\n", "expected '*', got ' '; inline commands are not accepted here")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -243,6 +243,26 @@ class ModelTest(unittest.TestCase):
 
 
 class ChunksTest(unittest.TestCase):
+
+    def test_a_group_with_much_that_is_pending_is_freed_in_slices(self):
+        stream = Stream()
+        ids = [pack_id(1, number) for number in range(1, 5001)]
+        for entry_id in ids:
+            stream.apply([b"add", entry_id, b"f", b"v"])
+        for name in (b"g", b"h"):
+            stream.apply([b"group", name, ZERO, b"0"])
+            stream.apply([b"consumer", name, b"idle", b"1"])
+            for consumer in (b"c", b"d"):
+                half = ids[:2500] if consumer == b"c" else ids[2500:]
+                stream.apply([b"deliver", name, consumer, b"1", half[-1], b"1"] + half)
+        left = []
+        while not stream.shrink(500):
+            left.append(sum(len(group.pending) + sum(len(consumer.pending) for consumer in group.consumers.values())
+                            for group in stream.groups.values()))
+        self.assertEqual((left[0], stream.groups, len(stream)), (20000, {}, 0))
+        self.assertLess(max(before - after for before, after in zip(left, left[1:])), 1100)
+        self.assertLess(left[-1], 1100)
+
     def test_a_command_decides_where_chunks_begin(self):
         stream = Stream()
         for number in range(250):

@@ -23,13 +23,13 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 """
 
 from ... import errors
-from . import (bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo, hashes,
-               hyperloglogs, introspection, keys, large, lcs, lists, native, numbers, observing, pubsub, replication,
-               run, selecting, server, sets, shared, sorting, stream_groups, stream_info, stream_reads, streams,
-               strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
+from . import (acl, bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo,
+               hashes, hyperloglogs, introspection, keys, large, lcs, lists, native, numbers, observing, pubsub,
+               replication, run, selecting, server, sets, shared, sorting, stream_groups, stream_info, stream_reads,
+               streams, strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
-__all__ = ["COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
+__all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
 
 _MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
             transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
@@ -46,12 +46,13 @@ def _fill():
             if row.name in TABLE:
                 raise errors.InvariantError("two commands are named %r" % row.name)
             TABLE[row.name] = row
-    for row in introspection.commands_over(TABLE):
+    for row in introspection.commands_over(TABLE) + acl.commands_over(TABLE):
         TABLE[row.name] = row
 
 
 _fill()
 COMMON_ROWS = fast.common_rows(TABLE)
+CATALOGUE = acl.catalogue_of(TABLE)
 
 
 def find_command(argv):

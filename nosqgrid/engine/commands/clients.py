@@ -107,6 +107,11 @@ def flags_of(session):
     return "".join(letter for holds, letter in letters if holds) or "N"
 
 
+def user_name(session):
+    """The name of the user that a connection acts as."""
+    return "default" if session.account is None else session.account.name
+
+
 def line(session, now_ms, query_bytes=0):
     """One line in Redis' layout.  What a grid has none of is 0; uid, pid and lane are ours."""
     fields = (
@@ -119,7 +124,7 @@ def line(session, now_ms, query_bytes=0):
         ("argv-mem", 10 if query_bytes else 0), ("multi-mem", 0), ("rbs", 0), ("rbp", 0), ("obl", 0), ("oll", 0),
         ("omem", session.output_bytes), ("tot-mem", session.output_bytes), ("events", "r"),
         ("cmd", session.last_command.lower().decode("latin-1") or "NULL"),
-        ("user", session.user.name if session.user is not None else "default"),
+        ("user", user_name(session)),
         ("redir", session.tracking.redirect if session.tracking is not None else -1),
         ("resp", session.protocol), ("uid", session.uid), ("pid", session.pid), ("lane", int(bool(session.lane))))
     return (" ".join("%s=%s" % field for field in fields) + "\n").encode("utf-8", "surrogateescape")
@@ -175,7 +180,7 @@ def _kill_filter(context, option, word):
     if option == b"USER":
         if not context.server.has_user(text):
             raise errors.CommandError("No such user '%s'" % command.shown(word))
-        return lambda session: (session.user.name if session.user is not None else "default") == text
+        return lambda session: user_name(session) == text
     raise syntax_error()
 
 

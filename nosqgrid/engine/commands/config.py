@@ -31,6 +31,10 @@ def set_(context, args):
     return resp.OK
 
 
+def _bytes(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _listen(context, text):
     """Send events of these classes from now on."""
     classes = text.encode("ascii") if set("KE") & set(text) else b""
@@ -41,6 +45,9 @@ def _listen(context, text):
 _APPLIED = {  # what takes effect, beside what concerns structures alone
     EVENTS: _listen,
     "latency-tracking": lambda context, text: context.oversight.count(text == "yes"),
+    "requirepass": lambda context, text: context.server.acl.set_default_password(_bytes(text)),
+    "acl-pubsub-default": lambda context, text: context.server.acl.let_new_users_hear(text == "allchannels"),
+    "acllog-max-len": lambda context, text: context.server.acl.keep_denied(int(text)),
     "slowlog-log-slower-than": lambda context, text: context.oversight.log_slow(int(text)),
     "slowlog-max-len": lambda context, text: context.oversight.slowlog.keep(int(text)),
     "tracking-table-max-keys": lambda context, text: context.tracking.keep(int(text)),

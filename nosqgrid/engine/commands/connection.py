@@ -1,12 +1,13 @@
 """Commands about the connection itself: PING, ECHO, QUIT, HELLO, AUTH and RESET.
 
-There is no password: who may connect is decided by the socket's owner, its mode and the peer's uid before the first
-byte is read.  So AUTH answers as a Redis without a password does.
+Who may connect to the Unix socket is decided by its owner, its mode and the peer's uid before the first byte is read; a
+password is asked for where somebody has set one (engine/acl).
 """
 
 from ... import errors
 from ...formats import resp
-from . import command
+from ..acl_rules import AUTH
+from . import command, permissions
 from .clients import checked_name
 from .command import CONNECTION_FAST, Command, command_error, syntax_error
 
@@ -14,6 +15,8 @@ REDIS_VERSION = b"7.0.15"  # whose behaviour this is; the clients' test suites a
 
 _PROTOCOLS = (2, 3)
 _DEFAULT_USER = b"default"
+_HELLO_FIRST = ("HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "
+                "option can be used to authenticate the client and select the RESP protocol version at the same time")
 _NO_PASSWORD_SET = ("AUTH <password> called without any password configured for the default user. "
                     "Are you sure your configuration is correct?")
 
@@ -39,17 +42,22 @@ def quit_(context, args):
 
 
 def auth(context, args):
-    """Accept the user without password."""
+    """Log in: [user] password."""
     if len(args) > 2:
         raise syntax_error()
     if len(args) == 1:
-        raise errors.CommandError(_NO_PASSWORD_SET)
-    _check_user(args[0])
+        if context.server.acl.default.nopass:
+            raise errors.CommandError(_NO_PASSWORD_SET)
+        args = [_DEFAULT_USER, args[0]]
+    _log_in(context, args[0], args[1], b"AUTH")
     return resp.OK
 
 
-def _check_user(user):
-    if user != _DEFAULT_USER:
+def _log_in(context, user, password, command_name):
+    name = user.decode("utf-8", "surrogateescape")
+    if not context.server.acl.log_in(context.session, name, password):
+        client = permissions.client_of(context, command_name)
+        context.server.acl.note(context.session.queued is not None, AUTH, command_name, name, client)
         raise command_error("invalid username-password pair or user is disabled.", "WRONGPASS")
 
 
@@ -57,7 +65,11 @@ def hello(context, args):
     """Choose the protocol and say who serves: [2|3 [AUTH user password] [SETNAME name]]."""
     session = context.session
     protocol = _protocol(args[0]) if args else session.protocol
-    name = _hello_options(args[1:])
+    name, login = _hello_options(args[1:])
+    if login is not None:
+        _log_in(context, login[0], login[1], b"HELLO")
+    if not session.authenticated:
+        raise command_error(_HELLO_FIRST, "NOAUTH")
     if name is not None:
         session.name = name
     session.protocol = protocol
@@ -83,21 +95,19 @@ def _protocol(word):
 
 
 def _hello_options(words):
-    """The name asked for, or None; nothing is changed before every word is understood."""
-    name, user, index = None, None, 0
+    """(name asked for or None, (user, password) or None); nothing is changed before every word is understood."""
+    name, login, index = None, None, 0
     while index < len(words):
         option, following = words[index].upper(), len(words) - index - 1
         if option == b"AUTH" and following >= 2:
-            user = words[index + 1]
+            login = words[index + 1], words[index + 2]
             index += 3
         elif option == b"SETNAME" and following >= 1:
             name = checked_name(words[index + 1])
             index += 2
         else:
             raise errors.CommandError("Syntax error in HELLO option '%s'" % command.shown(words[index]))
-    if user is not None:
-        _check_user(user)
-    return name
+    return name, login
 
 
 def reset(context, args):
@@ -108,6 +118,7 @@ def reset(context, args):
     context.tracking.session_ended(session)
     session.name, session.protocol = b"", 2
     session.forget()
+    context.server.acl.welcome(session)
     return resp.Simple("RESET")
 
 

@@ -8,18 +8,9 @@ from ... import errors
 from ...formats import resp
 from .. import glob
 from .categories import categories_of, flags_of, tips_of
+from .command_docs import documented
 from .command import PLAIN, container, syntax_error, unknown_subcommand
-from .key_flags import flags_of_keys
-
-_GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "connection": b"connection",
-           "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
-           "bitfields": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
-           "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions",
-           "walking": b"generic", "expiring": b"generic", "dumping": b"generic"}
-_GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
-_GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted_set"))
-_GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))
-
+from .key_flags import flags_of_keys, key_specs
 
 def find(table, argv):
     """The row for a command's words, or None where the first is unknown; CommandError for an unknown subcommand."""
@@ -79,7 +70,7 @@ def commands_over(table):
     def docs(context, args):
         """What the commands named do, or all."""
         rows = [_named(table, name) for name in args or list(table)]
-        return resp.Map([(row.name.lower(), _documented(row)) for row in rows if row is not None])
+        return resp.Map([(row.name.lower(), documented(row)) for row in rows if row is not None])
 
     def keyed(args):
         """The row for the words of a command, and its keys, of which there has to be one."""
@@ -156,21 +147,18 @@ def _described(row):
     categories = [resp.Simple(category) for category in categories_of(row)]
     subcommands = [_described(found) for found in (row.subcommands or {}).values()]
     return [row.name.lower(), row.arity, resp.Set(flags), row.first_key, row.last_key, row.step,
-            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(), subcommands]
+            resp.Set(categories), resp.Set(tips_of(row)), resp.Set(map(_specified, key_specs(row))), subcommands]
 
 
-def _documented(row):
-    fields = [(b"summary", _summary(row)), (b"group", _group(row))]
-    if row.subcommands:
-        documented = [(found.name.lower(), _documented(found)) for found in row.subcommands.values()]
-        fields.append((b"subcommands", resp.Map(documented)))
-    return resp.Map(fields)
+def _specified(spec):
+    """One of key_specs() as a reply."""
+    flags, begin, find = spec
+    return resp.Map([(b"flags", resp.Set(map(resp.Simple, flags.split()))), (b"begin_search", _search(begin)),
+                     (b"find_keys", _search(find))])
 
 
-def _summary(row):
-    """The first line of what the function says about itself; nothing under python -OO."""
-    return (row.function.__doc__ or "").split("\n", 1)[0].encode("utf-8")
-
-
-def _group(row):
-    return _GROUPS.get(row.function.__module__.rpartition(".")[2], b"server")
+def _search(search):
+    kind, numbers = search
+    fields = [(name.encode("ascii"), value.encode("ascii") if isinstance(value, str) else value)
+              for name, value in numbers.items()]
+    return resp.Map([(b"type", kind.encode("ascii")), (b"spec", resp.Map(fields))])

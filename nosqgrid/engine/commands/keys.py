@@ -9,10 +9,10 @@ from ...formats import resp, values
 from .. import databases
 from .command import (READ, READ_FAST, WRITE, WRITE_FAST, WRITE_OOM, WRITE_SEVERAL, Command, container,
                       int32, parse_integer, syntax_error)
+from .strings import EMBEDDED_BYTES_MAX
 
 SAME_OBJECTS = "source and destination objects are the same"
 _NO_SUCH_KEY = "no such key"
-_EMBEDDED_BYTES_MAX = 44  # of a string that Redis keeps in one piece with its header
 _OTHER_POLICY = ("An LFU maxmemory policy is %s, %s not tracked. Please note that when switching between policies at "
                  "runtime LRU and LFU data will take some time to adjust.")
 
@@ -115,16 +115,18 @@ def database(word):
 def object_encoding(context, args):
     """How Redis would keep a value."""
     entry = context.keyspace.lookup(args[0])
-    return None if entry is None else encoding_of(entry)
+    return None if entry is None else encoding_of(context.keyspace, args[0], entry)
 
 
-def encoding_of(entry):
+def encoding_of(keyspace, key, entry):
     """The encoding of what a key has: a structure knows, a string goes by its text."""
     if entry.structure is not None:
         return entry.structure.encoding()
+    if keyspace.patched.get(key) == entry.version:
+        return b"raw"
     if entry.size_bytes <= 20 and parse_integer(entry.value) is not None:
         return b"int"
-    return b"embstr" if entry.size_bytes <= _EMBEDDED_BYTES_MAX else b"raw"
+    return b"embstr" if entry.size_bytes <= EMBEDDED_BYTES_MAX else b"raw"
 
 
 def object_refcount(context, args):

@@ -153,7 +153,7 @@ def debug_object(context, args):
     content = entry.value if entry.structure is None else content_of(entry.structure)
     size = len(rdb.pack(values.BYTES if entry.structure is None else entry.type, content)) - 11
     return resp.Simple("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0"
-                       % (encoding_of(entry).decode("ascii"), size))
+                       % (encoding_of(context.keyspace, args[0], entry).decode("ascii"), size))
 
 
 def _entry(context, key):
@@ -207,6 +207,14 @@ def debug_reload(context, args):
     return resp.OK
 
 
+def debug_error(context, args):
+    """Refused, with the text that is given: for clients that test what they make of an error."""
+    code, _, text = args[0].decode("ascii", "backslashreplace").partition(" ")
+    error = errors.CommandError(text)
+    error.code = code
+    raise error
+
+
 def debug_nothing(context, args):
     """Accepted, where there is nothing to change."""
     return resp.OK
@@ -238,6 +246,7 @@ COMMANDS = (
     container(b"DEBUG", (
         (b"DIGEST", _from_here(debug_digest), 2, _DEBUG),
         (b"DIGEST-VALUE", _from_here(debug_digest_value), -2, _DEBUG, 2, -1, 1),
+        (b"ERROR", _from_here(debug_error), 3, _DEBUG),
         (b"OBJECT", _from_here(debug_object), -3, _DEBUG, 2, 2, 1),
         (b"PAUSE-CRON", _from_here(debug_nothing), 3, _DEBUG),
         (b"QUICKLIST-PACKED-THRESHOLD", _from_here(debug_nothing), 3, _DEBUG),

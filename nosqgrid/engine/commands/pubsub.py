@@ -57,15 +57,17 @@ def spublish(context, args):
 
 def channels(context, args):
     """The channels that somebody listens to: [pattern]."""
-    return _named(context.pubsub.channels, args)
+    return _named(context.pubsub.channels, args, "channels")
 
 
 def shardchannels(context, args):
     """The shard channels that somebody listens to: [pattern]."""
-    return _named(context.pubsub.shard_channels, args)
+    return _named(context.pubsub.shard_channels, args, "shardchannels")
 
 
-def _named(table, args):
+def _named(table, args, word):
+    if len(args) > 1:
+        raise errors.CommandError("unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP." % word)
     if not args:
         return list(table)
     pattern = Glob(args[0])

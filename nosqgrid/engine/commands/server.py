@@ -12,6 +12,9 @@ _MORE = frozenset((b"all", b"everything"))
 _EVERY_SECTION = _MORE | {b"default"}
 _SECOND_MS = 1000
 _VERSION = "Redis ver. 7.0.15\n"  # whose behaviour this is
+_NO_MODULES = ('MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from '
+               "a local connection, otherwise you need to set this option in the configuration file, and then restart "
+               "the server.")
 
 
 def info(context, args):
@@ -110,6 +113,16 @@ def function_list(context, args):
     return []
 
 
+def module_list(context, args):
+    """The modules that are loaded: there are none."""
+    return []
+
+
+def module_refused(context, args):
+    """Nothing is loaded into a coordinator; the text is that of a Redis that was not told to allow it."""
+    raise errors.CommandError(_NO_MODULES)
+
+
 COMMANDS = (
     Command(b"INFO", info, -1, PLAIN | {"loading", "stale"}),
     Command(b"TIME", time_, 1, PLAIN_FAST | {"loading", "stale"}),
@@ -122,5 +135,11 @@ COMMANDS = (
     container(b"FUNCTION", (
         (b"FLUSH", function_flush, -2, frozenset(("write", "noscript"))),
         (b"LIST", function_list, -2, PLAIN | {"noscript"}),
+    )),
+    container(b"MODULE", (
+        (b"LIST", module_list, 2, ADMIN | {"noscript"}),
+        (b"LOAD", module_refused, -3, ADMIN | {"noscript"}),
+        (b"LOADEX", module_refused, -3, ADMIN | {"noscript"}),
+        (b"UNLOAD", module_refused, 3, ADMIN | {"noscript"}),
     )),
 )

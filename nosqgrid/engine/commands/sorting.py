@@ -61,6 +61,7 @@ class _Options(object):
 def sort(context, args):
     """The elements of a list, set or sorted set in order: BY, LIMIT, GET, ASC, DESC, ALPHA, STORE."""
     options = _Options(args, True)
+    _check_patterns(context, b"SORT", options)
     sorted_ = _sorted(context, args[0], options)
     if options.store is None:
         return sorted_
@@ -77,7 +78,19 @@ def sort(context, args):
 
 def sort_ro(context, args):
     """SORT without STORE."""
-    return _sorted(context, args[0], _Options(args, False))
+    options = _Options(args, False)
+    _check_patterns(context, b"SORT_RO", options)
+    return _sorted(context, args[0], options)
+
+
+def _check_patterns(context, name, options):
+    """What BY and GET read cannot be told from the words: whoever may not read every key may not use them."""
+    user = context.session.user
+    if user is None or not (options.by is not None and b"*" in options.by or options.gets):
+        return
+    if not user.reads_all_keys_with(name):
+        raise errors.CommandError("%s option of SORT denied due to insufficient ACL permissions." % (
+            "BY" if options.by is not None and b"*" in options.by else "GET"))
 
 
 def _sorted(context, key, options):

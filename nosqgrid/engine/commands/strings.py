@@ -13,6 +13,9 @@ from . import deadlines
 from .command import (READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, WRITE_OOM, WRITE_SEVERAL_OOM, Command, integer,
                       syntax_error, wrong_arity)
 
+EMBEDDED_BYTES_MAX = 44  # of a string that Redis keeps in one piece with its header
+_PATCHED_MAX = 1000  # strings changed in part that are noted, with keys of up to
+_PATCHED_KEY_BYTES_MAX = 1024
 _SECOND_MS = 1000
 _TOO_LONG = "string exceeds maximum allowed size (proto-max-bulk-len)"
 
@@ -228,12 +231,20 @@ def check_length(size_bytes):
 
 
 def store_changed(keyspace, key, entry, changed):
-    """Store a value of which a part changed; `entry` is what the key had, or None.  Its deadline stays."""
+    """Store a value of which a part changed; `entry` is what the key had, or None.  Its deadline stays.
+
+    Redis keeps such a value in the "raw" encoding until it is set as a whole, and clients can see that: so the last of
+    the short ones are noted, with the version that vouches for the note.
+    """
     if entry is None:
-        keyspace.store(key, values.BYTES, changed)
+        version = keyspace.store(key, values.BYTES, changed)
     else:
         value_type = values.STR if entry.type == values.STR and _is_utf8(changed) else values.BYTES
-        keyspace.store(key, value_type, changed, entry.deadline_ms)
+        version = keyspace.store(key, value_type, changed, entry.deadline_ms)
+    if len(changed) <= EMBEDDED_BYTES_MAX and len(key) <= _PATCHED_KEY_BYTES_MAX:
+        keyspace.patched[key] = version
+        if len(keyspace.patched) > _PATCHED_MAX:
+            keyspace.patched.popitem(last=False)
 
 
 def _is_utf8(payload):

@@ -7,7 +7,7 @@ compared by its version, so that a change by anybody counts, also by a client wi
 
 from ... import errors
 from ...formats import resp
-from . import gate, introspection, run
+from . import gate, introspection, permissions, run
 from .command import Command, PLAIN_FAST, command_error
 
 _NOSCRIPT_FAST = PLAIN_FAST | {"noscript"}
@@ -71,11 +71,14 @@ def _reply(context, row, words):
     if database:
         argv = gate.with_prefix(words, introspection.keys_at(row, words), database)
     try:
+        permissions.check_again(context, row, words)
         return run.run_watched(context, row, argv, words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
     except errors.NosqgridError as error:
-        return error
+        # Its frames lead to the list that it goes into: a circle that only Python's collector would find.
+        error.__context__ = error.__cause__ = None
+        return error.with_traceback(None)
 
 
 def watch(context, args):

@@ -9,11 +9,12 @@ not have yet what the batch does; so what it wrote or deleted is left out of the
 at the end.
 """
 
-from ... import errors, limits
+from ... import limits
 from ...formats import hashing
 from .. import databases, glob
-from .command import READ, READ_FAST, UINT64_MAX, Command, integer, syntax_error
+from .command import READ, READ_FAST, Command, integer, syntax_error
 from .keys import type_name
+from .members import read_cursor
 
 _SCAN_COUNT_DEFAULT = 10
 _CURSOR_BITS = hashing.HASH_BITS
@@ -46,7 +47,7 @@ def all_keys(keyspace, database):
 
 def scan(context, args):
     """One step of a walk over all keys: MATCH pattern, COUNT number, TYPE name."""
-    cursor = cursor_of(args[0])
+    cursor = read_cursor(args[0])
     count, pattern, wanted = _scan_options(args[1:])
     if cursor >> _CURSOR_BITS:
         # No cursor of ours: behind the last key.
@@ -58,16 +59,6 @@ def scan(context, args):
     if wanted is not None:
         keys = [key for key in keys if type_name(keyspace.type_of(key)) == wanted]
     return [b"%d" % cursor, [shown_key(key) for key in keys] if context.session.database else keys]
-
-
-def cursor_of(word):
-    """The cursor that a word of SCAN and its relatives stands for, below 2**64."""
-    if not word.isdigit() or len(word) > 20:
-        raise errors.CommandError("invalid cursor")
-    cursor = int(word)
-    if cursor > UINT64_MAX:
-        raise errors.CommandError("invalid cursor")
-    return cursor
 
 
 def _scan_options(words):

@@ -96,6 +96,8 @@ def _allowed(old, score, options, increments):
 def zincrby(context, args):
     """Add to the score of a member; its new score."""
     key, word, member = args
+    if word.upper() in _OPTIONS:
+        raise syntax_error()  # Redis reads it as ZADD's
     return add_pairs(context, key, (b"INCR",), [(floats.number(word), member)])
 
 

@@ -78,6 +78,19 @@ class Group(object):
         return (GROUP_BYTES + len(self.name) + PENDING_BYTES * len(self.pending)
                 + sum(CONSUMER_BYTES + len(name) for name in self.consumers))
 
+    def shrink(self):
+        """Let go of some of what is pending, or of a consumer, in a group that nobody uses any more; how many."""
+        if self.pending:
+            before = len(self.pending)
+            self.pending.shrink()
+            return before - len(self.pending)
+        for name, consumer in self.consumers.items():
+            before = len(consumer.pending)
+            if consumer.pending.shrink():
+                del self.consumers[name]
+            return before - len(consumer.pending)
+        return 0
+
     def changes(self):
         """Yield the changes that make it."""
         yield [b"group", self.name, self.last_id, b"%d" % self.entries_read]

@@ -34,7 +34,7 @@ from .structure import Structure
 HEADER = struct.Struct("<16sI")  # id, how many words
 CHUNK_HEADER = struct.Struct("<16s16sIQI")  # first id, last appended, dead, weight, how many names
 
-_PUT_BYTES = 64 * 1024  # of a change of changes(), at least
+_PUT_BYTES = 16 * 1024  # of a change of changes(), at least: 1 ms
 _ADDED_DIGITS = 20
 
 
@@ -406,12 +406,10 @@ class Stream(Structure):
             self._length -= len(chunk)
             count -= len(chunk)
         while count > 0 and self.groups:
-            name = next(iter(self.groups))
-            group = self.groups[name]
-            before = len(group.pending)
-            if group.pending.shrink():
+            name, group = next(iter(self.groups.items()))
+            count -= max(group.shrink(), 1)
+            if not group.pending and not group.consumers:
                 del self.groups[name]
-            count -= before - len(group.pending)
         return not self._chunks and not self.groups
 
 

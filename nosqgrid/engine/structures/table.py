@@ -22,6 +22,7 @@ from .structure import Structure
 STEP_BYTES = 256 * KIB
 FREE_SLICE = 2000  # elements freed at a time
 SMALL_BYTES = 4 * KIB
+FREED_LATER = 64  # elements; who has more is one of those that take a while
 FREE_OVERHEAD = 8  # elements that letting go of a structure costs as much as
 
 
@@ -39,6 +40,7 @@ class Structures(object):
         self.used_bytes = 0
         self.reserved_bytes = 0
         self._freeing = []
+        self.freed_later = 0  # structures of more than FREED_LATER elements that were dropped
         self._cleared = []  # dicts of structures and other dicts, all of whose numbers went at once
         self.watched = None  # a structure, until a change of it is taken back, which its version does not tell
         self.make_room = None  # (bytes) -> whether something was evicted for them
@@ -95,6 +97,7 @@ class Structures(object):
         self.used_bytes -= structure.size_bytes
         if len(structure) or structure.KEPT_EMPTY:  # a stream without entries may have groups
             self._freeing.append(structure)
+            self.freed_later += len(structure) > FREED_LATER
         if self.reserved_bytes - self.used_bytes >= 2 * STEP_BYTES and self.may_give_back():
             self._give_back_spare()
 
@@ -124,6 +127,11 @@ class Structures(object):
         if self.reserved_bytes >= 2 * STEP_BYTES:
             self._give_back_spare()
 
+    @property
+    def left_to_free(self):
+        """How many things wait for work()."""
+        return len(self._freeing) + sum(map(len, self._cleared))
+
     def work(self):
         """A slice of what is left to do with what was dropped; false when there is nothing."""
         if not self._freeing and not self._cleared:
@@ -134,9 +142,10 @@ class Structures(object):
         left = FREE_SLICE
         while left > 0 and self._freeing:
             structure = self._freeing[-1]
-            left -= min(len(structure), left) + FREE_OVERHEAD
-            if structure.shrink(FREE_SLICE):
-                self._freeing.pop()
+            left -= len(structure) + FREE_OVERHEAD
+            if not structure.shrink(FREE_SLICE):
+                return True  # what a stream has beside its entries is not in its length
+            self._freeing.pop()
         if left > 0 and self._cleared:
             self._free_cleared(left)
         return True
@@ -144,7 +153,7 @@ class Structures(object):
     def _free_cleared(self, count):
         """Let go of some of what release_all() left."""
         cleared = self._cleared[-1]
-        for _ in range(min(count // FREE_OVERHEAD, len(cleared))):
+        for _ in range(min(count >> 1, len(cleared))):
             _, structure = cleared.popitem()
             if isinstance(structure, Structure):
                 structure.holders = 0

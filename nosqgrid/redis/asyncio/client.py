@@ -153,7 +153,7 @@ class Redis(IterationCommands, BaseClient):
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
     async def transaction(self, func, *watches, shard_hint=None, value_from_callable=False, watch_delay=None):
-        """Run func(pipe), which may be a coroutine, until no watched key is changed between its reads and writes."""
+        """Run func(pipe), maybe a coroutine, until no watched key is changed between its reads and its writes."""
         pipe = self.pipeline(True, shard_hint)
         try:
             while True:
