@@ -179,7 +179,10 @@ class Connections(ServerTest):
     def test_a_connection_that_the_server_closed_is_made_anew(self):
         client = self.client()
         number = client.client_id()
+        connection = client.connection_pool.get_connection("_")
+        client.connection_pool.release(connection)
         self.assertEqual(self.r.client_kill_filter(_id=number), 1)
+        self.assertTrue(connection.can_read(10))  # the end, which may come after the reply to who asked for it
         self.assertTrue(client.client_id() > number)
 
     def test_a_reply_too_many_is_never_taken_for_another(self):
