@@ -35,6 +35,7 @@ ADOPT_SLICES = 32  # at a time, where little is found in each
 NOTES_PENDING_MAX = 4096  # writes of the hot path that wait to be told to the policies
 EVICT_SLICE = 64  # at the least, in a turn that has to evict
 EVICT_ROUND_MAX = 100000
+SPARED_MAX = 64  # keys that are passed over in search of a structure
 QUOTAS_MAX = 80  # each takes up to three lists of the 255
 INDEX_LIVE_MAX = 0.7  # of the slots: an index that may not grow any more has to be rebuilt now and then
 
@@ -334,13 +335,15 @@ class Evictor(object):
         there_bytes = structures.used_bytes + (larges.size_without(kept) if larges is not None else 0)
         if there_bytes < size_bytes or not self._ready():
             return False
+        used_bytes = structures.used_bytes
         evicted = self._evict_larges(self._fullest(), size_bytes, kept)
         while evicted < size_bytes and self._adopting is not None and self._adopt_some():
             evicted += self._evict_larges(self._fullest(), size_bytes - evicted, kept)
+        structures.give_back(used_bytes - structures.used_bytes)
         return evicted >= size_bytes
 
     def _evict_larges(self, policy, size_bytes, kept):
-        evicted = 0
+        evicted = spared = 0
         for _ in range(min(policy.count, EVICT_ROUND_MAX)):
             slot = policy.next_victim()
             if evicted >= size_bytes or not slot:
@@ -350,9 +353,20 @@ class Evictor(object):
             if size and number not in kept and (number or not self.keyspace.is_being_changed(offset)):
                 self._evict_at(slot, "large")
                 evicted += size
-            else:
-                policy.spared(slot)  # the memory of the heap is not given back for it, or somebody has it mapped
-        return evicted
+                continue
+            policy.spared(slot)  # the memory of the heap is not given back for it, or somebody has it mapped
+            spared += 1
+            if spared == SPARED_MAX:
+                evicted += self._evict_structures(size_bytes - evicted)
+        return evicted + self._evict_structures(size_bytes - evicted)
+
+    def _evict_structures(self, size_bytes):
+        """Evict structures, where the policies have too many others in front of them; how many bytes."""
+        return self.keyspace.evict_structures(size_bytes, self._may_go, lambda slot: self._evict_at(slot, "large"))
+
+    def _may_go(self, key):
+        group = self._group_of(key)
+        return group is None or group.policy_name != REFUSE
 
     def _ready(self):
         """Whether the grid evicts; whoever needs room now does not wait until every record is taken over."""

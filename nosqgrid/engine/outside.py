@@ -13,6 +13,8 @@ Invariants
 A kill at any line leaves what the log has.
 """
 
+from itertools import islice
+
 from ..errors import GridFullError, ValueTooLargeError, WrongTypeError
 from ..formats.effects import CHANGE_BYTES_MAX, pack_change, pack_expire
 from ..formats.records import ELSEWHERE, EXPIRES, LARGE, pack_body, pack_large_body
@@ -21,6 +23,7 @@ from ..formats.words import pack
 from ..limits import KIB
 from .stored import WRONG_TYPE
 
+EVICT_SLICE = 64  # structures that are looked at at a time
 LARGE_RECORD_BYTES = 64  # of the record of a large value at most, without its key
 FIRST_EFFECT_BYTES = 256 * KIB  # of a structure's changes, in the effect that stores it; the rest follows in others
 
@@ -275,6 +278,24 @@ class Outside(object):
     def is_being_changed(self, offset):
         """Whether the record names the structure for which room is looked for."""
         return self._growing is not None and self.structure_at(offset) is self._growing
+
+    def evict_structures(self, size_bytes, may_go, evict):
+        """Let evict(slot) evict structures, those first that have their keys the longest, but what is being changed.
+
+        As long as there are any whose keys may_go(key), up to so many bytes; how many that were.
+        """
+        evicted = before = 0
+        while evicted < size_bytes:
+            for key in list(islice(self.structures.by_key, EVICT_SLICE)):
+                slot, word = self._find(key, self.hash_of(key))
+                offset = (word & OFFSET_MASK) << 3
+                if evicted < size_bytes and not self.is_being_changed(offset) and may_go(key):
+                    evicted += self.outside_of(offset)[1]
+                    evict(slot)
+            if evicted == before:
+                break
+            before = evicted
+        return evicted
 
     def _evict_outside(self, size_bytes):
         """Evict large values and structures of so many bytes; whether there were enough."""

@@ -59,9 +59,27 @@ class Room(object):
         for _ in range(EVICT_TRIES):
             if clean():
                 return True
+            if self._make_memory(size_bytes):
+                continue
             if evictor is None or not evictor.evict_heap(size_bytes):
                 return False
         return clean()
+
+    def _make_memory(self, size_bytes):
+        """Where the heap could have more segments and there is no memory for them: whether some was made.
+
+        By evicting what lies outside of the heap.  To evict from the heap would take everything, and help nothing.
+        """
+        heap, keyspace = self.heap, self.keyspace
+        if heap.reserve_error is None or keyspace.evictor is None:
+            return False
+        size_bytes = 2 * (size_bytes + -size_bytes % heap.segment_size_bytes)
+        if not keyspace.evictor.evict_large(size_bytes):
+            return False
+        if keyspace.larges is not None:
+            keyspace.larges.sweep()
+        heap.reserve_error = None  # it is asked for again
+        return True
 
     def make_slots(self, hashes):
         """Whether the index has room for new keys with the hashes() that they have, after evicting where that helps.

@@ -107,6 +107,13 @@ class Structures(object):
         self._give_back(spare)
         self.reserved_bytes -= spare
 
+    def give_back(self, size_bytes):
+        """Give back what evicted structures were charged with: that comes back with no batch that is taken back."""
+        size_bytes = min(size_bytes, self.reserved_bytes - self.used_bytes)
+        if size_bytes > 0:
+            self._give_back(size_bytes)
+            self.reserved_bytes -= size_bytes
+
     def publish(self, number, key):
         """The record that names it is there for everybody."""
         self._keys[number] = key
