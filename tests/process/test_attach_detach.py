@@ -27,7 +27,7 @@ def opened(pid):
 
 @unittest.skipUnless(os.path.isdir("/proc/self/fd"), "needs /proc")
 class AttachDetachTest(GridTestCase):
-    memory = "16m"
+    memory = "32m"
 
     def once(self, number):
         grid = nosqgrid.attach(self.launched.address)
