@@ -3,15 +3,15 @@
 import random
 import unittest
 
-from nosqgrid.engine import commands
 from nosqgrid.engine.loading import Loader
-from nosqgrid.errors import CorruptFileError, DiskError, GridFullError, NosqgridError
+from nosqgrid.errors import CorruptFileError, GridFullError
 from nosqgrid.formats import effects, values
 from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
-from tests.support.engine_context import EngineContext, contents
+from tests.support.engine_context import EngineContext
+from tests.support.logged_structures import LoggedStructures
 from tests.support.tiers import FULL
-from tests.support.walks import ListLog, make_space
+from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
 LENGTH = 150
@@ -31,85 +31,13 @@ NOTHING = (b"LPUSHX no a", b"LPUSH k a", b"LPOP no", b"LPOP l 0", b"LPOP l x", b
            b"SORT no STORE new", b"SORT d STORE new", b"BRPOPLPUSH l k 0", b"SORT l")
 
 
-class LoggedTest(unittest.TestCase):
-    def make(self, preset=PRESET, **options):
-        self.space, self.header = make_space(1 << 20, **options)
-        self.space.now_ms = 1000
-        self.context = EngineContext(keyspace=self.space)
-        self.log = ListLog()
-        self.space.set_log(self.log)
-        for words in preset:
-            self.context.run(words.split())
-        self.logged = len(self.log.entries)
+class LoggedTest(LoggedStructures, unittest.TestCase):
+    MODULES, WRITING = ("lists", "blocking_lists", "sorting"), 19
+    PRESET, EXAMPLES, NOTHING = PRESET, EXAMPLES, NOTHING
 
-    def run_words(self, words):
-        try:
-            return self.context.run(words.split())
-        except DiskError:
-            raise
-        except NosqgridError as error:
-            return error
-        finally:
-            self.context.waiting.session_ended(self.context.session)
-
-    def lists(self, space):
+    def details(self, space):
         return {key: (list(structure), structure.size_bytes, structure.version, structure.deadline_ms)
                 for key, structure in space.structures.by_key.items()}
-
-    def accounts(self):
-        space = self.space
-        return (contents(space), self.lists(space), space.version, space.key_count, space.structures.used_bytes,
-                space.staging)
-
-    def assert_replayed(self, where=None):
-        self.space.check()
-        target, _ = make_space(header=self.header)
-        target.now_ms = self.space.now_ms
-        loader = Loader(target)
-        for first_lsn, count, payload in self.log.entries:
-            loader.apply(first_lsn, count, payload, 0, False)
-        loader.finish(self.space.version)
-        target.check()
-        self.assertEqual(contents(target), contents(self.space), where)
-        self.assertEqual(self.lists(target), self.lists(self.space), where)
-
-    def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items() if "write" in row.flags
-                   and row.function.__module__.endswith((".lists", ".blocking_lists", ".sorting"))}
-        self.assertEqual(writing, {words.split()[0] for words, _ in EXAMPLES})
-
-    def test_each_is_one_entry_with_its_effects(self):
-        for words, count in EXAMPLES:
-            self.make()
-            version = self.space.version
-            reply = self.run_words(words)
-            self.assertNotIsInstance(reply, NosqgridError, words)
-            self.assertEqual([entry[:2] for entry in self.log.entries[self.logged:]], [(version + 1, count)], words)
-            self.assertEqual(self.space.version, version + count, words)
-            self.assert_replayed(words)
-
-    def test_one_that_changes_nothing_is_not_logged(self):
-        for words in NOTHING:
-            self.make()
-            before = self.accounts()
-            self.run_words(words)
-            self.assertEqual(len(self.log.entries), self.logged, words)
-            self.assertEqual(self.accounts(), before, words)
-
-    def test_one_that_the_log_refuses_did_not_happen(self):
-        for words, count in EXAMPLES:
-            self.make()
-            before = self.accounts()
-            self.log.error = DiskError("planted")
-            for _ in range(3):
-                with self.assertRaises(DiskError, msg=words):
-                    self.run_words(words)
-                self.assertEqual(self.accounts(), before, words)
-                self.space.check()
-            self.log.error = None
-            self.run_words(words)
-            self.assertEqual(self.log.entries[-1][1], count, words)
-            self.space.check()
 
     def test_where_memory_ends_nothing_happens(self):
         for logged in (True, False):
@@ -142,13 +70,7 @@ class LoggedTest(unittest.TestCase):
         for seed in range(RUNS):
             rng = random.Random(seed)
             self.make(preset=())
-            for _ in range(LENGTH):
-                self.log.error = DiskError("planted") if rng.random() < 0.05 else None
-                try:
-                    self.run_words(self.command(rng))
-                except DiskError:
-                    refused += 1
-            self.log.error = None
+            refused += self.run_randomly(rng, LENGTH, self.command)
             self.assert_replayed(seed)
         self.assertGreater(refused, RUNS)
 

@@ -3,16 +3,16 @@
 import random
 import unittest
 
-from nosqgrid.engine import commands
 from nosqgrid.engine.loading import Loader
-from nosqgrid.errors import CorruptFileError, DiskError, GridFullError, NosqgridError
+from nosqgrid.errors import CorruptFileError, GridFullError
 from nosqgrid.formats import effects, values
 from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
-from tests.support.engine_context import EngineContext, contents
+from tests.support.engine_context import contents
 from tests.support.keyspaces import Budget
+from tests.support.logged_structures import LoggedStructures
 from tests.support.tiers import FULL
-from tests.support.walks import ListLog, make_space
+from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
 LENGTH = 150
@@ -31,90 +31,20 @@ NOTHING = (b"HSETNX h a 1", b"HDEL h x", b"HDEL no x", b"SADD s a", b"SREM s x",
            b"SADD h x", b"SMOVE s h a", b"SINTERSTORE new s h", b"HSET h a", b"HINCRBYFLOAT h a x")
 
 
-class LoggedTest(unittest.TestCase):
-    def make(self, preset=PRESET, **options):
-        self.space, self.header = make_space(1 << 20, **options)
-        self.space.now_ms = 1000
-        self.context = EngineContext(keyspace=self.space)
-        self.log = ListLog()
-        self.space.set_log(self.log)
-        for words in preset:
-            self.context.run(words.split())
-        self.logged = len(self.log.entries)
+class LoggedTest(LoggedStructures, unittest.TestCase):
+    MODULES, WRITING = ("hashes", "sets"), 13
+    PRESET, EXAMPLES, NOTHING = PRESET, EXAMPLES, NOTHING
 
-    def run_words(self, words):
-        try:
-            return self.context.run(words.split())
-        except NosqgridError as error:
-            if isinstance(error, DiskError):
-                raise
-            return error
-
-    def accounts(self):
-        space = self.space
-        return (contents(space), space.version, space.key_count, space.structures.used_bytes, space.staging,
-                {key: structure.version for key, structure in space.structures.by_key.items()})
-
-    def assert_replayed(self, where=None):
-        self.space.check()
-        target, _ = make_space(header=self.header)
-        target.now_ms = self.space.now_ms
-        loader = Loader(target)
-        for first_lsn, count, payload in self.log.entries:
-            loader.apply(first_lsn, count, payload, 0, False)
-        loader.finish(self.space.version)
-        target.check()
-        self.assertEqual(contents(target), contents(self.space), where)
-        for key, structure in self.space.structures.by_key.items():
-            other = target.structures.by_key[key]
-            self.assertEqual((list(other.items), other.size_bytes, other.version),
-                             (list(structure.items), structure.size_bytes, structure.version), where)
-
-    def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items()
-                   if "write" in row.flags and row.function.__module__.endswith((".hashes", ".sets"))}
-        self.assertLessEqual(writing, {words.split()[0] for words, _ in EXAMPLES})
-        self.assertEqual(len(writing), 13)
-
-    def test_each_is_one_entry_with_its_effects(self):
-        for words, count in EXAMPLES:
-            self.make()
-            version = self.space.version
-            reply = self.run_words(words)
-            self.assertNotIsInstance(reply, NosqgridError, words)
-            self.assertEqual([entry[:2] for entry in self.log.entries[self.logged:]], [(version + 1, count)], words)
-            self.assertEqual(self.space.version, version + count, words)
-            self.assert_replayed(words)
-
-    def test_one_that_changes_nothing_is_not_logged(self):
-        for words in NOTHING:
-            self.make()
-            before = self.accounts()
-            self.run_words(words)
-            self.assertEqual(len(self.log.entries), self.logged, words)
-            self.assertEqual(self.accounts(), before, words)
-
-    def test_one_that_the_log_refuses_did_not_happen(self):
-        for words, count in EXAMPLES:
-            self.make()
-            before = self.unordered(self.accounts())
-            self.log.error = DiskError("planted")
-            for _ in range(3):
-                with self.assertRaises(DiskError, msg=words):
-                    self.run_words(words)
-                self.assertEqual(self.unordered(self.accounts()), before, words)
-                self.space.check()
-            self.log.error = None
-            self.run_words(words)
-            self.assertEqual(self.log.entries[-1][1], count, words)
-            self.space.check()
-
-    @staticmethod
-    def unordered(accounts):
+    def seen(self, space):
         """What was taken back may stand in another order."""
-        found = {key: (kind, [sorted(words) for words in value] if kind >= values.LIST else value, deadline_ms)
-                 for key, (kind, value, deadline_ms) in accounts[0].items()}
-        return (found,) + accounts[1:]
+        return {key: (kind, [sorted(words) for words in value] if kind >= values.LIST else value, deadline_ms)
+                for key, (kind, value, deadline_ms) in contents(space).items()}
+
+    def test_the_order_is_that_of_the_effects(self):
+        for words, _ in EXAMPLES:
+            self.make()
+            self.run_words(words)
+            self.assertEqual(contents(self.replayed()), contents(self.space), words)
 
     def test_where_memory_ends_nothing_happens(self):
         budget = Budget()
@@ -127,10 +57,10 @@ class LoggedTest(unittest.TestCase):
         space.structures._take = refuse
         for words in (b"HSET h big " + b"v" * 300000, b"SADD s " + b"m" * 300000, b"SADD new " + b"m" * 300000,
                       b"HSET new big " + b"v" * 300000, b"SMOVE s t a"):
-            before = self.unordered(self.accounts())
+            before = self.accounts()
             if isinstance(self.run_words(words), GridFullError):
                 refused += 1
-                self.assertEqual(self.unordered(self.accounts()), before, words[:20])
+                self.assertEqual(self.accounts(), before, words[:20])
             space.check()
         self.assertEqual(refused, 4)
 
@@ -140,23 +70,10 @@ class LoggedTest(unittest.TestCase):
             rng = random.Random(seed)
             self.make(preset=())
             names = [b"%d" % number if seed % 2 else b"name%d" % number for number in range(rng.choice((5, 200, 600)))]
-            for _ in range(LENGTH):
-                self.log.error = DiskError("planted") if rng.random() < 0.05 else None
-                try:
-                    self.run_words(self.command(rng, names))
-                except DiskError:
-                    refused += 1
-            self.log.error = None
+            refused += self.run_randomly(rng, LENGTH, lambda rng: self.command(rng, names))
             self.space.check()
             # The order of what was taken back is another one than that of what never was.
-            target, _ = make_space(header=self.header)
-            target.now_ms = self.space.now_ms
-            loader = Loader(target)
-            for first_lsn, count, payload in self.log.entries:
-                loader.apply(first_lsn, count, payload, 0, False)
-            loader.finish(self.space.version)
-            target.check()
-            self.assertEqual(self.plain(target), self.plain(self.space), seed)
+            self.assertEqual(self.plain(self.replayed()), self.plain(self.space), seed)
         self.assertGreater(refused, RUNS)
 
     @staticmethod

@@ -3,15 +3,14 @@
 import random
 import unittest
 
-from nosqgrid.engine import commands
 from nosqgrid.engine.loading import Loader
-from nosqgrid.errors import CorruptFileError, DiskError, GridFullError, NosqgridError
+from nosqgrid.errors import CorruptFileError, GridFullError
 from nosqgrid.formats import effects, values
 from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
-from tests.support.engine_context import EngineContext, contents
+from tests.support.engine_context import contents
+from tests.support.logged_structures import LoggedStructures
 from tests.support.tiers import FULL
-from tests.support.walks import ListLog, make_space
 
 RUNS = 100 if FULL else 12
 LENGTH = 120
@@ -40,92 +39,14 @@ NOTHING = (b"XADD new NOMKSTREAM * a 1", b"XADD s 1 a 1", b"XADD s * a", b"XADD 
            b"XREADGROUP GROUP no c STREAMS s >", b"XREADGROUP GROUP g c STREAMS s k > >")
 
 
-class LoggedTest(unittest.TestCase):
-    def make(self, preset=PRESET, **options):
-        self.space, self.header = make_space(1 << 20, **options)
-        self.space.now_ms = 1000
-        self.space.wall_ms = lambda: self.space.now_ms + 10 ** 12
-        self.context = EngineContext(keyspace=self.space)
-        self.log = ListLog()
-        self.space.set_log(self.log)
-        for words in preset:
-            self.context.run(words.split())
-        self.logged = len(self.log.entries)
+class LoggedTest(LoggedStructures, unittest.TestCase):
+    MODULES, WRITING = ("streams", "stream_reads", "stream_groups"), 13
+    PRESET, EXAMPLES, NOTHING = PRESET, EXAMPLES, NOTHING
 
-    def run_words(self, words):
-        try:
-            return self.context.run(words.split())
-        except DiskError:
-            raise
-        except NosqgridError as error:
-            return error
-
-    def accounts(self):
-        space = self.space
-        return (self.unordered(contents(space)), space.version, space.key_count, space.structures.used_bytes,
-                space.staging, {key: structure.version for key, structure in space.structures.by_key.items()})
-
-    @staticmethod
-    def unordered(found):
+    def seen(self, space):
         """What was taken back may have its groups and consumers in another order, which nobody sees."""
         return {key: (kind, sorted(value) if kind == values.STREAM else value, deadline_ms)
-                for key, (kind, value, deadline_ms) in found.items()}
-
-    def assert_replayed(self, where=None):
-        self.space.check()
-        target, _ = make_space(header=self.header)
-        target.now_ms = self.space.now_ms
-        loader = Loader(target)
-        for first_lsn, count, payload in self.log.entries:
-            loader.apply(first_lsn, count, payload, 0, False)
-        loader.finish(self.space.version)
-        target.check()
-        self.assertEqual(self.unordered(contents(target)), self.unordered(contents(self.space)), where)
-        for key, structure in self.space.structures.by_key.items():
-            other = target.structures.by_key[key]
-            self.assertEqual((other.size_bytes, other.version), (structure.size_bytes, structure.version), where)
-
-    def test_the_examples_are_of_all_commands_that_write(self):
-        writing = set()
-        for row in commands.TABLE.values():
-            for found in (row.subcommands or {b"": row}).values():
-                if "write" in found.flags and ".stream" in found.function.__module__:
-                    writing.add(found.name.replace(b"|", b" "))
-        self.assertEqual(writing, {name for name in writing if any(words.startswith(name) for words, _ in EXAMPLES)})
-        self.assertEqual(len(writing), 13)
-
-    def test_each_is_one_entry_with_its_effects(self):
-        for words, count in EXAMPLES:
-            self.make()
-            version = self.space.version
-            reply = self.run_words(words)
-            self.assertNotIsInstance(reply, NosqgridError, words)
-            self.assertEqual([entry[:2] for entry in self.log.entries[self.logged:]], [(version + 1, count)], words)
-            self.assertEqual(self.space.version, version + count, words)
-            self.assert_replayed(words)
-
-    def test_one_that_changes_nothing_is_not_logged(self):
-        for words in NOTHING:
-            self.make()
-            before = self.accounts()
-            self.run_words(words)
-            self.assertEqual(len(self.log.entries), self.logged, words)
-            self.assertEqual(self.accounts(), before, words)
-
-    def test_one_that_the_log_refuses_did_not_happen(self):
-        for words, count in EXAMPLES:
-            self.make()
-            before = self.accounts()
-            self.log.error = DiskError("planted")
-            for _ in range(3):
-                with self.assertRaises(DiskError, msg=words):
-                    self.run_words(words)
-                self.assertEqual(self.accounts(), before, words)
-                self.space.check()
-            self.log.error = None
-            self.run_words(words)
-            self.assertEqual(self.log.entries[-1][1], count, words)
-            self.space.check()
+                for key, (kind, value, deadline_ms) in contents(space).items()}
 
     def test_where_memory_ends_nothing_happens(self):
         for words in (b"XADD s * a " + b"v" * 300000, b"XADD s MAXLEN 2 * a " + b"v" * 300000,
@@ -147,15 +68,13 @@ class LoggedTest(unittest.TestCase):
         for seed in range(RUNS):
             rng = random.Random(seed)
             self.make()
-            for _ in range(LENGTH):
-                self.space.now_ms += rng.randrange(3)
-                self.log.error = DiskError("planted") if rng.random() < 0.1 else None
-                try:
-                    self.run_words(random_words(rng))
-                except DiskError:
-                    refused += 1
+            refused += self.run_randomly(rng, LENGTH, self.later_words, 0.1)
             self.assert_replayed(seed)
         self.assertGreater(refused, RUNS)
+
+    def later_words(self, rng):
+        self.space.now_ms += rng.randrange(3)
+        return random_words(rng)
 
     def test_a_long_stream_comes_back_after_a_rename(self):
         self.make(preset=(b"XADD s 1 a 1",))

@@ -3,20 +3,18 @@
 import random
 import unittest
 
-from nosqgrid.engine import commands
 from nosqgrid.engine.loading import Loader
 from nosqgrid.engine.structures.zsets import ADD, REMOVE, pack_score
-from nosqgrid.errors import CorruptFileError, DiskError, NosqgridError
+from nosqgrid.errors import CorruptFileError
 from nosqgrid.formats import effects, values
 from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
-from tests.support.engine_context import EngineContext, contents
+from tests.support.logged_structures import LoggedStructures
 from tests.support.tiers import FULL
-from tests.support.walks import ListLog, make_space
+from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
 LENGTH = 150
-MODULES = (".zsets", ".zranges", ".zsetpops", ".zsetops", ".geo")
 PRESET = (b"ZADD z 1 a 2 b 3 c", b"ZADD y 5 b 6 x", b"ZADD one 1 m", b"GEOADD g 1 1 p 2 2 q", b"SET k v", b"SADD s b")
 # Of every command that writes: words that change something, and how many effects that has.
 EXAMPLES = (
@@ -36,79 +34,9 @@ NOTHING = (b"ZADD z 1 a", b"ZADD z XX 1 nobody", b"ZADD z 1 a x b", b"ZADD k 1 a
            b"ZUNIONSTORE z 1 z WEIGHTS x", b"GEOADD g 1 1 new 200 1 newer", b"GEORADIUS g 1 1 1 yd STORE z")
 
 
-class LoggedZsetsTest(unittest.TestCase):
-    def make(self, preset=PRESET):
-        self.space, self.header = make_space(1 << 20)
-        self.space.now_ms = 1000
-        self.context = EngineContext(keyspace=self.space)
-        self.log = ListLog()
-        self.space.set_log(self.log)
-        for words in preset:
-            self.context.run(words.split())
-        self.logged = len(self.log.entries)
-
-    def run_words(self, words):
-        try:
-            return self.context.run(words.split())
-        except DiskError:
-            raise
-        except NosqgridError as error:
-            return error
-
-    def accounts(self):
-        space = self.space
-        return (contents(space), space.version, space.key_count, space.structures.used_bytes, space.staging,
-                {key: structure.version for key, structure in space.structures.by_key.items()})
-
-    def assert_replayed(self, where=None):
-        self.space.check()
-        target, _ = make_space(header=self.header)
-        target.now_ms = self.space.now_ms
-        loader = Loader(target)
-        for first_lsn, count, payload in self.log.entries:
-            loader.apply(first_lsn, count, payload, 0, False)
-        loader.finish(self.space.version)
-        target.check()
-        self.assertEqual(contents(target), contents(self.space), where)
-        for key, structure in self.space.structures.by_key.items():
-            other = target.structures.by_key[key]
-            self.assertEqual((other.size_bytes, other.version), (structure.size_bytes, structure.version), where)
-
-    def test_the_examples_are_of_all_commands_that_write(self):
-        writing = {name for name, row in commands.TABLE.items()
-                   if "write" in row.flags and row.function.__module__.endswith(MODULES)}
-        self.assertLessEqual(writing, {words.split()[0] for words, _ in EXAMPLES})
-        self.assertEqual(len(writing), 20)
-
-    def test_each_is_one_entry_with_its_effects(self):
-        for words, count in EXAMPLES:
-            self.make()
-            self.run_words(words)
-            self.assertEqual([entry[1] for entry in self.log.entries[self.logged:]], [count], words)
-            self.assert_replayed(words)
-
-    def test_one_that_changes_nothing_is_not_logged(self):
-        for words in NOTHING:
-            self.make()
-            before = self.accounts()
-            self.run_words(words)
-            self.assertEqual(len(self.log.entries), self.logged, words)
-            self.assertEqual(self.accounts(), before, words)
-
-    def test_one_that_the_log_refuses_did_not_happen(self):
-        for words, count in EXAMPLES:
-            self.make()
-            before = self.accounts()
-            self.log.error = DiskError("planted")
-            for _ in range(3):
-                with self.assertRaises(DiskError, msg=words):
-                    self.run_words(words)
-                self.assertEqual(self.accounts(), before, words)
-                self.space.check()
-            self.log.error = None
-            self.run_words(words)
-            self.assertEqual(self.log.entries[-1][1], count, words)
-            self.assert_replayed(words)
+class LoggedZsetsTest(LoggedStructures, unittest.TestCase):
+    MODULES, WRITING = ("zsets", "zranges", "zsetpops", "zsetops", "geo"), 20
+    PRESET, EXAMPLES, NOTHING = PRESET, EXAMPLES, NOTHING
 
     def test_random_commands_replayed_from_the_first_entry(self):
         refused = 0
@@ -116,12 +44,7 @@ class LoggedZsetsTest(unittest.TestCase):
             rng = random.Random(seed)
             self.make(preset=())
             members = [b"m%d" % number for number in range(rng.choice((5, 200, 600)))]
-            for _ in range(LENGTH):
-                self.log.error = DiskError("planted") if rng.random() < 0.05 else None
-                try:
-                    self.run_words(self.command(rng, members))
-                except DiskError:
-                    refused += 1
+            refused += self.run_randomly(rng, LENGTH, lambda rng: self.command(rng, members))
             self.assert_replayed(seed)
         self.assertGreater(refused, RUNS)
 
