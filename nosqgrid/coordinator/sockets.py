@@ -86,8 +86,10 @@ def run_commands(session, in_slices=False):
         if session.output_bytes > OUTPUT_BUFFER_BYTES_MAX:
             return True  # what is there is sent first, or else flush() ends the session
         short = parser.short_commands()
-        if short and _run_short(session, short) and not short and not parser.partial:
-            return False
+        if short and _run_short(session, short):
+            if not short and not parser.partial:
+                return False
+            continue
         try:
             words = parser.next()
         except ProtocolError as error:

@@ -149,7 +149,13 @@ class ServerCommandsTest(CommandTest):
         self.run_table([
             ("COMMAND COUNT", b":%d\r\n" % len(commands.TABLE)), ("COMMAND INFO nosuch", b"*1\r\n$-1\r\n"),
             ("COMMAND INFO get", b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+fast\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n"
-                                 b"*3\r\n+@fast\r\n+@read\r\n+@string\r\n*0\r\n*0\r\n*0\r\n"),
+                                 b"*3\r\n+@fast\r\n+@read\r\n+@string\r\n*0\r\n"
+                                 b"*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n"
+                                 b"$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n"
+                                 b"$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n"
+                                 b"$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n"
+                                 b"$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n"
+                                 b"$5\r\nlimit\r\n:0\r\n*0\r\n"),
             ("COMMAND LIST FILTERBY PATTERN getr*", b"*1\r\n$8\r\ngetrange\r\n"),
             ("COMMAND LIST FILTERBY PATTERN client|l*", b"*1\r\n$11\r\nclient|list\r\n"),
             ("COMMAND LIST FILTERBY MODULE x", b"*0\r\n"), ("COMMAND LIST x", SYNTAX),
