@@ -16,6 +16,7 @@ import unittest
 
 from nosqgrid.formats import resp
 from tests.support.engine_context import EngineContext
+from tests.support.tiers import slow
 
 SERVER = shutil.which("redis-server")
 START_S = 10.0
@@ -144,6 +145,7 @@ def unordered_pairs(reply):
     return reply[:reply.index(b"\r\n")], sorted(zip(parts[::2], parts[1::2]))
 
 
+@slow
 @unittest.skipIf(SERVER is None, "redis-server is not installed here")
 class DifferentialTest(unittest.TestCase):
     """Base of the families' tests: run(make_command, ...) compares."""
