@@ -164,10 +164,9 @@ _BY_MESSAGE = {
 def from_text(text):
     """The exception for the text of an error reply; the code is left out of the message where the class says it.
 
-    >>> from_text("NOSCRIPT No matching script. Please use EVAL.")
-    NoScriptError('No matching script. Please use EVAL.')
-    >>> from_text("WRONGTYPE Operation against a key")
-    ResponseError('WRONGTYPE Operation against a key')
+    >>> error = from_text("NOSCRIPT No matching script. Please use EVAL.")
+    >>> type(error).__name__, str(error)
+    ('NoScriptError', 'No matching script. Please use EVAL.')
     """
     code, _, message = text.partition(" ")
     if code == "ERR":
