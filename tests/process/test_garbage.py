@@ -97,7 +97,7 @@ class GarbageTest(ProcessTestCase):
         threshold, found = json.loads(child.read_line())
         child.wait()
         self.assertEqual(threshold, serve.NEVER)
-        # Under load one session of these rounds was found now and then; what every round leaves would be there each time.
+        # Under load one session of these rounds was found now and then; what every round leaves is there each time.
         self.assertEqual({name: count for name, count in found.items() if name in LASTING and count > FEW}, {})
 
 
