@@ -294,7 +294,8 @@ class PlainState(object):
         elif effect.operation == effects.CHANGE:
             self._change(effect, lsn, lsn - 1)
         elif effect.operation == effects.EXPIRE:
-            self.entries[effect.key] = known[:2] + (_shifted(effect.deadline_ms, shift_ms), lsn)
+            if known[0] == effect.type:
+                self.entries[effect.key] = known[:2] + (_shifted(effect.deadline_ms, shift_ms), lsn)
         else:
             del self.entries[effect.key]
 
