@@ -101,10 +101,12 @@ def run_commands(session, in_slices=False):
         session.commands += 1
         try:
             reply = session.on_socket.run(words)
-        except NosqgridError as error:
-            reply = error
-        if reply is not DEFERRED and not (session.muted and is_muted(session, reply)):
-            queue(session, encode_reply(reply, session.protocol))
+        except NosqgridError as error:  # which no name here may keep: its frames lead to this one
+            reply, data = None, encode_error(error)
+        else:
+            data = None if reply is DEFERRED else encode_reply(reply, session.protocol)
+        if data is not None and not (session.muted and is_muted(session, reply)):
+            queue(session, data)
         if session.tracking is not None:
             session.on_socket.tracking.replied(session)
     return True

@@ -110,14 +110,18 @@ class Waiting(object):
             reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context, [key]))
         except WrongTypeError:
             return False  # there is something else at the key by now, and may be what is waited for later
-        except NosqgridError as error:
-            reply = error
+        except NosqgridError as error:  # which no name here may keep: its frames lead to this one
+            self._end_wait(waiter, error)
+            return True
         if reply is None:
             return False
+        self._end_wait(waiter, reply)
+        return True
+
+    def _end_wait(self, waiter, reply):
         session = waiter.context.session
         self._forget(session)
         self._answer(session, reply)
-        return True
 
     def unblock(self, session, with_error):
         """Let a session wait no more, as after its timeout or with an error; whether it waited."""
@@ -133,9 +137,7 @@ class Waiting(object):
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             waiter = heapq.heappop(self._deadlines)[2]
             if self._waits(waiter):
-                session = waiter.context.session
-                self._forget(session)
-                self._answer(session, waiter.timeout_reply)
+                self._end_wait(waiter, waiter.timeout_reply)
 
     def tick(self, now):
         """Called now and then by the loop, which has set the keyspace's time."""

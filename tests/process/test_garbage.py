@@ -22,7 +22,6 @@ from tests.support.differential import RealClient
 from tests.support.processes import ProcessTestCase, wait_until
 
 ROUNDS = 30
-FEW = ROUNDS // 2
 COMMANDS = (b"RPUSH k a b", b"GET k", b"NOSUCH", b"HELLO 3", b"SUBSCRIBE x", b"UNSUBSCRIBE", b"MULTI", b"INCR n",
             b"LPOP no x", b"EXEC", b"CLIENT LIST", b"BLPOP k 1", b"SORT k", b"XADD st * a b", b"KEYS *", b"INFO",
             b"WATCH k", b"SET k v EX 100", b"RENAME no no2", b"ZADD z 1 a", b"COPY z z2", b"FLUSHALL")
@@ -97,8 +96,7 @@ class GarbageTest(ProcessTestCase):
         threshold, found = json.loads(child.read_line())
         child.wait()
         self.assertEqual(threshold, serve.NEVER)
-        # On a busy machine some sessions of these rounds are found now and then; what each leaves is there always.
-        self.assertEqual({name: count for name, count in found.items() if name in LASTING and count > FEW}, {})
+        self.assertEqual({name: count for name, count in found.items() if name in LASTING}, {})
 
 
 if __name__ == "__main__":
