@@ -311,23 +311,14 @@ class Outside(object):
             self.databases.added(key, bool(flags & EXPIRES))
 
     def _structure_gone(self, key):
-        """Who waits for what a key has looks again."""
+        """A key has this structure no more: who waits for just that one looks again."""
         if key in self.waited:
             self.ready.append(key)
 
     def _release(self, offset):
         """A LARGE record is dead."""
-        if self.structure_at(offset) is None:
-            self.larges.release(self.large_at(offset)[0])
-            return
-        self.structures.release(self.large_at(offset)[0])
-        if self.waited:
-            self._tell_waiters(self.key_at(offset))
-
-    def _tell_waiters(self, key):
-        """Who waits for a key may wait for just the structure that it had."""
-        if key in self.waited:
-            self.ready.append(key)
+        table = self.larges if self.structure_at(offset) is None else self.structures
+        table.release(self.large_at(offset)[0])
 
     def _release_all(self):
         """Every record is dead."""
