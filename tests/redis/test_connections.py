@@ -162,6 +162,23 @@ class WaitingTest(ConnectionsTest):
         self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\n0\r\n")
 
 
+class FullTest(ConnectionsTest):
+
+    def test_a_transaction_for_which_there_is_no_room_is_taken_back_whole(self):
+        self.launched.stop()
+        self.launched = launcher.start(memory="4m", extra_args=("--policy", "refuse"))
+        self.one = self.connect()
+        self.one.call("RPUSH", "list", "a")
+        value = bytes(500000)
+        replies = self.one.calls([("MULTI",), ("SET", "k", "v"), ("RPUSH", "list", "b")]
+                                 + [("SET", "large:%d" % number, value) for number in range(12)] + [("EXEC",)])
+        self.assertTrue(replies[-1].startswith(b"-OOM "), replies[-1])
+        self.assertEqual(self.one.call("LRANGE", "list", "0", "-1"), b"*1\r\n$1\r\na\r\n")
+        self.assertEqual(self.one.call("EXISTS", "k", "large:0"), b":0\r\n")
+        self.assertEqual(self.one.calls([("MULTI",), ("SET", "k", "v"), ("LPUSH", "k", "x"), ("EXEC",)])[-1],
+                         b"*2\r\n+OK\r\n-WRONGTYPE Operation against a key holding the wrong kind of value\r\n")
+
+
 class OverseeingTest(ConnectionsTest):
 
     def test_monitor_sees_the_commands_of_all(self):
@@ -237,7 +254,10 @@ class OverseeingTest(ConnectionsTest):
         self.one.send("SET", "k", "1")
         self.one.send("GET", "k")
         self.silent(self.one)
+        self.two.send("PUBLISH", "channel", "message")  # as a write, it would go to replicas
+        self.silent(self.two)
         self.assertEqual(self.three.call("CLIENT", "UNPAUSE"), b"+OK\r\n")
+        self.assertEqual(self.two.read(), b":0\r\n")
         self.assertEqual(self.one.read(), b"+OK\r\n")
         self.assertEqual(self.one.read(), b"$1\r\n1\r\n")
 

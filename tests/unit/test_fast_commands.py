@@ -109,13 +109,22 @@ class FastTest(unittest.TestCase):
         self.assertEqual([type(answer) for answer in answers], [errors.DiskError] * 2, found)
         self.assertEqual(contents(context.keyspace), {})
 
+    def warm(self):
+        """A context in which all of these are hot: there is a segment, and there are the keys."""
+        context = EngineContext()
+        for words in (("SET", "k", "v"), ("SET", "n", "1")):
+            context.call(*words)
+        self.assertEqual(self.run_fast(context, self.HOT)[1], len(self.HOT))
+        return context
+
+    HOT = [[b"SET", b"k", b"v"], [b"GET", b"k"], [b"INCR", b"n"], [b"MSET", b"k", b"w"]]
+
     def test_session_about_which_there_is_something_special_is_left_to_the_plain_way(self):
         for change in (lambda session: setattr(session, "database", 3), lambda session: setattr(session, "queued", [])):
-            context = EngineContext()
+            context = self.warm()
             change(context.session)
             context.session.changed()
-            _, hot = self.run_fast(context, [[b"SET", b"k", b"v"], [b"GET", b"k"]])
-            self.assertEqual(hot, 0)
+            self.assertEqual(self.run_fast(context, self.HOT)[1], 0)
 
     def test_reader_writes_nothing(self):
         context = EngineContext()
@@ -127,10 +136,52 @@ class FastTest(unittest.TestCase):
         self.assertEqual(context.call("GET", "n"), b"$1\r\n1\r\n")
 
     def test_events_are_published_although_it_is_hot(self):
-        context = EngineContext()
-        context.pubsub.set_events(b"KEA")
-        _, hot = self.run_fast(context, [[b"SET", b"k", b"v"]])
-        self.assertEqual(hot, 0)
+        context = self.warm()
+        context.pubsub.set_events(b"EA")
+        context.call("PSUBSCRIBE", "*")
+        context.session.protocol = 3  # may go on with other commands
+        context.session.changed()
+        del context.pushed[:]
+        self.run_fast(context, self.HOT)
+        self.assertEqual([parts[2] for _, parts in context.pushed],
+                         [b"__keyevent@0__:set", b"__keyevent@0__:incrby", b"__keyevent@0__:set"])
+
+    def test_who_tracks_changes_hears_of_what_is_hot(self):
+        context = self.warm()
+        heard = []
+        context.keyspace.tell_changes(heard.append)
+        for words, key in ((self.HOT[0], b"k"), (self.HOT[2], b"n"), (self.HOT[3], b"k")):
+            self.run_fast(context, [words])
+            self.assertEqual(set(heard), {key})
+            del heard[:]
+
+    def test_mset_is_one_entry_of_the_log_and_hot(self):
+        context = self.warm()
+        log = ListLog()
+        context.keyspace.set_log(log)
+        words = [b"MSET"] + [word for number in range(50) for word in (b"m%d" % number, b"v" * 100)]
+        self.assertEqual(self.run_fast(context, [words])[1], 1)
+        self.assertEqual([count for _, count, _ in log.entries], [50])
+
+    def test_answers_are_the_same_while_the_index_grows(self):
+        contexts = [EngineContext(), EngineContext()]
+        growing = 0
+        for number in range(3000):
+            words = [[b"SET", b"key:%d" % number, b"%d" % number], [b"GET", b"key:%d" % (number // 2)],
+                     [b"INCR", b"key:%d" % (number // 3)]]
+            expected = b"".join(contexts[0].call(*command) for command in words)
+            self.assertEqual(self.run_fast(contexts[1], words)[0], expected)
+            if number % 30 == 0:
+                for context in contexts:
+                    context.keyspace.work()
+            growing += contexts[1].keyspace.index.growing
+        self.assertGreater(growing, 100)
+        self.assertEqual(contents(contexts[0].keyspace), contents(contexts[1].keyspace))
+        contexts[1].keyspace.check()
+
+    def test_no_command_of_our_own_is_common(self):
+        self.assertIn(b"LPUSH", COMMON_ROWS)
+        self.assertFalse([name for name in COMMON_ROWS if name.upper().startswith(b"NOSQGRID.")])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ import unittest
 
 from nosqgrid.engine.loading import Loader
 from nosqgrid.errors import CorruptFileError
+from nosqgrid.formats import effects, values
+from nosqgrid.formats.records import pack_body
+from nosqgrid.formats.words import pack
 from nosqgrid.storage import recovery
 from nosqgrid.storage.files import Files
 from tests.support.durable_files import LINEAGE, contents, entry, record, save_checkpoint, save_segment
@@ -16,6 +19,16 @@ class ContradictionTest(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.directory)
+
+    def test_a_deadline_for_a_structure_is_none_for_a_text_that_has_its_key_by_now(self):
+        keyspace, _ = make_keyspace(1 << 20)
+        plain, loader = recovery.PlainState(), Loader(keyspace)
+        for lsn, effect in enumerate((pack_body(b"k", pack([b"rpush", b"a"]), values.LIST), pack_body(b"k", b"text", 1),
+                                      effects.pack_expire(b"k", values.LIST, 10 ** 9)), 1):
+            for state in plain, loader:
+                state.apply(lsn, 1, effect, 0, False)
+        self.assertEqual(plain.entries, {b"k": (1, b"text", 0, 2)})
+        self.assertEqual(tuple(keyspace.lookup(b"k")), plain.entries[b"k"])
 
     def load(self):
         """The report of both ways of loading, which have to agree; what is on the disk stays as it is."""

@@ -54,7 +54,7 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
         session = context.session
         if session.special or pubsub.events or keyspace.staging:
             return
-        may_write, logged = session.may_write and keyspace.touched is None, keyspace.log is not None
+        may_write, logged = session.may_write, keyspace.log is not None
         stop = max(len(commands) - AT_ONCE, 0)
         while len(commands) > stop:
             words = commands[-1]
@@ -162,7 +162,7 @@ def make_store(keyspace):
             parts += pack_head(len(value), len(key), value_type, 0), key, value
         data = b"".join(parts)
         end = len(data)
-        if whole and (end + extra * len(keys) > region.limit - region.cursor or keyspace.log is not None
+        if whole and (end + extra * len(keys) > region.limit - region.cursor
                       or index.table.full_at - index.table.used <= len(keys)
                       or end > keyspace.heap.record_size_bytes_max):
             return 0
