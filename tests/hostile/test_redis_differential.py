@@ -5,25 +5,20 @@ are left out: lengths and deadlines beyond our limits, and texts of errors that 
 Deadlines in milliseconds move between two calls: PTTL may differ by as much as the machine is slow.
 """
 
-import os
 import random
-import shutil
-import socket
 import subprocess
-import tempfile
 import time
 import unittest
 
 from nosqgrid.formats import resp
 from tests.support.command_context import PlainContext
+from tests.support.differential import SERVER, RealServer
 from tests.support.plain_keyspace import PlainKeyspace
 
-SERVER = shutil.which("redis-server")
 VERSION = "v=7.0."  # of the texts that are compared
 COMMANDS_PER_SEQUENCE = 60
 SEQUENCES = 220
 CLOCK_TOLERANCE_MS = 3000
-START_TIMEOUT_S = 10.0
 
 KEYS = [b"a", b"b", b"c", b"key:1", b"key:2", b"\x00\xff", b""]
 INTEGERS = [b"0", b"1", b"-1", b"7", b"10", b"-3", b"9223372036854775807", b"-9223372036854775808",
@@ -165,54 +160,6 @@ FAMILIES = ["read", "read", "set", "set", "set", "store", "setex", "getex", "man
             "random_float", "range", "setrange", "expire", "expireat", "expireat", "walk", "other"]
 
 
-class RealServer:
-    """A redis-server of our own on a Unix socket, and one connection to it."""
-
-    def __init__(self, directory):
-        self.path = os.path.join(directory, "redis.sock")
-        self.process = subprocess.Popen(
-            [SERVER, "--port", "0", "--unixsocket", self.path, "--save", "", "--appendonly", "no", "--dir", directory,
-             "--proto-max-bulk-len", str(64 * 1024 * 1024)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.socket = None
-
-    def connect(self):
-        if self.socket is not None:
-            self.socket.close()
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            self.socket = socket.socket(socket.AF_UNIX)
-            try:
-                self.socket.connect(self.path)
-                break
-            except OSError:
-                self.socket.close()
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-        self.socket.settimeout(START_TIMEOUT_S)
-        self.reader = resp.ReplyReader()
-
-    def run(self, words):
-        """The raw bytes of one reply."""
-        self.socket.sendall(resp.encode_command(*words))
-        raw = b""
-        while True:
-            piece = self.socket.recv(65536)
-            if not piece:
-                raise ConnectionError("redis-server closed the connection after %r" % (raw,))
-            raw += piece
-            self.reader.feed(piece)
-            if self.reader.next() is not resp.NEED_MORE:
-                return raw
-
-    def stop(self):
-        if self.socket is not None:
-            self.socket.close()
-        self.process.terminate()
-        self.process.wait()
-
-
 def parsed(raw):
     reader = resp.ReplyReader()
     reader.feed(raw)
@@ -246,18 +193,11 @@ class RedisDifferentialTest(unittest.TestCase):
         version = subprocess.check_output([SERVER, "--version"]).decode()
         if VERSION not in version:
             raise unittest.SkipTest("the texts are those of Redis 7.0, this is " + version.strip())
-        cls.holder = tempfile.TemporaryDirectory(prefix="nq")
-        cls.server = RealServer(cls.holder.name)
-        try:
-            cls.server.connect()
-        except OSError:
-            cls.tearDownClass()
-            raise
+        cls.server = RealServer("--proto-max-bulk-len", str(64 * 1024 * 1024))
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.stop()
-        cls.holder.cleanup()
+        cls.server.close()
 
     def test_random_commands_are_answered_with_the_same_bytes(self):
         for seed in range(SEQUENCES):
@@ -267,16 +207,16 @@ class RedisDifferentialTest(unittest.TestCase):
         now_ms = int(time.monotonic() * 1000)
         keyspace = PlainKeyspace(now_ms=now_ms, wall_offset_ms=int(time.time() * 1000) - now_ms)
         context = PlainContext(keyspace)
-        self.server.connect()
-        self.server.run([b"FLUSHALL"])
-        self.server.run([b"HELLO", b"%d" % protocol])
+        client = self.server.connect()
+        self.addCleanup(client.close)
+        client.calls([[b"FLUSHALL"], [b"HELLO", b"%d" % protocol]])
         context.call(b"HELLO", b"%d" % protocol)
         generator, history = Generator(seed), []
         for _ in range(COMMANDS_PER_SEQUENCE):
             words = generator.command()
             history.append(words)
             keyspace.now_ms = int(time.monotonic() * 1000)
-            ours, theirs = context.call(*words), self.server.run(words)
+            ours, theirs = context.call(*words), client.call(*words)
             if not agree(words, ours, theirs):
                 self.fail("seed %d: %r\n   ours %r\n  redis %r\n  after %r" % (
                     seed, words, ours, theirs, [past for past in history[:-1] if words[1:2] == past[1:2]]))

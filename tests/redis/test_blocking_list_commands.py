@@ -8,38 +8,12 @@ from nosqgrid.errors import NosqgridError
 from tests.redis.test_list_commands import NULL, NULL_ARRAY, OK, WRONGTYPE, array, wrong_arity
 from tests.support.command_context import SYNTAX, bulk
 from tests.support.differential import DifferentialTest, encoded
-from tests.support.engine_context import EngineContext, EngineTest
+from tests.support.engine_context import Clients, EngineTest
 from tests.support.tiers import FULL
 
 SEQUENCES = 300 if FULL else 25
 NEGATIVE = b"-ERR timeout is negative\r\n"
 NO_TIMEOUT = b"-ERR timeout is not a float or out of range\r\n"
-
-
-class Clients(object):
-    """Several sessions over one keyspace; what each of them has been answered is what read() gives."""
-
-    def __init__(self, count):
-        self.contexts = [EngineContext()]
-        self.contexts += [EngineContext(other=self.contexts[0]) for _ in range(count - 1)]
-        self.numbers = {context.session.id: number for number, context in enumerate(self.contexts)}
-        self.waiting = set()
-
-    def call(self, number, *words):
-        """The answer, or None for a client that waits; and [(client, answer)] of those who waited."""
-        context = self.contexts[number]
-        reply = context.call(*words)
-        if context.session.waiting:
-            reply = None
-            self.waiting.add(number)
-        return reply, self.answers()
-
-    def answers(self):
-        found = [(self.numbers[session], reply) for session, reply in self.contexts[0].answers()]
-        for number, _ in found:
-            self.waiting.discard(number)
-            self.contexts[number].session.waiting = False
-        return found
 
 
 class BlockingTest(unittest.TestCase):

@@ -8,8 +8,8 @@ import unittest
 import nosqgrid
 from nosqgrid.client import launcher
 from nosqgrid.errors import WrongTypeError
-from tests.support.differential import RealClient
-from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.processes import wait_until
+from tests.support.several_clients import SeveralClientsTest
 
 BLOCKED = """
 import sys
@@ -20,29 +20,7 @@ print(client.call("BLPOP", "queue", "0"), flush=True)
 """
 
 
-class ConnectionsTest(ProcessTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.launched = launcher.start(memory="16m")
-        self.addCleanup(self.launched.stop)
-        self.clients = []
-        self.one, self.two, self.three = self.connect(), self.connect(), self.connect()
-
-    def tearDown(self):
-        for client in self.clients:
-            client.close()
-        self.launched.stop()
-        super().tearDown()
-
-    def connect(self):
-        client = RealClient(self.launched.address)
-        self.clients.append(client)
-        return client
-
-    def wait_blocked(self, count):
-        """Until so many clients wait."""
-        wait_until(lambda: b"blocked_clients:%d\r\n" % count in self.three.call("INFO", "clients"))
+class ConnectionsTest(SeveralClientsTest):
 
     def silent(self, client):
         """Nothing comes to a client."""
@@ -109,9 +87,9 @@ class WaitingTest(ConnectionsTest):
 
     def test_who_waits_longest_is_served_first_whoever_writes(self):
         self.one.send("BLPOP", "q", "0")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.two.send("BLPOP", "q", "0")
-        self.wait_blocked(2)
+        self.wait_for_blocked(2)
         self.assertEqual(self.three.call("RPUSH", "q", "1", "2", "3"), b":3\r\n")
         self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\n1\r\n")
         self.assertEqual(self.two.read(), b"*2\r\n$1\r\nq\r\n$1\r\n2\r\n")
@@ -126,7 +104,7 @@ class WaitingTest(ConnectionsTest):
     def test_what_is_sent_behind_is_run_when_the_wait_is_over(self):
         self.one.send("BLPOP", "q", "0")
         self.one.send("PING")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.silent(self.one)
         self.three.call("RPUSH", "q", "x")
         self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n")
@@ -135,12 +113,12 @@ class WaitingTest(ConnectionsTest):
     def test_who_is_killed_while_waiting_takes_nothing_with_him(self):
         child = self.spawn(BLOCKED, self.launched.address)
         self.assertEqual(child.read_line(), "ready")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        self.wait_blocked(0)
+        self.wait_for_blocked(0)
         self.one.send("BLPOP", "queue", "0")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.three.call("RPUSH", "queue", "x")
         self.assertEqual(self.one.read(), b"*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n")
 
@@ -149,7 +127,7 @@ class WaitingTest(ConnectionsTest):
         for kind, reply in ((b"TIMEOUT", b"*-1\r\n"),
                             (b"ERROR", b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")):
             self.one.send("BLPOP", "q", "0")
-            self.wait_blocked(1)
+            self.wait_for_blocked(1)
             self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number, kind), b":1\r\n")
             self.assertEqual(self.one.read(), reply)
         self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number), b":0\r\n")
@@ -157,7 +135,7 @@ class WaitingTest(ConnectionsTest):
     def test_transactions_do_not_wait_and_serve_at_their_end(self):
         self.assertEqual(self.one.calls([("MULTI",), ("BLPOP", "q", "0"), ("EXEC",)])[2], b"*1\r\n*-1\r\n")
         self.one.send("BLPOP", "q", "0")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.three.calls([("MULTI",), ("RPUSH", "q", "1"), ("LPUSH", "q", "0"), ("EXEC",)])
         self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\n0\r\n")
 
@@ -226,7 +204,7 @@ class OverseeingTest(ConnectionsTest):
     def test_command_that_waited_is_slow_when_it_is_answered_and_was_run(self):
         self.three.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
         self.one.send("BLPOP", "q", "0")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.three.call("SLOWLOG", "RESET")
         self.two.call("RPUSH", "q", "x")
         self.one.read()
@@ -239,7 +217,7 @@ class OverseeingTest(ConnectionsTest):
         self.three.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
         self.three.call("CONFIG", "RESETSTAT")
         self.one.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
-        self.wait_blocked(1)
+        self.wait_for_blocked(1)
         self.assertNotIn(b"xreadgroup", self.three.call("INFO", "commandstats"))
         self.two.call("XGROUP", "DESTROY", "s", "g")
         self.one.read()

@@ -1,10 +1,9 @@
 """GEO: the same random commands to a real redis-server and to the engine."""
 
-import random
 import unittest
 
 from tests.support import tiers
-from tests.support.differential import DifferentialTest, encoded
+from tests.support.differential import DifferentialTest
 
 SEQUENCES = 1000 if tiers.FULL else 60
 LENGTH = 40
@@ -122,12 +121,7 @@ class Maker(object):
 
 class DifferentialGeoTest(DifferentialTest):
     def run_sequences(self, make, sequences, seed, protocol=2):
-        client = self.server.connect()
-        self.addCleanup(client.close)
-        for number in range(sequences):
-            rng = random.Random("%s-%d" % (seed, number))
-            made = [("SET", "string", "v")] + [make(rng) for _ in range(LENGTH)]
-            self.compare_one(client, list(map(encoded, made)), protocol, "seed %s-%d" % (seed, number))
+        self.compare(make, sequences, LENGTH, seed, protocol, [("SET", "string", "v")])
 
     def test_random_commands_in_resp2(self):
         self.run_sequences(Maker(), SEQUENCES, "geo")

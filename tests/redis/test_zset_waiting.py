@@ -7,7 +7,7 @@ import unittest
 from nosqgrid.engine import commands
 from nosqgrid.engine.structures.zsets import SortedSet
 from tests.support.differential import DifferentialTest
-from tests.support.engine_context import EngineContext, EngineTest
+from tests.support.engine_context import Clients, EngineContext, EngineTest
 from tests.support.tiers import FULL
 
 # Each a script of (client, command); client 0 asks, the others wait.  At its end everybody is answered.
@@ -40,39 +40,11 @@ KEYS = ("x", "y", "z")
 MEMBERS = "abcd"
 
 
-class Clients(object):
-    """Several sessions over one keyspace."""
-
-    def __init__(self, protocol=2):
-        self.contexts = [EngineContext()]
-        self.contexts += [EngineContext(other=self.contexts[0]) for _ in range(3)]
-        self.waiting = set()
-        for context in self.contexts:
-            context.session.protocol = protocol
-
-    def call(self, number, *words):
-        """The answer, or None for a client that waits; and [(client, answer)] of those who waited."""
-        context = self.contexts[number]
-        reply = context.call(*words)
-        if context.session.waiting:
-            reply = None
-            self.waiting.add(number)
-        return reply, self.answers()
-
-    def answers(self):
-        numbers = {context.session.id: number for number, context in enumerate(self.contexts)}
-        found = [(numbers[session], reply) for session, reply in self.contexts[0].answers()]
-        for number, _ in found:
-            self.waiting.discard(number)
-            self.contexts[number].session.waiting = False
-        return found
-
-
 class WaitingLikeRedisTest(DifferentialTest):
     """Client 0 acts and others wait, here and at a real server: after each step the same clients have been answered."""
 
     def run_steps(self, steps, protocol):
-        ours, theirs, said = Clients(protocol), [self.server.connect() for _ in range(5)], []
+        ours, theirs, said = Clients(4, protocol), [self.server.connect() for _ in range(5)], []
         try:
             theirs[0].call("FLUSHALL")
             for client in theirs:
@@ -129,7 +101,7 @@ class WaitingLikeRedisTest(DifferentialTest):
     def test_timeouts(self):
         for line in ("BZPOPMIN z 0.01", "BZPOPMAX z y 0.01", "BZMPOP 0.01 1 z MIN"):
             for protocol in (2, 3):
-                ours, client = Clients(protocol), self.server.connect()
+                ours, client = Clients(4, protocol), self.server.connect()
                 self.addCleanup(client.close)
                 client.calls([("FLUSHALL",), ("HELLO", str(protocol))])
                 self.assertEqual(ours.call(1, *line.split()), (None, []))

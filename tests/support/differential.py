@@ -25,12 +25,12 @@ START_S = 10.0
 class RealServer(object):
     """A redis-server of its own, on a Unix socket in a directory that goes with it."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self._directory = tempfile.mkdtemp(prefix="nosqgrid-differential-")
         path = os.path.join(self._directory, "s")
         self._process = subprocess.Popen(
             [SERVER, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", self._directory,
-             "--enable-debug-command", "yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--enable-debug-command", "yes"] + list(options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             self.path = path
             self._wait()
@@ -161,13 +161,13 @@ class DifferentialTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.server.close()
 
-    def compare(self, make_command, sequences, length, seed=1, protocol=2):
-        """Run `sequences` of `length` commands, each made by make_command(rng) -> words."""
+    def compare(self, make_command, sequences, length, seed=1, protocol=2, first=()):
+        """Run `sequences` of `length` commands, each made by make_command(rng) -> words, behind the `first` ones."""
         client = self.server.connect()
         self.addCleanup(client.close)
         for number in range(sequences):
             rng = random.Random("%s-%d" % (seed, number))
-            commands = [encoded(make_command(rng)) for _ in range(length)]
+            commands = list(map(encoded, first)) + [encoded(make_command(rng)) for _ in range(length)]
             self.compare_one(client, commands, protocol, "seed %s-%d" % (seed, number))
 
     def compare_one(self, client, commands, protocol=2, name=""):

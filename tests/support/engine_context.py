@@ -33,6 +33,35 @@ class EngineContext(PlainContext):
         return found
 
 
+class Clients(object):
+    """Several sessions over one keyspace; what each of them has been answered is told with what led to it."""
+
+    def __init__(self, count, protocol=2):
+        self.contexts = [EngineContext()]
+        self.contexts += [EngineContext(other=self.contexts[0]) for _ in range(count - 1)]
+        self.numbers = {context.session.id: number for number, context in enumerate(self.contexts)}
+        self.waiting = set()
+        for context in self.contexts:
+            context.session.protocol = protocol
+
+    def call(self, number, *words):
+        """The answer, or None for a client that waits; and [(client, answer)] of those who waited."""
+        context = self.contexts[number]
+        reply = context.call(*words)
+        if context.session.waiting:
+            reply = None
+            self.waiting.add(number)
+        return reply, self.answers()
+
+    def answers(self):
+        """[(client, answer)] of those who waited, since the last look."""
+        found = [(self.numbers[session], reply) for session, reply in self.contexts[0].answers()]
+        for number, _ in found:
+            self.waiting.discard(number)
+            self.contexts[number].session.waiting = False
+        return found
+
+
 def socket_session(context, sock=None):
     """The context's session as coordinator/sockets serves one."""
     session = context.session

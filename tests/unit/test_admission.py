@@ -1,12 +1,13 @@
 """The doors without a coordinator: strangers whose time is up or whose number is too large, and doors that shut."""
 
 import errno
+import socket
 import time
 import types
 import unittest
 
-from nosqgrid.coordinator.admission import Admission, Remote
-from nosqgrid.limits import STRANGERS_MAX, STRANGER_TIMEOUT_S
+from nosqgrid.coordinator.admission import FULL, Admission, Remote
+from nosqgrid.limits import CLIENTS_MAX, STRANGERS_MAX, STRANGER_TIMEOUT_S
 
 
 class Door(object):
@@ -66,6 +67,14 @@ class AdmissionTest(unittest.TestCase):
         found[0].authenticated = True
         self.strangers(2)
         self.assertEqual(self.ended, [found[1]])
+
+    def test_one_too_many_is_told_so_at_either_door(self):
+        self.server.sessions = lambda: [None] * CLIENTS_MAX
+        for enter in (self.admission._enter_local, self.admission._enter_remote):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                enter(ours, ("127.0.0.1", 1))
+                self.assertEqual((theirs.recv(100), theirs.recv(100)), (FULL, b""))
 
     def test_one_that_has_ended_is_forgotten(self):
         stranger, = self.strangers(1)
