@@ -10,6 +10,7 @@ import sys
 import time
 
 from ..client.grid import attach, size_bytes
+from ..engine import databases
 from ..errors import CorruptFileError, CorruptValueError, UsageError
 from ..formats import scalars, values
 from ..storage import inspection, rebuilding, salvage
@@ -177,11 +178,13 @@ def _dump(arguments, out):
 
 
 def _dumped(key, value_type, value, deadline_ms, version):
-    found = {}
+    found, name, database = {}, databases.name_of(key), databases.number_of(key)
     try:
-        found["key"] = key.decode("utf-8")
+        found["key"] = name.decode("utf-8")
     except UnicodeDecodeError:
-        found["key"], found["key_encoding"] = base64.b64encode(key).decode(), "base64"
+        found["key"], found["key_encoding"] = base64.b64encode(name).decode(), "base64"
+    if database:
+        found["database"] = database
     structure = value_type in values.STRUCTURE_NAMES
     found["type"] = values.STRUCTURE_NAMES[value_type] if structure else values.NAMES[value_type]
     try:
@@ -293,11 +296,10 @@ Exit status: 0 all is whole, 1 the log has a torn end, as a kill or a power cut 
 a newer nosqgrid, 5 something is damaged."""
 
 DUMP = """Print what a start would bring back, or what a checkpoint holds: one JSON object a line, sorted by key, with
-key, type, value, expires (UTC, or null) and version.
+key, type, value, expires (UTC, or null) and version, and "database" where that is another than 0.
 
 Bytes that are not UTF-8 are base64, which "encoding" (or "key_encoding") says; within a list, hash, set, sorted set or
-stream they are {"base64": ...}.  Keys that have expired meanwhile are
-there too."""
+stream they are {"base64": ...}.  Keys that have expired meanwhile are there too."""
 
 SALVAGE = """Take whatever is whole in a directory that does not start any more into a new one, and tell what was left
 out.  The old directory is not changed.  Restore a backup instead where there is one that is new enough."""

@@ -16,6 +16,7 @@ from nosqgrid.cli import storage
 from nosqgrid.cli.main import main
 from nosqgrid.client import launcher
 from nosqgrid.client.grid import CheckpointInfo
+from nosqgrid.engine.databases import prefix_of
 from nosqgrid.storage.files import holder_of
 from tests.support import durable_files as made
 from tests.support.durable_files import contents, flipped, read, save
@@ -252,7 +253,7 @@ class DumpTest(StorageShellCase):
         made.save_checkpoint(self.data, 5, [[
             made.record(b"\xff", b"\xfe\xff", 1, value_type=0), made.record(b"i", b"five", 2, value_type=2),
             made.record(b"t", b"x", 3, deadline_ms=1600000000123), made.record(b"far", b"x", 4, deadline_ms=10 ** 15),
-            made.record(b"s", b"\xed\xa0\x80", 5)]])
+            made.record(b"s", b"\xed\xa0\x80", 5), made.record(prefix_of(4) + b"elsewhere", b"x", 5)]])
         rows = {row["key"]: row for row in self.dumped(self.data)}
         self.assertEqual((rows["/w=="]["key_encoding"], rows["/w=="]["value"], rows["/w=="]["encoding"]),
                          ("base64", "/v8=", "base64"))
@@ -260,6 +261,7 @@ class DumpTest(StorageShellCase):
         self.assertIn("not a value of type int", rows["i"]["error"])
         self.assertEqual((rows["t"]["expires"], rows["far"]["expires"]), ("2020-09-13T12:26:40.123Z", 10 ** 15))
         self.assertEqual(rows["s"]["value"], "\ud800")
+        self.assertEqual([row.get("database") for row in (rows["s"], rows["elsewhere"])], [None, 4])
 
     def test_a_deadline_is_that_of_the_wall_clock(self):
         with self.start() as launched:
