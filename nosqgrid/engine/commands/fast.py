@@ -54,7 +54,8 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
         session = context.session
         if session.special or pubsub.events or keyspace.staging:
             return
-        may_write, logged = session.may_write, keyspace.log is not None
+        # Who caches hears of a change before it is answered, and it is dispatch() that tells him.
+        may_write, logged = session.may_write and keyspace.touched is None, keyspace.log is not None
         stop = max(len(commands) - AT_ONCE, 0)
         while len(commands) > stop:
             words = commands[-1]
