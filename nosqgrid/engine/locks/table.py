@@ -31,14 +31,15 @@ _SPARE_LEASES = 64  # of grants that are over; when there are more, and more tha
 
 class Request(object):
     """What somebody asks for.  `session` owns what is granted (None where the token alone does), `node` is who waits
-    in the graph of deadlocks (None for nobody), `who` the facts about him (locks/holders.Holder).
+    in the graph of deadlocks (None for nobody), `who` the facts about him (locks/holders.Holder), and reply(grants)
+    what he is answered if he has waited.
     """
 
     __slots__ = ("names", "session", "who", "node", "mode", "units", "limit", "reentrant", "ttl_ms", "thread",
-                 "request", "info", "detached", "depth", "number", "since_ms", "purpose")
+                 "request", "info", "detached", "depth", "number", "since_ms", "reply")
 
     def __init__(self, names, session, who, node=None, mode=EXCLUSIVE, units=1, limit=0, reentrant=False, ttl_ms=0,
-                 thread=b"", request=0, info=b"", detached=False, depth=1, purpose=None):
+                 thread=b"", request=0, info=b"", detached=False, depth=1, reply=None):
         self.names = names
         self.session = session
         self.who = who
@@ -53,7 +54,7 @@ class Request(object):
         self.info = info
         self.detached = detached
         self.depth = depth
-        self.purpose = purpose
+        self.reply = reply
         self.number = 0  # in the order of coming, of those who wait
         self.since_ms = 0
 
