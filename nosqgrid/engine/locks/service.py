@@ -46,6 +46,7 @@ class Locks(object):
         self._waits = {}  # session -> Request
         self._watching = {}  # session -> Grant, until whose end it waits
         self._lost = OrderedDict()  # token -> reason
+        self._closed = False
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -70,7 +71,7 @@ class Locks(object):
         raise LockLostError("%s holds it with this token, and not this client" % grant.asked.who.text())
 
     def _why_lost(self, token):
-        reason = self._lost.get(token)
+        reason = EXPIRED if token in self.table.grants else self._lost.get(token)
         return ("the lock is not held with token %d: %s"
                 % (token, reason.decode("utf-8", "replace") if reason else "it is unknown, or was released"))
 
@@ -120,7 +121,7 @@ class Locks(object):
 
     def _left(self, session):
         request = self._waits.pop(session, None)
-        if request is not None:
+        if request is not None and not self._closed:
             self._settle(self.table.leave(request, self.keyspace.now_ms))
 
     def requeue(self, session, request):
@@ -207,8 +208,8 @@ class Locks(object):
 
     def check(self, name, token):
         """Raise FencedError unless the lock is held with this token, by whomever."""
-        self.expire()
-        if self.table.find(name, token) is None:
+        grant = self.table.find(name, token)
+        if grant is None or 0 < grant.deadline_ms <= self.keyspace.now_ms:  # in a batch nothing is ended
             lock = self.table.locks.get(name)
             raise FencedError("%s%s" % (self._why_lost(token), "; the last token given is %d" % lock.last_token
                                         if lock is not None and lock.last_token else ""))
@@ -260,6 +261,8 @@ class Locks(object):
 
     def session_ended(self, session):
         """The session is gone: it waits no more, and what it held goes on to others."""
+        if self._closed:
+            return
         self._left(session)
         for grant in list(self.table.held.get(session, {}).values()):
             self.end(grant, ENDED, True)
@@ -270,10 +273,16 @@ class Locks(object):
         for grant in list(self.table.held.get(from_session, {}).values()):
             self.table.hand_over(grant, to_session)
 
+    def close(self):
+        """The coordinator ends, and nobody loses anything by that: with a log the next one knows who holds what."""
+        self._closed = True
+
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def expire(self):
-        """End the grants whose lease is over."""
+        """End the grants whose lease is over; not within a batch, which could not log that."""
+        if self.keyspace.staging or self._closed:
+            return
         for grant in self.table.expired(self.keyspace.now_ms):
             self.end(grant, EXPIRED, True)
 
@@ -356,10 +365,11 @@ class Locks(object):
             return
         if grant.absent and not grant.asked.who.is_process_of(session) and grant.asked.who.pid > 0:
             raise LockLostError("%s held it with this token, and not this client" % grant.asked.who.text())
-        self.own(session, name, token) if not grant.absent else None
-        if grant.absent:
-            grant.absent = False
-            self._unsure.discard(token)
-            self.table.hand_over(grant, session, request.node, request.who)
-            self.kept.put_grant(grant)
-            self._settle([])
+        if not grant.absent:
+            self.own(session, name, token)
+            return
+        grant.absent = False
+        self._unsure.discard(token)
+        self.table.hand_over(grant, session, request.node, request.who)
+        self.kept.put_grant(grant)
+        self._settle([])
