@@ -28,6 +28,7 @@ class EngineContext(PlainContext):
         super().__init__(keyspace, other=other)
         if other is None:
             self.server.locks = Locks(self.keyspace, self.waiting, Processes(), as_write)
+            self.server.locks.open(False)
         self.random_bits = random.Random(seed).getrandbits
 
     def answers(self):

@@ -37,7 +37,7 @@ class Locks(object):
         self.keyspace = keyspace
         self.waiting = waiting
         self.kept = Kept(keyspace, as_write)
-        self.table = Table(self.kept.first_token())
+        self.table = Table()
         self._processes = processes
         self._grace_ms = grace_ms
         self._grace_until_ms = 0
@@ -305,7 +305,9 @@ class Locks(object):
     # -- a restart ----------------------------------------------------------------------------------------------------
 
     def open(self, replaced):
-        """Take over what the log has.  `replaced`: another coordinator ended here without having given back its socket.
+        """Begin, and take over what the log has; before anybody asks for a lock.
+
+        `replaced`: another coordinator ended here without having given back its socket.
         """
         now_ms = self.keyspace.now_ms
         structure = self.kept.structure
