@@ -111,7 +111,8 @@ class LockCommandsTest(unittest.TestCase):
         self.assertEqual(self.reply(0, "LOCK.RELEASE", "s", str(token), "UNITS", "1"), b":1\r\n")
         self.acquire(2, "s", "LIMIT", "3")
         self.assertEqual(self.reply(0, "LOCK.RELEASE", "s", str(token), "UNITS", "1"), b":0\r\n")
-        self.assertRegex(self.reply(0, "LOCK.ACQUIRE", "s", "LIMIT", "4"), b"^-ERR the lock is in use with a limit of 3")
+        self.assertRegex(self.reply(0, "LOCK.ACQUIRE", "s", "LIMIT", "4"),
+                         b"^-ERR the lock is in use with a limit of 3")
 
     def test_several_at_once(self):
         token = self.acquire(0, "b")

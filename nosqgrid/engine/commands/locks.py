@@ -130,6 +130,8 @@ def reclaim(context, args):
     """Have a lock again that this process held before the coordinator was restarted."""
     lock_words.check_outside_batch(context)
     lock_words.check_name(args[0])
+    if len(args) < 9:
+        raise syntax_error()
     name, token_word, mode, units, limit, depth, ttl, thread, about = args[:9]
     token = lock_words.token_of(token_word)
     if mode not in MODES or not token or args[9:] and (len(args) > 10 or args[9].upper() != b"DETACHED"):
@@ -165,6 +167,6 @@ COMMANDS = (
     Command(b"LOCK.INFO", info, 2, READ, 1, 1, 1),
     Command(b"LOCK.LIST", list_, -1, READ),
     Command(b"LOCK.FORCE", force, -3, WRITE_ALONE, 1, 1, 1),
-    Command(b"LOCK.RECLAIM", reclaim, -10, WRITE_ALONE, 1, 1, 1),
+    Command(b"LOCK.RECLAIM", reclaim, -4, WRITE_ALONE, 1, 1, 1),
     Command(b"LOCK.WATCH", watch, 3, READ | {"blocking"}, 1, 1, 1),
 )

@@ -36,8 +36,8 @@ class Kept(object):
 
     @property
     def structure(self):
-        """The Grants there are, or None."""
-        return self._keyspace.structure(KEY, Grants)
+        """The Grants there are outside of a batch, or None."""
+        return self._keyspace.structures.by_key.get(KEY)
 
     def first_token(self):
         """Tokens are above this number: the clock may have been set back, and the log may have lost its last second."""
@@ -87,7 +87,7 @@ class Kept(object):
 
     def _apply(self, changes):
         for words in changes:
-            self._keyspace.update(KEY, self.structure, Grants, words)
+            self._keyspace.update(KEY, self._keyspace.structure(KEY, Grants), Grants, words)
 
     def _still_to_end(self, changes):
         """Of changes that were not logged, those that have happened all the same and would be found after a restart."""

@@ -116,8 +116,8 @@ class Locks(object):
     def _tell_circle(self, context, circle):
         parts = ["%s waits for %s" % (holders.text_of(node), context.shown_key(name).decode("utf-8", "replace"))
                  for node, name in circle]
-        return ("a deadlock: %s, which is held or was asked for before by %s, and so in a circle; take locks in the same "
-                "order everywhere, or all at once" % (", ".join(parts), holders.text_of(circle[0][0])))
+        return ("a deadlock: %s, which is held or was asked for before by %s, and so in a circle; take locks in the "
+                "same order everywhere, or all at once" % (", ".join(parts), holders.text_of(circle[0][0])))
 
     def _left(self, session):
         request = self._waits.pop(session, None)

@@ -1,4 +1,4 @@
-"""The lock table: who holds which lock, who waits for it, and who has it next.  Pure: time and tokens come from outside.
+"""The lock table: who holds which lock, who waits for it, and who has it next.  It is pure: time is an argument.
 
 A lock is a name.  It is held exclusively by one, shared by many, or, with a limit, in units (a semaphore); the limit of
 a lock that somebody holds or waits for stands.  Who cannot have it at once may queue; a request may name several locks,
