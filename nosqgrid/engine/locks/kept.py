@@ -97,6 +97,10 @@ class Kept(object):
         ended = dict.fromkeys(words[1] for words in changes if words[0] == b"del" and words[1] in structure.items)
         return [[b"del", key] for key in ended]
 
+    def leave(self, key):
+        """A record stays as it is, whatever was to become of it."""
+        self._changes = [words for words in self._changes if words[1] != key]
+
     @property
     def owes(self):
         """Whether something that ended is not in the log yet."""

@@ -20,9 +20,9 @@ from ...limits import LOCK_REASONS_MAX, RECOVERY_GRACE_S
 from ..waiting import SLEEP_S_MAX
 from . import deadlock, holders
 from .kept import Kept, read_grant
-from .table import UNITS, Request, Table
+from .meetings import Meetings
+from .table import ENDED, EXPIRED, RELEASED, UNITS, Table
 
-EXPIRED, ENDED, RELEASED = b"expired", b"session ended", b"released"
 _NO_SLEEP_S = 0.001
 
 
@@ -47,6 +47,7 @@ class Locks(object):
         self._watching = {}  # session -> Grant, until whose end it waits
         self._lost = OrderedDict()  # token -> reason
         self._closed = False
+        self.meetings = Meetings(self)
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@ class Locks(object):
         for grant in grants:
             self.kept.put_grant(grant)
         try:
-            self.kept.save(self.table.last_token)
+            self.save()
         except NosqgridError:
             self._settle(self._take_back(request, grants))
             raise
@@ -110,7 +111,7 @@ class Locks(object):
             raise DeadlockError(self._tell_circle(context, found))
         self.table.queue(request, self.keyspace.now_ms)
         self._waits[context.session] = request
-        context.waiting.wait(context, (), timeout_s, None, timeout_reply, left=self._left)
+        context.waiting.wait(context, (), timeout_s, None, timeout_reply, left=self.left)
         return context.defer()
 
     def _tell_circle(self, context, circle):
@@ -119,18 +120,24 @@ class Locks(object):
         return ("a deadlock: %s, which is held or was asked for before by %s, and so in a circle; take locks in the "
                 "same order everywhere, or all at once" % (", ".join(parts), holders.text_of(circle[0][0])))
 
-    def _left(self, session):
+    def left(self, session):
+        """A session waits for a lock no more, where it did."""
         request = self._waits.pop(session, None)
         if request is not None and not self._closed:
             self._settle(self.table.leave(request, self.keyspace.now_ms))
 
     def requeue(self, session, request):
-        """Let a session that waits for something else wait for a lock, without end; what it is granted is settled."""
+        """Let a session that waits for something else wait for a lock, without end; an error where it cannot."""
         found = deadlock.circle(self.table, request)
         if found is not None:
-            return DeadlockError("a deadlock: %s" % ", ".join(holders.text_of(node) for node, _ in found))
+            return DeadlockError("a deadlock: %s wait for each other; the lock was not had again"
+                                 % ", ".join(holders.text_of(node) for node, _ in found))
+        try:
+            granted = self.table.ask(request, self.keyspace.now_ms)
+        except CommandError:
+            return LockLostError("the lock was not had again: it is used with another limit, or too many are held")
         self._waits[session] = request
-        self._settle(self.table.ask(request, self.keyspace.now_ms))
+        self._settle(granted)
         return None
 
     def release(self, session, name, token, units=0):
@@ -178,7 +185,7 @@ class Locks(object):
                 for grant in grants:
                     self.kept.put_grant(grant)
             try:
-                self.kept.save(self.table.last_token)
+                self.save()
             except NosqgridError as error:  # which no name here may keep: its frames lead to this one
                 refused, granted = granted, []
                 for request, grants in refused:
@@ -190,6 +197,10 @@ class Locks(object):
             for request, grants in granted:
                 self._answer(request, request.reply(grants))
             return
+
+    def save(self):
+        """Log what has changed.  Raises StorageError, GridFullError."""
+        self.kept.save(self.table.last_token)
 
     def _answer(self, request, reply):
         del self._waits[request.session]
@@ -218,7 +229,7 @@ class Locks(object):
         """Give back what a request of this session was granted, or stop waiting for it; how many that were."""
         waiting = self._waits.get(session)
         if waiting is not None and waiting.request == request:
-            self._left(session)
+            self.left(session)
             self.waiting.finish(session, None)
             return 1
         count = 0
@@ -263,7 +274,7 @@ class Locks(object):
         """The session is gone: it waits no more, and what it held goes on to others."""
         if self._closed:
             return
-        self._left(session)
+        self.left(session)
         for grant in list(self.table.held.get(session, {}).values()):
             self.end(grant, ENDED, True)
         self._holders.pop(session, None)
@@ -293,11 +304,12 @@ class Locks(object):
             self._end_grace()
         if self.kept.owes:
             self._settle([])
+        self.meetings.tick()
 
     def sleep_s(self, now):
         """For how many seconds no lease ends, and no grace."""
         wait_s = 1.0 if self.kept.owes else SLEEP_S_MAX
-        for due_ms in (self.table.next_deadline_ms(), self._grace_until_ms):
+        for due_ms in (self.table.next_deadline_ms(), self._grace_until_ms, self.meetings.next_deadline_ms()):
             if due_ms:
                 wait_s = min(wait_s, max((due_ms - self.keyspace.now_ms) / 1000.0, _NO_SLEEP_S))
         return wait_s
@@ -326,6 +338,7 @@ class Locks(object):
                 self._take_over(key, words, now_ms, offset_ms)
         if self._unsure:
             self._grace_until_ms = now_ms + self._grace_ms
+        self.meetings.open(structure)
 
     def _take_over(self, key, words, now_ms, offset_ms):
         token, request, since_ms = read_grant(key, words)

@@ -25,6 +25,7 @@ from ...limits import LOCKS_ABANDONED_MAX, LOCK_GRANTS_MAX
 
 EXCLUSIVE, SHARED, UNITS = b"exclusive", b"shared", b"units"
 MODES = EXCLUSIVE, SHARED, UNITS
+EXPIRED, ENDED, RELEASED = b"expired", b"session ended", b"released"  # why a grant is over
 TOKEN_MAX = 1 << 60
 _SPARE_LEASES = 64  # of grants that are over; when there are more, and more than others, they go
 
