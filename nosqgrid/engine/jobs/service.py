@@ -27,7 +27,7 @@ from .transitions import PAUSED, RIPEN_MAX, Transitions, id_of
 AGAIN_MS = 1000  # after which what could not be given back is tried again
 LOOK_S_MAX = 1.0  # the wall clock may be set while nothing happens
 LEASES_MAX = 200  # that end in one slice
-OWNERS_MAX = 1024  # whose notes are kept ready
+OWNERS_MAX = 64  # of a session, whose notes are kept ready
 _SOON_S = 0.001
 
 
@@ -56,22 +56,24 @@ class Jobs(Transitions):
         self._as_write = as_write
         self._times = {}  # key -> when something happens to its queue by the wall clock
         self._heap = []  # of (ms, key); some are of times that were replaced
-        self._owners = {}  # (session, worker, thread) -> notes
+        self._owners = {}  # session -> {(worker, thread): notes}
+        self._closing = False
 
     # -- who has what -------------------------------------------------------------------------------------------------
 
     def owner(self, session, worker, thread):
         """The notes about who has a job, for reserve()."""
-        found = self._owners.get((session, worker, thread))
+        known = self._owners.setdefault(session, {})
+        found = known.get((worker, thread))
         if found is None:
-            if len(self._owners) >= OWNERS_MAX:
-                self._owners.clear()
+            if len(known) >= OWNERS_MAX:
+                known.clear()
             start, boot, _ = self._processes.facts(session)
             pid = session.pid if session.local else 0
             host = b"" if session.local else session.address.rpartition(":")[0].encode("utf-8", "surrogateescape")
             found = pack_notes({b"process": b"%d %b %b" % (pid, start, boot), b"worker": worker, b"thread": thread,
                                 b"host": host})
-            self._owners[session, worker, thread] = found
+            known[worker, thread] = found
         return found
 
     def take(self, session, key, queue, owner, request=0):
@@ -139,10 +141,10 @@ class Jobs(Transitions):
 
     def session_ended(self, session):
         """The session is gone: its jobs go back."""
+        self._owners.pop(session, None)
         leases = self.leases.of(session)
-        if leases:
+        if leases and not self._closing:
             self._lose_all(leases, b"the worker's connection ended, or its process died")
-            self._owners.clear()  # which refer to the session
 
     def _died(self, leases, pid):
         self._lose_all(leases, b"the worker's process died (pid %d)" % pid)
@@ -257,6 +259,10 @@ class Jobs(Transitions):
         words = unpack_notes(job[4]).get(b"process", b"0  ").split(b" ")
         if len(words) == 3 and words[0].isdigit():
             orphans.setdefault((int(words[0]), words[1], words[2]), []).append(lease)
+
+    def close(self):
+        """The coordinator ends: sessions that end now keep what they have, for the next one."""
+        self._closing = True
 
     def keys(self):
         """The keys of all queues."""

@@ -29,6 +29,7 @@ FAILURES_MAX = 10  # that are remembered of a job
 FAILURE_BYTES_MAX = 200
 WAITED_KEEP_MS = 10000  # for how long the outcome is kept that somebody waits for
 RIPEN_MAX = 200  # jobs whose time has come, at a time
+PURGED_ONE_BY_ONE = 1000  # of more the queue is made anew without them
 PAUSED, DRAINING = b"paused", b"draining"
 FLOOR = databases.in_space(databases.QUEUES, b"")  # a queue without jobs, whose numbers are above all that were dropped
 
@@ -49,7 +50,7 @@ def parse_id(word):
     """(key of the queue, number) of an id; UnknownJobError where it is none."""
     name, _, digits = word.rpartition(b":")
     if not name or not digits.isdigit() or len(digits) > 16 or digits[:1] == b"0":
-        raise UnknownJobError("%.100r is no id of a job: one is the name of its queue, a colon and a number" % word)
+        raise UnknownJobError("%s is no id of a job: one is the name of its queue, a colon and a number" % _shown(word))
     return key_of(name), int(digits)
 
 
@@ -76,16 +77,19 @@ class Transitions(object):
         """The Queue at a key, or None."""
         return self.keyspace.structure(key, Queue)
 
+    def _make(self, key):
+        """A new Queue at a key, which has none."""
+        queue = Queue()
+        floor = self.queue(FLOOR)
+        if floor is not None:
+            queue.apply([b"next", b"%d" % floor.next_number])
+        self.keyspace.put(key, queue)
+        return queue
+
     def made(self, key):
         """The Queue at a key, which is made where there is none."""
-        queue = self.keyspace.structure(key, Queue)
-        if queue is None:
-            queue = Queue()
-            floor = self.queue(FLOOR)
-            if floor is not None:
-                queue.apply([b"next", b"%d" % floor.next_number])
-            self.keyspace.put(key, queue)
-        return queue
+        queue = self.queue(key)
+        return self._make(key) if queue is None else queue
 
     def find(self, word):
         """(key, Queue, number, job) of an id; UnknownJobError where there is none, or not any more."""
@@ -93,24 +97,30 @@ class Transitions(object):
         queue = self.queue(key)
         job = None if queue is None else queue.jobs.get(number)
         if job is None:
-            raise UnknownJobError("there is no job %.100r, or not any more" % databases.name_of(word))
+            raise UnknownJobError("there is no job %s, or not any more" % _shown(word))
         return key, queue, number, job
+
+    def known(self, word):
+        """Raise UnknownJobError for the id of a job that there never was."""
+        key, number = parse_id(word)
+        queue = self.queue(key)
+        if queue is None or number >= queue.next_number:
+            raise UnknownJobError("there is no job %s" % _shown(word))
 
     def reserved(self, word, receipt):
         """The same of a job that was reserved with this receipt; StaleReceiptError where it is not that any more."""
         key, number = parse_id(word)
         queue = self.queue(key)
         if queue is None or number >= queue.next_number:
-            raise UnknownJobError("there is no job %.100r" % databases.name_of(word))
+            raise UnknownJobError("there is no job %s" % _shown(word))
         job = queue.jobs.get(number)
         if job is None:
-            raise StaleReceiptError("job %.100r is finished" % databases.name_of(word))
+            raise StaleReceiptError("job %s is finished" % _shown(word))
         state, _, _, _, deliveries, _, _, _ = RECORD.unpack(job[0])
         if state != RESERVED or deliveries != receipt:
-            raise StaleReceiptError("job %.100r is %s, and receipt %d is not its last (%d): its time was over, or its "
-                                    "worker was taken for dead" % (databases.name_of(word),
-                                                                   job_records.STATES[state].decode(), receipt,
-                                                                   deliveries))
+            raise StaleReceiptError("job %s is %s, and receipt %d (of %d that were given) is good no more: its time was "
+                                    "over, it was given back, or its worker was taken for dead"
+                                    % (_shown(word), job_records.STATES[state].decode(), receipt, deliveries))
         return key, queue, number, job
 
     def change(self, key, queue, words):
@@ -126,24 +136,26 @@ class Transitions(object):
     # -- putting ------------------------------------------------------------------------------------------------------
 
     def put(self, key, asked, items):
-        """[(number, created)] of jobs put with (type, payload) each; FULL, or None where it is the newest that goes.
+        """[(number, created)] of jobs put with (type, payload) each, or FULL.
 
         Raises CommandError for a queue that drains, UnknownJobError for an unknown dependency.
         """
-        queue = self.made(key)
-        if DRAINING in queue.settings:
+        queue, now_ms = self.queue(key), self.keyspace.wall_ms()
+        if queue is not None and DRAINING in queue.settings:
             raise _draining(key)
-        now_ms = self.keyspace.wall_ms()
-        if asked.unique:
+        if queue is not None and asked.unique:
             found = self._unique(queue, asked.unique, now_ms)
             if found:
                 return [self._put_again(key, queue, found, asked, items[0], now_ms)]
         needs, failed = self._needs(asked.after) if asked.after else ((), b"")
-        limit, overflow = asked.limit(queue.settings) if queue.settings or asked.maxlen else (None, None)
-        if limit is not None and len(items) + sum(queue.index.counts[:QUEUED + 1]) > limit:
-            if overflow != DROP_OLDEST:
-                return FULL
-            self._drop_oldest(key, queue, limit - len(items))
+        if asked.maxlen or queue is not None and queue.settings:
+            limit, overflow = asked.limit(queue.settings if queue is not None else {})
+            if limit is not None and len(items) + queued(queue) > limit:
+                if overflow != DROP_OLDEST or len(items) > limit:
+                    return FULL
+                self._drop_oldest(key, queue, limit - len(items))
+        if queue is None:
+            queue = self._make(key)
         number = queue.next_number
         words = [b"put"]
         for offset, (kind, payload) in enumerate(items):
@@ -201,8 +213,7 @@ class Transitions(object):
 
     def _drop_oldest(self, key, queue, left):
         """Let so many queued jobs be left, the youngest."""
-        counts = queue.index.counts
-        while sum(counts[:QUEUED + 1]) > max(left, 0):
+        while queued(queue) > left:
             number = queue.index.first_queued()
             self.end(key, queue, number, CANCELLED, {b"error": b"dropped: the queue was full"}, keep=False)
 
@@ -215,7 +226,7 @@ class Transitions(object):
             key, number = parse_id(word)
             queue = self.queue(key)
             if queue is None or number >= queue.next_number:
-                raise UnknownJobError("there is no job %.100r to wait for" % databases.name_of(word))
+                raise UnknownJobError("there is no job %s to wait for" % _shown(word))
             job = queue.jobs.get(number)
             if job is None or job[0][0] == DONE:
                 continue
@@ -426,6 +437,41 @@ class Transitions(object):
         self.set_state(key, queue, number, record, self._without_error(job))
         return True
 
+    # -- many at once -------------------------------------------------------------------------------------------------
+
+    def purge(self, key, queue, states):
+        """Remove the jobs in some states, which are none that anybody has; how many."""
+        numbers = [number for number, job in queue.jobs.items() if job[0][0] in states]
+        for number in list(queue.leads):
+            if number in queue.jobs and queue.jobs[number][0][0] in states:
+                self.end(key, queue, number, CANCELLED, {b"error": b"purged"}, keep=False)
+        numbers = [number for number in numbers if number in queue.jobs and queue.jobs[number][0][0] in states]
+        self._wake_all(key, numbers)
+        if len(numbers) <= PURGED_ONE_BY_ONE:
+            if numbers:
+                self.change(key, queue, [b"del"] + [b"%d" % number for number in numbers])
+        else:
+            self.keyspace.put(key, _kept(queue, set(numbers)))
+            self.keyspace.ready += [key + ROOM] if key + ROOM in self.keyspace.waited else []
+        return len(numbers)
+
+    def drop(self, key, queue):
+        """Remove a queue with everything; who waits for its jobs is told, and what depended on them is dead."""
+        for number in list(queue.leads):
+            self.end(key, queue, number, CANCELLED, {}, keep=False)
+        self._wake_all(key, queue.jobs)
+        floor = self.made(FLOOR)
+        if floor.next_number < queue.next_number:
+            self.change(FLOOR, floor, [b"next", b"%d" % queue.next_number])
+        self.keyspace.delete(key)
+
+    def _wake_all(self, key, numbers):
+        """Jobs go: who waits for one of them looks again."""
+        waited = self.keyspace.waited
+        if waited:
+            self.keyspace.ready += [found for found in (databases.in_space(databases.QUEUES, id_of(key, number))
+                                                        for number in numbers) if found in waited]
+
     @staticmethod
     def _without_error(job):
         noted = unpack_notes(job[4])
@@ -433,11 +479,38 @@ class Transitions(object):
         return pack_notes(noted)
 
 
+def _kept(queue, gone):
+    """A queue that has everything of another but some jobs."""
+    made = Queue()
+    for change in queue.copy().changes():
+        if change[0] == b"put":
+            pieces = [b"put"]
+            for at in range(1, len(change), 6):
+                if int(change[at]) not in gone:
+                    pieces += change[at:at + 6]
+            change = pieces
+        elif change[0] == b"link" and int(change[2]) in gone:
+            continue
+        if len(change) > 1:
+            made.apply(change)
+    return made
+
+
+def queued(queue):
+    """How many jobs of a queue, or of none, nobody has taken yet."""
+    return 0 if queue is None else sum(queue.index.counts[:QUEUED + 1])
+
+
 def _first_two(holds):
     return [holds[key] for key, _ in zip(holds, range(2))]
 
 
+def _shown(word):
+    """An id or a name for a message."""
+    return databases.name_of(word)[:100].decode("utf-8", "replace")
+
+
 def _draining(key):
-    error = CommandError("queue %.100r takes no more jobs (JOB.DRAIN)" % databases.name_of(databases.name_of(key)))
+    error = CommandError("queue %s takes no more jobs (JOB.DRAIN)" % _shown(databases.name_of(key)))
     error.code = "DRAINING"
     return error
