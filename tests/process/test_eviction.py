@@ -99,7 +99,7 @@ class LargeTest(EvictionTestCase):
             for number in range(40):
                 grid.set("l%d" % number, bytes([number]) * (1 << 20))
             stats = grid.stats()
-            # Some go for the large value that lacks room, and some, by when turns of the loop fall, for the heap's share.
+            # Some go for a large value that lacks room and some for the share of the heap, by how the turns fall.
             self.assertGreater(stats["evicted_keys"], 20)
             self.assertGreater(stats["evicted_bytes"], 20 << 20)
             self.assertEqual(sum("k%d" % number in grid for number in range(2000)), 2000)
