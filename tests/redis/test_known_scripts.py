@@ -52,6 +52,14 @@ class KnownTest(EngineTest):
         self.context.call("SET", "k", "token")
         self.assertEqual(self.context.call("EVAL", locking.EXTEND, "1", "k", "token", "5", "0"), b":0\r\n")
 
+    def test_the_lock_of_an_old_redis_py_is_acquired(self):
+        old = "5688a2541c9edd77746bcd2385e65ff3639a664f"
+        self.run_table([("EVALSHA %s 1 k token 5000" % old, b":1\r\n"), ("PTTL k", b":5000\r\n"),
+                        ("EVALSHA %s 1 k other 7000" % old, b":0\r\n"), ("PTTL k", b":5000\r\n"),
+                        ("GET k", b"$5\r\ntoken\r\n")])
+        self.assertEqual(self.context.call("EVALSHA", old, "1", "for-ever", "token", ""), b":1\r\n")
+        self.assertEqual(self.context.call("PTTL", "for-ever"), b":-1\r\n")
+
     def test_loading(self):
         other = RELEASE.replace("\n", " \n")
         known_scripts._loaded.clear()

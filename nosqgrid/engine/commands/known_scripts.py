@@ -4,9 +4,9 @@ A script is known by the SHA1 of its text (what EVALSHA sends), or, for the two 
 that of its text without spaces, in single quotes.  What it does is done here, at once and all of it or nothing, as a
 script would.  All have one key, a string that holds a token, and do nothing where that is another one.
 
-Which these are: release, extend and reacquire of redis-py's Lock, the same in all its versions from 2.10 to 8.1 (extend
-in two), and of ours (nosqgrid.redis); "delete it if it is mine" and "let it expire later if it is mine", as Redis'
-documentation of SET and the clients of Redlock have them.
+Which these are: acquire, release, extend and reacquire of redis-py's Lock, the same in all its versions from 2.10 to
+8.1 but for extend, of which there are two; those of ours (nosqgrid.redis); and "delete it if it is mine" and "let it
+expire later if it is mine", as Redis' documentation of SET and the clients of Redlock have them.
 
 EVAL of another script is refused, and says so; EVALSHA of another says NOSCRIPT, as for one that was never loaded.
 """
@@ -15,7 +15,7 @@ import hashlib
 import re
 
 from ... import errors
-from ...formats import resp
+from ...formats import resp, values
 from . import deadlines
 from .command import Command, command_error, container, integer
 from .lists import counted_keys
@@ -24,6 +24,18 @@ from .run import as_write
 _SPACES = re.compile(rb"\s+|;")
 _SCRIPTING = frozenset(("noscript", "stale", "skip_monitor", "no_mandatory_keys"))
 _LOADED_MAX = 256  # texts of known scripts in other spellings, by their SHA1
+
+
+def acquire(context, key, args):
+    """Store the token where nothing is, for args[1] milliseconds unless that is empty; 1, or 0."""
+    if context.keyspace.lookup(key) is not None:
+        return 0
+    keyspace, deadline_ms = context.keyspace, 0
+    if args[1]:
+        deadline_ms = deadlines.from_amount(keyspace, integer(args[1]), 1, False, "pexpire")
+    deadlines.put(keyspace, key, values.BYTES, args[0], deadline_ms)
+    context.notify(b"$", b"set", key)
+    return 1
 
 
 def release(context, key, args):
@@ -65,6 +77,7 @@ def _expire_in(context, key, amount_ms):
 
 # SHA1 of the text: (what it does where the token is right, how many arguments it needs).
 _BY_SHA = {
+    b"5688a2541c9edd77746bcd2385e65ff3639a664f": (acquire, 2),
     b"c3f8721cbb97f72bc19e972846bd7aaf91901658": (release, 1),
     b"a4e8783852e6b949f9ef3a97212805108459a890": (extend, 3),
     b"4a484ac024e9b025224cd9f8e1d59dbf3c15d00d": (extend_more, 2),
@@ -118,9 +131,10 @@ def _run(context, row, args):
         raise errors.CommandError("this script has one key and %d arguments" % wanted)
     if not context.session.may_write:
         raise errors.PermissionRefusedError("uid %d may only read here" % context.session.uid)
-    entry = context.keyspace.lookup(keys[0])
-    if entry is None or entry.value != words[0]:
-        return 0
+    if function is not acquire:
+        entry = context.keyspace.lookup(keys[0])
+        if entry is None or entry.value != words[0]:
+            return 0
     return as_write(context.keyspace, lambda: function(context, keys[0], words))
 
 
