@@ -14,7 +14,7 @@ _SAVE = "makes a checkpoint in the grid's directory; without one it is refused"
 _WALK = "one call looks at 10,000 %s at most, whatever COUNT says"
 _SPARSE = "kept sparse up to 3,000 bytes, whatever hll-sparse-max-bytes is"
 _LANES = "of the grid's own clients only what comes over a socket, not what they write through shared memory"
-_SCRIPTS = ("there is no Lua: known are the scripts of redis-py's Lock, and those that delete or expire a key which has "
+_SCRIPTS = ("there is no Lua: known are the scripts of redis-py's Lock, and those that delete or expire a key that has "
             "a certain value")
 
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.

@@ -111,7 +111,8 @@ class LikeLuaTest(EngineTest):
         texts = (RELEASE, EXPIRE, locking.RELEASE, locking.EXTEND, locking.REACQUIRE)
         with contextlib.closing(RealServer()) as server, contextlib.closing(server.connect()) as client:
             for text, token, px, words in itertools.product(
-                    texts, ("token", "other", ""), ((), ("PX", "100000")), (("5000", "0"), ("90000", "1"), ("-1", "0"))):
+                    texts, ("token", "other", ""), ((), ("PX", "100000")),
+                    (("5000", "0"), ("90000", "1"), ("-1", "0"))):
                 ran = []
                 for call in (client.call, self.context.call):
                     call("FLUSHALL")
