@@ -21,7 +21,7 @@ from ..waiting import SLEEP_S_MAX
 from . import deadlock, holders
 from .kept import Kept, read_grant
 from .meetings import Meetings
-from .table import ENDED, EXPIRED, RELEASED, UNITS, Table
+from .table import ENDED, EXPIRED, RELEASED, SHARED, UNITS, Table
 
 _NO_SLEEP_S = 0.001
 
@@ -85,7 +85,7 @@ class Locks(object):
         if grants is None or self.keyspace.log is None:
             return grants
         for grant in grants:
-            self.kept.put_grant(grant)
+            self._keep_new(grant)
         try:
             self.save()
         except NosqgridError:
@@ -93,11 +93,19 @@ class Locks(object):
             raise
         return grants
 
+    def _keep_new(self, grant):
+        self.kept.put_grant(grant)
+        if grant.abandoned and grant.asked.mode is not SHARED:
+            self.kept.delete(b"a" + grant.name)
+
     def _take_back(self, request, grants):
         """What the log did not take is not granted."""
         granted = []
         for grant in grants:
             if grant.asked is request:
+                if grant.abandoned and grant.asked.mode is not SHARED:
+                    self.kept.leave(b"a" + grant.name)
+                    self.table.abandon(grant.name)
                 granted += self.table.end(grant, self.keyspace.now_ms)
                 self.kept.delete_grant(grant)
             else:
@@ -167,23 +175,28 @@ class Locks(object):
             self._lost[grant.token] = reason
             if len(self._lost) > LOCK_REASONS_MAX:
                 self._lost.popitem(last=False)
-        granted = self.table.end(grant, self.keyspace.now_ms, abandoned)
+        if abandoned and grant.asked.mode is not SHARED:  # who may only read leaves nothing half done
+            self._abandon(grant.name)
+        granted = self.table.end(grant, self.keyspace.now_ms)
         self._unsure.discard(grant.token)
-        if self.keyspace.log is not None:
-            self.kept.delete_grant(grant)
-            if grant.name in self.table.abandoned:
-                self.kept.put(b"a" + grant.name)
+        self.kept.delete_grant(grant)
         for session in grant.watchers:
             del self._watching[session]
             self.waiting.finish(session, reason)
         return granted
+
+    def _abandon(self, name):
+        forgotten = self.table.abandon(name)
+        self.kept.put(b"a" + name)
+        if forgotten is not None:
+            self.kept.delete(b"a" + forgotten)
 
     def _settle(self, granted):
         """Save what has changed, then tell those whose turn it is; where that is refused they do not have it."""
         while True:
             for _, grants in granted:
                 for grant in grants:
-                    self.kept.put_grant(grant)
+                    self._keep_new(grant)
             try:
                 self.save()
             except NosqgridError as error:  # which no name here may keep: its frames lead to this one

@@ -265,14 +265,9 @@ class Table(object):
 
     # -- giving back --------------------------------------------------------------------------------------------------
 
-    def end(self, grant, now_ms, abandoned=False):
-        """A grant is over; what that granted to others: [(request, grants)].
-
-        `abandoned`: its holder did not say so, and the next one who has the lock exclusively is told.
-        """
+    def end(self, grant, now_ms):
+        """A grant is over; what that granted to others: [(request, grants)]."""
         lock = self._remove(grant)
-        if abandoned and grant.asked.mode is not SHARED:
-            self.abandon(grant.name)
         if lock.queue:
             return self._advance(grant.name, now_ms)
         if not lock.holders:
@@ -280,11 +275,12 @@ class Table(object):
         return []
 
     def abandon(self, name):
-        """Whoever has this lock next is told that somebody left it without a word."""
+        """Whoever has this lock next is told that somebody left it without a word; a name of which that is forgotten
+        for it, or None.
+        """
         self.abandoned[name] = None
         self.abandoned.move_to_end(name)
-        if len(self.abandoned) > LOCKS_ABANDONED_MAX:
-            self.abandoned.popitem(last=False)
+        return self.abandoned.popitem(last=False)[0] if len(self.abandoned) > LOCKS_ABANDONED_MAX else None
 
     def _remove(self, grant):
         name, token = grant.name, grant.token
