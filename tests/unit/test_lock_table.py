@@ -154,7 +154,7 @@ class LockTableTest(unittest.TestCase):
         self.assertEqual(table.expired(61), [grant])
         for _ in range(1000):
             table.extend(grant, 10, 61)
-        self.assertLess(len(table._leases), 100)
+        self.assertLess(len(table.leases), 100)
 
     def test_frozen_nothing_is_granted_but_what_is_presented_again(self):
         table = Table(10, frozen=True)

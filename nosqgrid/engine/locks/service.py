@@ -16,12 +16,13 @@ nothing for the time of grace, but what holders present again.
 from collections import OrderedDict
 
 from ...errors import CommandError, DeadlockError, FencedError, LockLostError, NosqgridError
+from ...formats.lane import LOCK_ABANDONED
 from ...limits import LOCK_REASONS_MAX, RECOVERY_GRACE_S
 from ..waiting import SLEEP_S_MAX
 from . import deadlock, holders
 from .kept import Kept, read_grant
 from .meetings import Meetings
-from .table import ENDED, EXPIRED, RELEASED, SHARED, UNITS, Table
+from .table import ENDED, EXPIRED, RELEASED, SHARED, UNITS, Request, Table
 
 _NO_SLEEP_S = 0.001
 
@@ -92,6 +93,15 @@ class Locks(object):
             self._settle(self._take_back(request, grants))
             raise
         return grants
+
+    def acquire_now(self, session, name, number, thread, deeper):
+        """A lock for one alone, for a frame in a lane: its token, with LOCK_ABANDONED, or 0 where it is not free."""
+        request = Request((name,), session, self.holder(session), holders.node_of(session, thread), reentrant=deeper,
+                          thread=thread, request=number)
+        grants = self.try_acquire(request)
+        if grants is None:
+            return 0
+        return grants[0].token | LOCK_ABANDONED if grants[0].abandoned else grants[0].token
 
     def _keep_new(self, grant):
         self.kept.put_grant(grant)
@@ -178,8 +188,10 @@ class Locks(object):
         if abandoned and grant.asked.mode is not SHARED:  # who may only read leaves nothing half done
             self._abandon(grant.name)
         granted = self.table.end(grant, self.keyspace.now_ms)
-        self._unsure.discard(grant.token)
-        self.kept.delete_grant(grant)
+        if self._unsure:
+            self._unsure.discard(grant.token)
+        if self.keyspace.log is not None:
+            self.kept.delete_grant(grant)
         for session in grant.watchers:
             del self._watching[session]
             self.waiting.finish(session, reason)
@@ -193,7 +205,7 @@ class Locks(object):
 
     def _settle(self, granted):
         """Save what has changed, then tell those whose turn it is; where that is refused they do not have it."""
-        while True:
+        while granted or self.kept.owes:
             for _, grants in granted:
                 for grant in grants:
                     self._keep_new(grant)
@@ -305,7 +317,7 @@ class Locks(object):
 
     def expire(self):
         """End the grants whose lease is over; not within a batch, which could not log that."""
-        if self.keyspace.staging or self._closed:
+        if not self.table.leases or self.keyspace.staging or self._closed:
             return
         for grant in self.table.expired(self.keyspace.now_ms):
             self.end(grant, EXPIRED, True)
