@@ -4,7 +4,7 @@ import random
 import unittest
 
 from nosqgrid import errors, limits
-from nosqgrid.engine import commands
+from nosqgrid.engine import commands, databases
 from nosqgrid.engine.keyspace import Keyspace
 from nosqgrid.formats import resp, values
 from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, CommandTest, PlainContext, bulk

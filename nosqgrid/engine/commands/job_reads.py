@@ -13,8 +13,9 @@ import heapq
 
 from ...formats import resp
 from .. import databases
+from ..jobs.ids import FLOOR, parse_id
 from ..jobs.service import shown_id
-from ..jobs.transitions import DRAINING, FLOOR, PAUSED, parse_id, queued
+from ..jobs.transitions import DRAINING, PAUSED, queued
 from ..structures import job_records
 from ..structures.job_records import (CANCEL, CANCELLED, DEAD, DONE, FIFO, OPTIONS, READY, RECORD, RESERVED, STATES,
                                       UNTIL_FINISHED, UNTIL_STARTED, unpack_fixed, unpack_notes)
@@ -116,7 +117,8 @@ def wait(context, args):
 
 def _forgotten(context, key, number):
     """The map of a job that has ended, and of which nothing is kept: it was done, or dropped or purged."""
-    return resp.Map([(b"id", shown_id(context, key, number)), (b"queue", _name(context, key)), (b"state", b"forgotten")])
+    return resp.Map([(b"id", shown_id(context, key, number)), (b"queue", _name(context, key)),
+                     (b"state", b"forgotten")])
 
 
 def peek(context, args):
@@ -129,10 +131,14 @@ def peek(context, args):
     queue = context.server.jobs.queue(key)
     if queue is None or not queue.index.counts[state]:
         return []
-    found = ((job_records.place_of(job, number) if state == READY else job_records.timer(RECORD.unpack(job[0])[7], number),
-              number) for number, job in queue.jobs.items() if job[0][0] == state)
+    place = job_records.place_of if state == READY else _time_of
+    found = ((place(job, number), number) for number, job in queue.jobs.items() if job[0][0] == state)
     first = heapq.nsmallest(min(count + offset, queue.index.counts[state]), found)[offset:]
     return [_map_of(context, key, queue, number, queue.jobs[number]) for _, number in first]
+
+
+def _time_of(job, number):
+    return job_records.timer(RECORD.unpack(job[0])[7], number)
 
 
 def stats(context, args):

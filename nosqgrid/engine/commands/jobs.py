@@ -5,8 +5,8 @@ there.  A job is named by its id, queue:number; whoever was handed one has a rec
 acknowledged, fails, or is handed to somebody else: then every command with it is refused (STALE).
 
     JOB.PUT queue type payload [DELAY ms] [ETA wall_ms] [PRIORITY n] [TTR ms] [RETRIES n]
-            [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms] [GROUP name]
-            [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest] [WAIT ms]
+            [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms]
+            [GROUP name] [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest] [WAIT ms]
             [KEEP ms] [KIND text] [REPLACE]            [id, created 0|1], or null where there is no room
     JOB.PUTMANY queue n (type payload)... [options]    [[id, created]...]; all of them, or null
     JOB.RESERVE [WAIT ms] [COUNT n] [ORDER strict|weighted] [REQUEST n] [WORKER text] [THREAD text]
@@ -22,8 +22,9 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
 from ... import errors
 from ...formats import values
 from ..jobs.asked import DROP_NEWEST, ERROR
+from ..jobs.ids import ROOM
 from ..jobs.service import shown_id
-from ..jobs.transitions import FULL, ROOM
+from ..jobs.transitions import FULL
 from ..structures import job_records
 from ..structures.job_records import DONE, OPTIONS, RECORD, STATES
 from ..waiting import NOBODY

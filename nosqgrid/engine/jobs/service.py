@@ -9,8 +9,8 @@ Invariants
     or disk, and the next look: then it belongs to nobody and is tried again.
  2. What the clock does is a write of its own, in slices.
 
-A kill at any line: the next coordinator finds the jobs reserved that were; they stay so as long as their workers' processes
-live, for their time to run at most, counted anew.
+A kill at any line: the next coordinator finds the jobs reserved that were; they stay so as long as the processes of
+their workers live, for their time to run at most, counted anew.
 """
 
 import heapq
@@ -21,8 +21,9 @@ from .. import databases
 from ..structures.job_records import OPTIONS, RECORD, RESERVED, pack_notes, unpack_notes
 from ..structures.jobs import Queue
 from ..waiting import SLEEP_S_MAX
+from .ids import id_of
 from .leases import Lease, Leases
-from .transitions import PAUSED, RIPEN_MAX, Transitions, id_of
+from .transitions import PAUSED, RIPEN_MAX, Transitions
 
 AGAIN_MS = 1000  # after which what could not be given back is tried again
 LOOK_S_MAX = 1.0  # the wall clock may be set while nothing happens
