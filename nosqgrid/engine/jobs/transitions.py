@@ -176,10 +176,13 @@ class Transitions(object):
         job = queue.jobs.get(number)
         if asked.replace and job is not None and job[0][0] <= QUEUED and not asked.after:
             needs = queue.needs.get(number, ())
-            pieces = self._pieces(queue, asked, item[0], item[1], now_ms, needs)
+            pieces = list(self._pieces(queue, asked, item[0], item[1], now_ms, needs))
+            record = list(RECORD.unpack(pieces[0]))
+            record[4] = RECORD.unpack(job[0])[4]  # no receipt is given twice
+            pieces[0] = RECORD.pack(*record)
             links = [(kind, list(ids)) for kind, ids in ((NEEDS, needs), (LEADS, queue.leads.get(number, ()))) if ids]
             self.change(key, queue, [b"del", b"%d" % number])
-            self.change(key, queue, [b"put", b"%d" % number] + list(pieces))
+            self.change(key, queue, [b"put", b"%d" % number] + pieces)
             for kind, ids in links:
                 self.change(key, queue, [b"link", kind, b"%d" % number] + ids)
         return number, 0
