@@ -1,4 +1,4 @@
-"""Where processes meet: barriers, events, latches, conditions.  Names and signatures are threading's where it has them."""
+"""Where processes meet: barriers, events, latches, conditions; as in threading, where that has them."""
 
 from ...errors import UsageError
 from ..link import named_values
@@ -209,7 +209,7 @@ class Condition(Named):
             raise
 
     def wait(self, timeout=None):
-        """Give the lock back, wait for notify(), and have the lock again; False where `timeout` seconds went by instead.
+        """Give the lock back, wait for notify(), have the lock again; False where `timeout` seconds went by instead.
 
         RuntimeError unless the lock is held.  An exception out of the wait itself (KeyboardInterrupt, DeadlockError,
         CoordinatorLostError) leaves it not held.

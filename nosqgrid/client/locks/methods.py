@@ -1,5 +1,8 @@
 """What a Grid has for locks: a part of it (client/grid)."""
 
+from ...formats.values import encode_key
+from ..link import named_values
+from .base import holder_of
 from .leading import Counter, Election, Once, RateLimiter
 from .lock import Lock, RLock, RWLock
 from .meetings import Barrier, Condition, Event, Latch
@@ -56,6 +59,16 @@ class LockMethods(object):
     def election(self, name, data=None, *, ttl=None, on_lost=None):
         """An Election: one of many leads, and says `data` of itself."""
         return Election(self, name, data, ttl, on_lost)
+
+    def locks(self, pattern=None):
+        """[(name, holders, waiters)] of all locks that somebody holds or waits for, as lists of Holder."""
+        words = [] if pattern is None else [encode_key(pattern)]
+        found = []
+        for row in self._store.command(b"LOCK.LIST", *words):
+            lock = named_values(row, self.address)
+            found.append((lock["name"],) + tuple([holder_of(holder, self.address) for holder in lock[which]]
+                                                 for which in ("holders", "waiters")))
+        return sorted(found)
 
     def rate_limiter(self, name, limit, period, burst=None):
         """A RateLimiter: `limit` in each `period` seconds, `burst` of them at once."""

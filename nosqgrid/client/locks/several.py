@@ -15,7 +15,8 @@ def grants_of(store, names, replies, mode, units, limit, ttl):
     thread = b"%d" % threading.get_ident()
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
-        grant = Grant(name, token, bool(abandoned), [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""])
+        words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
+        grant = Grant(name, token, bool(abandoned), words)
         store.held.add(grant)
         found.append(grant)
     return found
@@ -60,6 +61,11 @@ class Semaphore(Asking):
             if len(self._grants) > count:
                 self.release()
             raise
+
+    @property
+    def fences(self):
+        """The fencing tokens of those that this object holds, the oldest first."""
+        return [grant.token for grant in self._grants if grant.pid == os.getpid()]
 
     def release_steps(self, n=1):
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
@@ -144,7 +150,8 @@ class MultiLock(Asking):
             raise LockLostError(lost)
 
     def release(self):
-        """Give all back.  RuntimeError where they are not held; LockLostError where one was lost, the others given back."""
+        """Give all back.  RuntimeError where they are not held; LockLostError if one was lost, after the others were.
+        """
         self._run(self.release_steps())
 
     @property
