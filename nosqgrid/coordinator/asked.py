@@ -93,7 +93,7 @@ class Asked(object):
 
     def owning_parts(self):
         """What keeps things that belong to a session: each has adopt(from_session, to_session)."""
-        return (self.locks,)
+        return (self.locks, self.jobs)
 
     def adopt(self, session, number):
         """Let a session have what another one of its process has, which waited for it in its place."""

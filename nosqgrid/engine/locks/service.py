@@ -16,12 +16,13 @@ nothing for the time of grace, but what holders present again.
 from collections import OrderedDict
 
 from ...errors import CommandError, DeadlockError, FencedError, LockLostError, NosqgridError
+from ...formats.lane import LOCK_ABANDONED
 from ...limits import LOCK_REASONS_MAX, RECOVERY_GRACE_S
 from ..waiting import SLEEP_S_MAX
 from . import deadlock, holders
 from .kept import Kept, read_grant
 from .meetings import Meetings
-from .table import ENDED, EXPIRED, RELEASED, UNITS, Table
+from .table import ENDED, EXPIRED, RELEASED, SHARED, UNITS, Request, Table
 
 _NO_SLEEP_S = 0.001
 
@@ -85,7 +86,7 @@ class Locks(object):
         if grants is None or self.keyspace.log is None:
             return grants
         for grant in grants:
-            self.kept.put_grant(grant)
+            self._keep_new(grant)
         try:
             self.save()
         except NosqgridError:
@@ -93,11 +94,28 @@ class Locks(object):
             raise
         return grants
 
+    def acquire_now(self, session, name, number, thread, deeper):
+        """A lock for one alone, for a frame in a lane: its token, with LOCK_ABANDONED, or 0 where it is not free."""
+        request = Request((name,), session, self.holder(session), holders.node_of(session, thread), reentrant=deeper,
+                          thread=thread, request=number)
+        grants = self.try_acquire(request)
+        if grants is None:
+            return 0
+        return grants[0].token | LOCK_ABANDONED if grants[0].abandoned else grants[0].token
+
+    def _keep_new(self, grant):
+        self.kept.put_grant(grant)
+        if grant.abandoned and grant.asked.mode is not SHARED:
+            self.kept.delete(b"a" + grant.name)
+
     def _take_back(self, request, grants):
         """What the log did not take is not granted."""
         granted = []
         for grant in grants:
             if grant.asked is request:
+                if grant.abandoned and grant.asked.mode is not SHARED:
+                    self.kept.leave(b"a" + grant.name)
+                    self.table.abandon(grant.name)
                 granted += self.table.end(grant, self.keyspace.now_ms)
                 self.kept.delete_grant(grant)
             else:
@@ -167,23 +185,30 @@ class Locks(object):
             self._lost[grant.token] = reason
             if len(self._lost) > LOCK_REASONS_MAX:
                 self._lost.popitem(last=False)
-        granted = self.table.end(grant, self.keyspace.now_ms, abandoned)
-        self._unsure.discard(grant.token)
+        if abandoned and grant.asked.mode is not SHARED:  # who may only read leaves nothing half done
+            self._abandon(grant.name)
+        granted = self.table.end(grant, self.keyspace.now_ms)
+        if self._unsure:
+            self._unsure.discard(grant.token)
         if self.keyspace.log is not None:
             self.kept.delete_grant(grant)
-            if grant.name in self.table.abandoned:
-                self.kept.put(b"a" + grant.name)
         for session in grant.watchers:
             del self._watching[session]
             self.waiting.finish(session, reason)
         return granted
 
+    def _abandon(self, name):
+        forgotten = self.table.abandon(name)
+        self.kept.put(b"a" + name)
+        if forgotten is not None:
+            self.kept.delete(b"a" + forgotten)
+
     def _settle(self, granted):
         """Save what has changed, then tell those whose turn it is; where that is refused they do not have it."""
-        while True:
+        while granted or self.kept.owes:
             for _, grants in granted:
                 for grant in grants:
-                    self.kept.put_grant(grant)
+                    self._keep_new(grant)
             try:
                 self.save()
             except NosqgridError as error:  # which no name here may keep: its frames lead to this one
@@ -292,7 +317,7 @@ class Locks(object):
 
     def expire(self):
         """End the grants whose lease is over; not within a batch, which could not log that."""
-        if self.keyspace.staging or self._closed:
+        if not self.table.leases or self.keyspace.staging or self._closed:
             return
         for grant in self.table.expired(self.keyspace.now_ms):
             self.end(grant, EXPIRED, True)
