@@ -118,8 +118,9 @@ class ReservedJob(Job):
         with grid.queue("mail").reserve() as job:
             send(job.payload)
 
-    At the end of the block it is acknowledged; an exception gives it back with the traceback, to be tried again, and goes
-    on; KeyboardInterrupt and SystemExit give it back without counting the attempt.  Whoever dies gives it back by that.
+    At the end of the block it is acknowledged; an exception gives it back with the traceback, to be tried again, and
+    goes on; KeyboardInterrupt and SystemExit give it back without counting the attempt.  Whoever dies gives it back by
+    that.
 
     `payload` is what was put; `attempt` counts from 1; `receipt` is the number of this handing over: once the job was
     given to somebody else everything here raises StaleReceiptError.  `kind`, `group`, `priority`, `ttr` (seconds) and

@@ -245,9 +245,9 @@ class Queue(object):
         self._command(b"JOB.DRAIN", int(bool(on)))
 
     def config(self, **settings):
-        """Set what is the same for all jobs put from now on: ttr, keep (seconds), retries, maxlen, overflow; the settings.
+        """Set what is the same for all jobs put from now on: ttr, keep (seconds), retries, maxlen, overflow.
 
-        None takes a setting away.
+        None takes a setting away.  All settings, as a dict.
         """
         asked = []
         for name, value in settings.items():
