@@ -35,10 +35,10 @@ class GrantsTest(unittest.TestCase):
         self.assertEqual((grants.items, grants.high), ({}, 0))
 
     def test_records_that_make_no_sense(self):
-        good = [b"a", b"exclusive", b"1", b"0", b"0", b"0", b"1", b"0", b"5", b"t", b"",
+        good = [b"a", b"exclusive", b"1", b"0", b"0", b"0", b"1", b"0", b"5", b"9", b"t", b"",
                 b"1", b"2", b"", b"3", b"4", b"boot", b"python"]
         self.assertEqual(kept.read_grant(b"g5", good)[0], 5)
-        for place, word in ((1, b"x"), (2, b""), (2, b"-1"), (3, b"x"), (6, b"0"), (11, b"x"), (14, b"")):
+        for place, word in ((1, b"x"), (2, b""), (2, b"-1"), (3, b"x"), (6, b"0"), (9, b"x"), (12, b"x"), (15, b"")):
             with self.assertRaises(CorruptValueError):
                 kept.read_grant(b"g5", good[:place] + [word] + good[place + 1:])
         for key, words in ((b"g", good), (b"g0", good), (b"g-4", good), (b"g5", good[:-1]), (b"g5", []),
@@ -162,6 +162,18 @@ class RestartTest(unittest.TestCase):
         token = self.token(0, "a")
         self.restart(living=(100,))
         self.assertEqual(self.call(0, "LOCK.RELEASE", "a", str(token)), b":0\r\n")
+
+    def test_what_a_client_does_not_know_of_is_given_back_when_it_has_come_back(self):
+        token = self.token(0, "known", "REQUEST", "1")
+        self.token(0, "unknown", "REQUEST", "2")  # the coordinator was killed before it could answer
+        self.token(0, "by hand")
+        self.token(1, "of another", "REQUEST", "3")
+        self.restart(living=(100, 101))
+        self.assertEqual(self.reclaim(0, "known", token), b":1\r\n")
+        self.assertEqual(self.call(0, "LOCK.RECLAIMED"), b":1\r\n")
+        self.assertEqual(sorted(grant.name for grant in self.locks.table.grants.values()),
+                         [b"by hand", b"known", b"of another"])
+        self.assertEqual(self.call(0, "LOCK.RECLAIMED"), b":0\r\n")
 
     def test_a_holder_that_dies_later_is_noticed(self):
         self.token(0, "a")

@@ -144,6 +144,13 @@ class Locks(object):
         if request is not None and not self._closed:
             self._settle(self.table.leave(request, self.keyspace.now_ms))
 
+    def answer_waiters(self, name, reply):
+        """Let all who wait for a lock have something else instead of it."""
+        lock = self.table.locks.get(name)
+        for request in list(lock.queue) if lock is not None else ():
+            self.table.leave(request, self.keyspace.now_ms)  # it has a holder, so that nobody is granted it by that
+            self._answer(request, reply)
+
     def requeue(self, session, request):
         """Let a session that waits for something else wait for a lock, without end; an error where it cannot."""
         found = deadlock.circle(self.table, request)
@@ -393,6 +400,16 @@ class Locks(object):
             self.end(self.table.grants[token], b"its holder did not come back after a restart", True)
         if self.table.frozen:
             self._settle(self.table.thaw(self.keyspace.now_ms))
+
+    def reclaimed(self, session):
+        """A client has presented all that it had: end what else its process was granted by numbered requests and nobody
+        has claimed, since the coordinator ended before it could answer.  How many that were.
+        """
+        grants = [grant for grant in self.table.grants.values()
+                  if grant.absent and grant.requests and grant.asked.who.is_process_of(session)]
+        for grant in grants:
+            self.end(grant, ENDED, True)
+        return len(grants)
 
     def reclaim(self, session, request, token):
         """A holder comes back to a coordinator that was restarted.  Raises LockLostError."""
