@@ -26,6 +26,7 @@ from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.jobs.service import Jobs
 from ..engine.locks.service import Locks
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
@@ -122,6 +123,7 @@ class Coordinator(Asked):
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
         self.locks = Locks(space.keyspace, self.blocked, self.processes, as_write)
+        self.jobs = Jobs(space.keyspace, self.processes, as_write, self.chance)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
@@ -162,6 +164,7 @@ class Coordinator(Asked):
         self.durability.open()
         self.keyspace.now_ms = self.clock.monotonic_ms()
         self.locks.open(self.listener.replaced)
+        self.jobs.open()
 
     def run(self):
         """Serve until stop(); readers may go on reading afterwards."""
@@ -250,7 +253,7 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking, self.locks, self.processes)
+                self.admission, self.tracking, self.locks, self.jobs, self.processes)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -397,7 +400,8 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.locks, self.blocked, self.pubsub, self.oversight,
+        self.pass_on(session)
+        for part in (self.large_values, self.claims, self.locks, self.jobs, self.blocked, self.pubsub, self.oversight,
                      self.admission, self.tracking):
             part.session_ended(session)
         self._ended.append(session)
@@ -421,6 +425,7 @@ class Coordinator(Asked):
         """
         self.closing = True
         self.locks.close()
+        self.jobs.close()
         self.arena.words[arena_format.STATE] = arena_format.STATE_STOPPED
         self.admission.close()
         for session in self.sessions():

@@ -21,7 +21,7 @@ class Processes(object):
     def __init__(self, server):
         self._server = server
         self._boot = _read("/proc/sys/kernel/random/boot_id").strip()
-        self._watched = {}  # pid -> (start, pidfd or -1, died)
+        self._watched = {}  # pid -> (start, pidfd or -1, functions to be called)
         self._next_look = 0.0
 
     def facts(self, session):
@@ -42,12 +42,13 @@ class Processes(object):
         """Call died(pid) when the process of a holder ends; false where it has by now."""
         pid = holder.pid
         if pid in self._watched:
+            self._watched[pid][2].append(died)
             return True
         try:
             fd = credentials.watch_death(pid)
         except ProcessLookupError:
             return False
-        self._watched[pid] = holder.start, fd, died
+        self._watched[pid] = holder.start, fd, [died]
         if fd >= 0:
             self._server.selector.register(fd, READ, lambda _: self._died(pid))
         if not self.lives(holder):  # looked at once more: the pid may have gone to another just before
@@ -56,7 +57,8 @@ class Processes(object):
         return True
 
     def _died(self, pid):
-        self._forget(pid)(pid)
+        for died in self._forget(pid):
+            died(pid)
 
     def _forget(self, pid):
         _, fd, died = self._watched.pop(pid)

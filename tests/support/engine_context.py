@@ -7,6 +7,7 @@ from nosqgrid.engine.commands import COMMON_ROWS
 from nosqgrid.engine.commands.fast import make_run_fast
 from nosqgrid.engine.commands.run import as_write
 from nosqgrid.engine.context import DEFERRED
+from nosqgrid.engine.jobs.service import Jobs
 from nosqgrid.engine.locks.service import Locks
 from nosqgrid.formats import resp
 from nosqgrid.formats.resp import Parser
@@ -31,8 +32,11 @@ class EngineContext(PlainContext):
             keyspace.wall_ms = lambda: keyspace.now_ms + WALL_OFFSET_MS
         super().__init__(keyspace, other=other)
         if other is None:
-            self.server.locks = Locks(self.keyspace, self.waiting, processes or Processes(), as_write)
+            processes = processes or Processes()
+            self.server.locks = Locks(self.keyspace, self.waiting, processes, as_write)
             self.server.locks.open(replaced)
+            self.server.jobs = Jobs(self.keyspace, processes, as_write, random.Random(seed).getrandbits)
+            self.server.jobs.open()
         self.random_bits = random.Random(seed).getrandbits
 
     def answers(self):

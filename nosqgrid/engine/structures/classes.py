@@ -3,10 +3,11 @@
 from ...formats import values
 from .grants import Grants
 from .hashes import Hash
+from .jobs import Queue
 from .lists import List
 from .sets import Set
 from .streams import Stream
 from .zsets import SortedSet
 
-CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.STREAM: Stream, values.ZSET: SortedSet,
-           values.GRANTS: Grants}
+CLASSES = {values.GRANTS: Grants, values.HASH: Hash, values.LIST: List, values.QUEUE: Queue, values.SET: Set,
+           values.STREAM: Stream, values.ZSET: SortedSet}
