@@ -163,17 +163,27 @@ class RestartTest(unittest.TestCase):
         self.restart(living=(100,))
         self.assertEqual(self.call(0, "LOCK.RELEASE", "a", str(token)), b":0\r\n")
 
-    def test_what_a_client_does_not_know_of_is_given_back_when_it_has_come_back(self):
-        token = self.token(0, "known", "REQUEST", "1")
-        self.token(0, "unknown", "REQUEST", "2")  # the coordinator was killed before it could answer
-        self.token(0, "by hand")
-        self.token(1, "of another", "REQUEST", "3")
+    def test_a_request_that_was_granted_and_not_answered_can_be_made_again_or_taken_back(self):
+        token = self.token(0, "again", "REQUEST", "771")
+        self.token(0, "undone", "REQUEST", "772")
+        self.token(1, "of another", "REQUEST", "771")
+        self.call(0, "LOCK.ACQUIREALL", "2", "x", "y", "REQUEST", "773")
         self.restart(living=(100, 101))
-        self.assertEqual(self.reclaim(0, "known", token), b":1\r\n")
-        self.assertEqual(self.call(0, "LOCK.RECLAIMED"), b":1\r\n")
+        self.assertEqual(self.call(0, "LOCK.ACQUIRE", "again", "REQUEST", "770"), b"$-1\r\n")
+        self.assertEqual(self.token(0, "again", "REQUEST", "771"), token)
+        self.assertEqual(self.call(0, "LOCK.UNDO", "772"), b":1\r\n")
+        self.assertTrue(self.call(0, "LOCK.ACQUIREALL", "2", "y", "x", "REQUEST", "773").startswith(b"*2"))
         self.assertEqual(sorted(grant.name for grant in self.locks.table.grants.values()),
-                         [b"by hand", b"known", b"of another"])
-        self.assertEqual(self.call(0, "LOCK.RECLAIMED"), b":0\r\n")
+                         [b"again", b"of another", b"x", b"y"])
+        self.assertEqual([grant.name for grant in self.locks._absent.values()], [b"of another"])
+        self.locks.table.check()
+
+    def test_how_deep_it_is_the_holder_knows_best(self):
+        token = self.token(0, "a", "REENTRANT", "THREAD", "t", "REQUEST", "1")
+        self.call(0, "LOCK.ACQUIRE", "a", "REENTRANT", "THREAD", "t", "REQUEST", "2")
+        self.restart(living=(100,))
+        self.assertEqual(self.reclaim(0, "a", token, depth="1"), b":1\r\n")
+        self.assertEqual(self.call(0, "LOCK.RELEASE", "a", str(token)), b":0\r\n")
 
     def test_a_holder_that_dies_later_is_noticed(self):
         self.token(0, "a")

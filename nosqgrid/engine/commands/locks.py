@@ -6,13 +6,12 @@
     LOCK.RELEASE name token [UNITS k]               what is left: the depth, or the units
     LOCK.EXTEND name token ms                       it ends in so many ms from now; 0: with its session alone
     LOCK.CHECK name token                           FENCED where it is not held with this token; for batches
-    LOCK.UNDO request                               give back what a request of this session was granted
+    LOCK.UNDO request                               give back what a request of this session was granted, or one of this
+                                                    process before a restart
     LOCK.INFO name, LOCK.LIST [pattern]             who holds it, who waits, since when
     LOCK.FORCE name reason [token]                  end it, whoever has it
     LOCK.RECLAIM name token mode units limit depth ttl thread info [DETACHED]
                                                     a holder comes back after a restart; depth 0: it is not reentrant
-    LOCK.RECLAIMED                                  all that this process had by numbered requests is reclaimed: the
-                                                    rest it does not know of, and it is ended; how many that were
     LOCK.WATCH name token                           wait until that grant ends; why it did
 """
 
@@ -151,12 +150,6 @@ def reclaim(context, args):
     return 1
 
 
-def reclaimed(context, args):
-    """End what this process was granted before a restart and does not know of; how many that were."""
-    lock_words.check_outside_batch(context)
-    return context.server.locks.reclaimed(context.session)
-
-
 def watch(context, args):
     """Wait until a grant ends; the reason."""
     token = lock_words.token_of(args[1])
@@ -176,6 +169,5 @@ COMMANDS = (
     Command(b"LOCK.LIST", list_, -1, READ),
     Command(b"LOCK.FORCE", force, -3, WRITE_ALONE, 1, 1, 1),
     Command(b"LOCK.RECLAIM", reclaim, -4, WRITE_ALONE, 1, 1, 1),
-    Command(b"LOCK.RECLAIMED", reclaimed, 1, WRITE_ALONE),
     Command(b"LOCK.WATCH", watch, 3, READ | {"blocking"}, 1, 1, 1),
 )
