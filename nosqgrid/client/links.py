@@ -25,6 +25,7 @@ from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
 IDLE_MAX = 32  # connections that are kept although nobody waits
+OWED_MAX = 1000
 
 
 class Links(object):
@@ -32,7 +33,8 @@ class Links(object):
 
     def __init__(self, store):
         self._store = store
-        self._requests = itertools.count(1)
+        # From anywhere, so that those of two stores of a process differ: the next coordinator may be asked about them.
+        self._requests = itertools.count(int.from_bytes(os.urandom(6), "little") + 1)
         self._begin()
 
     def _begin(self):
@@ -71,7 +73,8 @@ class Links(object):
 
     def owe(self, words):
         """A command that was to take something back was interrupted: it is made before anything else is asked for."""
-        self._owed.append(words)
+        if len(self._owed) < OWED_MAX:  # those beyond were asked of nobody: the first of them could not be made yet
+            self._owed.append(words)
 
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""

@@ -69,7 +69,10 @@ def perform(store, step):
 def _call_late(store, words):
     try:
         return store.command(*words)
-    except (CoordinatorError, ClosedError):
+    except ClosedError:
+        return None
+    except CoordinatorError:
+        store.links.owe(words)  # the next coordinator may have in its log what this one could not answer any more
         return None
     except BaseException:
         store.links.owe(words)
