@@ -1,4 +1,4 @@
-"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set or a stream.
+"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set, a stream or locks.
 
     list     [element, ...]
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text
@@ -6,6 +6,7 @@
     zset     [[member, score], ...] by score; an infinite one is "inf" or "-inf"
     stream   {"entries": [[id, fields], ...], "last_id", "max_deleted_id", "entries_added", "groups": [...]}; fields as
              in a hash, or a list of name and value in turn where a name comes twice
+    grants   {"high": number, "records": [[key, word, ...], ...]}, see engine/locks/kept
 
 Bytes that are no UTF-8 are {"base64": text}.
 """
@@ -79,4 +80,10 @@ def _id(entry_id):
     return ids.text(entry_id).decode("ascii")
 
 
-_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream}
+def _grants(structure):
+    return {"high": structure.high, "records": [[text(key)] + [text(word) for word in words]
+                                                for key, words in sorted(structure.items.items())]}
+
+
+_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream,
+             values.GRANTS: _grants}

@@ -23,7 +23,8 @@ def frame_end(data, position, end):
         return 0
     value_length, key_length, value_type, flags = records.BODY.unpack_from(data, position)
     operation = flags & lane.OPERATION_MASK
-    if flags & records.CHECKED or operation not in lane.OPERATIONS or (flags & records.EXPIRES and operation != lane.SET):
+    if (flags & records.CHECKED or operation not in lane.OPERATIONS
+            or flags & records.EXPIRES and operation != lane.SET):
         raise LaneError("a frame with flags %d" % flags)
     if key_length > KEY_SIZE_BYTES_MAX or value_type > _TYPE_MAX:
         raise LaneError("a frame with a key of %d bytes and type %d" % (key_length, value_type))

@@ -35,10 +35,10 @@ class GrantsTest(unittest.TestCase):
         self.assertEqual((grants.items, grants.high), ({}, 0))
 
     def test_records_that_make_no_sense(self):
-        good = [b"a", b"exclusive", b"1", b"0", b"0", b"0", b"1", b"0", b"5", b"t", b"",
+        good = [b"a", b"exclusive", b"1", b"0", b"0", b"0", b"1", b"0", b"5", b"9", b"t", b"",
                 b"1", b"2", b"", b"3", b"4", b"boot", b"python"]
         self.assertEqual(kept.read_grant(b"g5", good)[0], 5)
-        for place, word in ((1, b"x"), (2, b""), (2, b"-1"), (3, b"x"), (6, b"0"), (11, b"x"), (14, b"")):
+        for place, word in ((1, b"x"), (2, b""), (2, b"-1"), (3, b"x"), (6, b"0"), (9, b"x"), (12, b"x"), (15, b"")):
             with self.assertRaises(CorruptValueError):
                 kept.read_grant(b"g5", good[:place] + [word] + good[place + 1:])
         for key, words in ((b"g", good), (b"g0", good), (b"g-4", good), (b"g5", good[:-1]), (b"g5", []),
@@ -161,6 +161,28 @@ class RestartTest(unittest.TestCase):
     def test_a_living_holder_may_give_it_back_without_more_words(self):
         token = self.token(0, "a")
         self.restart(living=(100,))
+        self.assertEqual(self.call(0, "LOCK.RELEASE", "a", str(token)), b":0\r\n")
+
+    def test_a_request_that_was_granted_and_not_answered_can_be_made_again_or_taken_back(self):
+        token = self.token(0, "again", "REQUEST", "771")
+        self.token(0, "undone", "REQUEST", "772")
+        self.token(1, "of another", "REQUEST", "771")
+        self.call(0, "LOCK.ACQUIREALL", "2", "x", "y", "REQUEST", "773")
+        self.restart(living=(100, 101))
+        self.assertEqual(self.call(0, "LOCK.ACQUIRE", "again", "REQUEST", "770"), b"$-1\r\n")
+        self.assertEqual(self.token(0, "again", "REQUEST", "771"), token)
+        self.assertEqual(self.call(0, "LOCK.UNDO", "772"), b":1\r\n")
+        self.assertTrue(self.call(0, "LOCK.ACQUIREALL", "2", "y", "x", "REQUEST", "773").startswith(b"*2"))
+        self.assertEqual(sorted(grant.name for grant in self.locks.table.grants.values()),
+                         [b"again", b"of another", b"x", b"y"])
+        self.assertEqual([grant.name for grant in self.locks._absent.values()], [b"of another"])
+        self.locks.table.check()
+
+    def test_how_deep_it_is_the_holder_knows_best(self):
+        token = self.token(0, "a", "REENTRANT", "THREAD", "t", "REQUEST", "1")
+        self.call(0, "LOCK.ACQUIRE", "a", "REENTRANT", "THREAD", "t", "REQUEST", "2")
+        self.restart(living=(100,))
+        self.assertEqual(self.reclaim(0, "a", token, depth="1"), b":1\r\n")
         self.assertEqual(self.call(0, "LOCK.RELEASE", "a", str(token)), b":0\r\n")
 
     def test_a_holder_that_dies_later_is_noticed(self):

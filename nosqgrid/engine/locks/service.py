@@ -42,7 +42,8 @@ class Locks(object):
         self._processes = processes
         self._grace_ms = grace_ms
         self._grace_until_ms = 0
-        self._unsure = set()  # tokens of absent holders of whom nobody knows whether they live
+        self._absent = {}  # token -> Grant of one who is to come back
+        self._unsure = set()  # those of them of whom nobody knows whether they live
         self._holders = {}  # session -> Holder
         self._waits = {}  # session -> Request
         self._watching = {}  # session -> Grant, until whose end it waits
@@ -82,6 +83,10 @@ class Locks(object):
     def try_acquire(self, request):
         """The Grants, or None where they cannot be had at once.  Raises CommandError, StorageError, GridFullError."""
         self.expire()
+        if self._absent and request.request:
+            grants = self._granted_before(request)
+            if grants:
+                return grants
         grants = self.table.acquire(request, self.keyspace.now_ms)
         if grants is None or self.keyspace.log is None:
             return grants
@@ -93,6 +98,21 @@ class Locks(object):
             self._settle(self._take_back(request, grants))
             raise
         return grants
+
+    def _granted_before(self, request):
+        """The Grants of this very request: a coordinator had it in its log, and was killed before it could answer."""
+        grants = [grant for grant in self._absent_of(request.who) if request.request in grant.requests]
+        by_name = {grant.name: grant for grant in grants}
+        if not set(request.names).issubset(by_name):
+            return []
+        for grant in grants:
+            self._come_back(grant, request)
+        self._settle([])
+        return [by_name[name] for name in request.names]
+
+    def _absent_of(self, who):
+        return [grant for grant in self._absent.values()
+                if grant.asked.who.pid == who.pid > 0 and grant.asked.who.uid == who.uid]
 
     def acquire_now(self, session, name, number, thread, deeper):
         """A lock for one alone, for a frame in a lane: its token, with LOCK_ABANDONED, or 0 where it is not free."""
@@ -144,6 +164,13 @@ class Locks(object):
         if request is not None and not self._closed:
             self._settle(self.table.leave(request, self.keyspace.now_ms))
 
+    def answer_waiters(self, name, reply):
+        """Let all who wait for a lock have something else instead of it."""
+        lock = self.table.locks.get(name)
+        for request in list(lock.queue) if lock is not None else ():
+            self.table.leave(request, self.keyspace.now_ms)  # it has a holder, so that nobody is granted it by that
+            self._answer(request, reply)
+
     def requeue(self, session, request):
         """Let a session that waits for something else wait for a lock, without end; an error where it cannot."""
         found = deadlock.circle(self.table, request)
@@ -188,7 +215,8 @@ class Locks(object):
         if abandoned and grant.asked.mode is not SHARED:  # who may only read leaves nothing half done
             self._abandon(grant.name)
         granted = self.table.end(grant, self.keyspace.now_ms)
-        if self._unsure:
+        if self._absent:
+            self._absent.pop(grant.token, None)
             self._unsure.discard(grant.token)
         if self.keyspace.log is not None:
             self.kept.delete_grant(grant)
@@ -258,7 +286,8 @@ class Locks(object):
             self.waiting.finish(session, None)
             return 1
         count = 0
-        for grant in list(self.table.held.get(session, {}).values()):
+        absent = self._absent_of(self.holder(session)) if self._absent else []
+        for grant in list(self.table.held.get(session, {}).values()) + absent:
             while request in grant.requests:
                 requests = list(grant.requests)
                 requests.remove(request)
@@ -368,12 +397,14 @@ class Locks(object):
     def _take_over(self, key, words, now_ms, offset_ms):
         token, request, since_ms = read_grant(key, words)
         holder = request.who
-        grant = self.table.regrant(request, token, now_ms, absent=not request.detached)
+        grant = self.table.regrant(request, token, now_ms)
         if grant is None:
             raise CommandError("the log has two holders of the lock %.100r" % request.names[0])
         grant.since_ms = min(since_ms - offset_ms, now_ms)
         if request.detached:
             return
+        self._absent[token] = grant
+        grant.absent = True
         lives = self._processes.lives(holder)
         if lives is None:
             self._unsure.add(token)
@@ -383,14 +414,14 @@ class Locks(object):
             self.end(grant, ENDED, True)
 
     def _process_died(self, pid):
-        for grant in list(self.table.grants.values()):
-            if grant.absent and grant.asked.who.pid == pid:
+        for grant in list(self._absent.values()):
+            if grant.asked.who.pid == pid:
                 self.end(grant, ENDED, True)
 
     def _end_grace(self):
         self._grace_until_ms = 0
         for token in list(self._unsure):
-            self.end(self.table.grants[token], b"its holder did not come back after a restart", True)
+            self.end(self._absent[token], b"its holder did not come back after a restart", True)
         if self.table.frozen:
             self._settle(self.table.thaw(self.keyspace.now_ms))
 
@@ -408,8 +439,14 @@ class Locks(object):
         if not grant.absent:
             self.own(session, name, token)
             return
-        grant.absent = False
-        self._unsure.discard(token)
-        self.table.hand_over(grant, session, request.node, request.who)
-        self.kept.put_grant(grant)
+        self._come_back(grant, request)
+        grant.depth = request.depth  # which the holder knows best: it may have given one level back in vain
         self._settle([])
+
+    def _come_back(self, grant, request):
+        """The holder of a grant is here again."""
+        grant.absent = False
+        del self._absent[grant.token]
+        self._unsure.discard(grant.token)
+        self.table.hand_over(grant, request.session, request.node, request.who)
+        self.kept.put_grant(grant)

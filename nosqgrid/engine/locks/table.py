@@ -328,16 +328,14 @@ class Table(object):
             grant.node, grant.asked.node, grant.asked.who = node, node, who
         self._add(grant)
 
-    def regrant(self, request, token, now_ms, absent=False):
+    def regrant(self, request, token, now_ms):
         """Grant a lock again under the token that it had; the Grant, or None where somebody else has it by now."""
         name = request.names[0]
         lock = self.locks.get(name)
         if token in self.grants or lock is not None and (lock.limit != request.limit or not _fits(lock, request)):
             return None
         self.last_token = max(self.last_token, token)
-        grant = Grant(name, token, request, False, now_ms)
-        grant.absent = absent
-        return self._add(grant)
+        return self._add(Grant(name, token, request, False, now_ms))
 
     def thaw(self, now_ms):
         """Grant from now on; what that granted: [(request, grants)]."""
