@@ -1,4 +1,4 @@
-"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set, a stream, locks, a queue.
+"""Structures for people and for JSON: what dump prints of them.
 
     list     [element, ...]
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text

@@ -1,5 +1,5 @@
-"""Jobs when workers are killed, stopped or forked, and when the coordinator is: none is lost, none that was acknowledged
-comes back, and a job runs twice only where a death is known.
+"""Jobs when workers are killed, stopped or forked, and when the coordinator is: none is lost, none that was
+acknowledged comes back, and a job runs twice only where a death is known.
 
 NOSQGRID_TEST_FULL=1 does it longer.
 """
@@ -42,7 +42,7 @@ for line in sys.stdin:
 
 
 def worker_program(address, path):
-    """Reserve and acknowledge until the queue says the end; write what is begun and what is acknowledged, unbuffered."""
+    """Reserve and acknowledge until somebody kills it; write what is begun and what is acknowledged, unbuffered."""
     link = Link(address, TIMEOUT_S)
     journal = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     while True:

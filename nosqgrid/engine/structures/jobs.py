@@ -22,8 +22,8 @@ from ...errors import CorruptValueError
 from ...formats import values
 from ...limits import KIB
 from .job_index import Index
-from .job_records import NUMBER_MAX, TIME_MAX, check_fixed, check_notes, check_options, check_record
-from .structure import ELEMENT_BYTES, STRUCTURE_BYTES, Structure
+from .job_records import NUMBER_MAX, check_fixed, check_notes, check_options, check_record
+from .structure import ELEMENT_BYTES, Structure
 
 JOB_BYTES = 400  # of a job, its place in the index included, without the bytes of its pieces
 PUT_BYTES = 32 * KIB  # of a change of changes(), at least
