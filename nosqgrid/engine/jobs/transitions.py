@@ -255,6 +255,9 @@ class Transitions(object):
 
     def end(self, key, queue, number, state, noted, keep=True):
         """A job ends, as done, dead or cancelled; and those that waited for it go on, or end too."""
+        if number not in queue.leads:
+            self._end_one(key, queue, number, state, noted, keep)
+            return
         ends = [(key, queue, number, state, noted, keep)]
         while ends:
             key, queue, number, state, noted, keep = ends.pop()
@@ -273,8 +276,10 @@ class Transitions(object):
 
     def _end_one(self, key, queue, number, state, noted, keep):
         job = queue.jobs[number]
-        waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
-        is_waited = waited_key in self.keyspace.waited
+        waited, waited_key = self.keyspace.waited, b""
+        if waited:
+            waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
+        is_waited = waited_key in waited
         keep_ms = OPTIONS.unpack_from(job[2])[3] if keep else 0
         if state == DEAD and keep or keep_ms or is_waited:
             record = list(RECORD.unpack(job[0]))
@@ -333,7 +338,10 @@ class Transitions(object):
             queue.settings[PAUSED] == b"-1" or int(queue.settings[PAUSED]) > self.keyspace.wall_ms())
 
     def reserve(self, key, queue, owner):
-        """(number, job, the job before) of the job whose turn it is, which is handed to `owner` (notes); or None."""
+        """(number, the job as it was, what its record has now) of the job whose turn it is; `owner` (notes) has it now.
+
+        None where there is no such job.
+        """
         if queue.index.timers:
             self.ripen(key, queue)
         if queue.settings and self.is_paused(queue):
@@ -343,9 +351,10 @@ class Transitions(object):
             return None
         before = queue.jobs[number]
         _, _, kind, attempts, deliveries, priority, put_ms, _ = RECORD.unpack(before[0])
-        record = RECORD.pack(RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms())
-        self.change(key, queue, [b"state", b"%d" % number, record, before[4] + owner if before[4] else owner])
-        return number, queue.jobs[number], before
+        record = RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms()
+        self.change(key, queue, [b"state", b"%d" % number, RECORD.pack(*record),
+                                 before[4] + owner if before[4] else owner])
+        return number, before, record
 
     def give_back(self, key, queue, number, before):
         """Undo a reservation that nobody heard of: the job is what it was, but for the receipt, which is used up."""
