@@ -386,8 +386,14 @@ class Transitions(object):
         return record[0]
 
     def lose(self, key, queue, number, error):
-        """The worker of a job is lost: the job is ready at once the first time, later after a backoff."""
+        """The worker of a job is lost: the job is ready at once the first time, later after a backoff.
+
+        Without an error what is noted of it is forgotten, for want of room.
+        """
         job = queue.jobs[number]
+        if not error:
+            self.set_state(key, queue, number, RECORD.unpack(job[0]), b"")
+            job = queue.jobs[number]
         attempts = RECORD.unpack(job[0])[3]
         delay_ms = 0 if attempts <= 1 else backoff_ms(job[2], attempts - 1, self.random_bits)
         return self.fail(key, queue, number, error, delay_ms)

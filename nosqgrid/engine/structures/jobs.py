@@ -26,6 +26,7 @@ from .job_records import NUMBER_MAX, check_fixed, check_notes, check_options, ch
 from .structure import ELEMENT_BYTES, Structure
 
 JOB_BYTES = 400  # of a job, its place in the index included, without the bytes of its pieces
+NOTES_BYTES = 160  # of notes that count as nothing: who has a job, so that jobs are handed out where there is no room
 PUT_BYTES = 32 * KIB  # of a change of changes(), at least
 NEEDS, LEADS = b"needs", b"leads"
 
@@ -140,7 +141,8 @@ class Queue(Structure):
         self.jobs[number] = made
         index.leave(number, job)
         index.enter(number, made)
-        self.size_bytes += len(notes) - len(old_notes)
+        if notes or old_notes:
+            self.size_bytes += max(len(notes), NOTES_BYTES) - max(len(old_notes), NOTES_BYTES)
         return [[b"state", number_word, job[0], old_notes]]
 
     def _del(self, words):
@@ -296,7 +298,7 @@ def _share(known, piece, check):
 
 def _size(job):
     _, payload, options, fixed, notes = job
-    return JOB_BYTES + len(payload) + len(fixed) + len(notes)
+    return JOB_BYTES + len(payload) + len(fixed) + max(len(notes) - NOTES_BYTES, 0)
 
 
 def _number(word, words):
