@@ -96,7 +96,8 @@ class LossTest(JobTest):
         self.end(1)
         self.assertEqual((self.stats()["reserved"], len(self.jobs.leases)), (0, 0))
         told = self.info(held[5][0])
-        self.assertEqual((told["state"], told["attempts"], told.get("failures")), (b"ready", 1, None))
+        self.assertEqual((told["state"], told["attempts"], told["failures"]),
+                         (b"ready", 1, [[1, self.space.wall_ms(), b"pid 101", b""]]))
 
     def test_times_that_were_replaced_do_not_stay_in_memory(self):
         for number in range(1, 500):

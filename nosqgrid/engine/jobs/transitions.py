@@ -27,6 +27,7 @@ from .ids import FLOOR, ROOM, id_of, parse_id, shown_text
 ERROR_BYTES_MAX = 64 * 1024
 FAILURES_MAX = 10  # that are remembered of a job
 FAILURE_BYTES_MAX = 200
+BRIEF_BYTES = 40
 WAITED_KEEP_MS = 10000  # for how long the outcome is kept that somebody waits for
 RIPEN_MAX = 200  # jobs whose time has come, at a time
 PAUSED, DRAINING = b"paused", b"draining"
@@ -388,11 +389,12 @@ class Transitions(object):
     def lose(self, key, queue, number, error):
         """The worker of a job is lost: the job is ready at once the first time, later after a backoff.
 
-        Without an error what is noted of it is forgotten, for want of room.
+        Without an error what is noted of it, but who had it, is forgotten, for want of room.
         """
         job = queue.jobs[number]
         if not error:
-            self.set_state(key, queue, number, RECORD.unpack(job[0]), b"")
+            worker = pack_notes({b"process": unpack_notes(job[4]).get(b"process", b"")[:BRIEF_BYTES]})
+            self.set_state(key, queue, number, RECORD.unpack(job[0]), worker)
             job = queue.jobs[number]
         attempts = RECORD.unpack(job[0])[3]
         delay_ms = 0 if attempts <= 1 else backoff_ms(job[2], attempts - 1, self.random_bits)
