@@ -1,9 +1,8 @@
 """Many jobs at once: purging a queue, and dropping it."""
 
-from .. import databases
 from ..structures.job_records import CANCELLED
 from ..structures.jobs import Queue
-from .ids import FLOOR, ROOM, id_of
+from .ids import FLOOR, end_key, id_of, room_key
 
 PURGED_ONE_BY_ONE = 1000  # of more the queue is made anew without them
 
@@ -38,16 +37,16 @@ def drop(jobs, key, queue):
 
 
 def _wake_room(jobs, key):
-    if key + ROOM in jobs.keyspace.waited:
-        jobs.keyspace.ready.append(key + ROOM)
+    if room_key(key) in jobs.keyspace.waited:
+        jobs.keyspace.ready.append(room_key(key))
 
 
 def _wake_all(jobs, key, numbers):
     """Jobs go: who waits for one of them looks again."""
     waited = jobs.keyspace.waited
     if waited:
-        jobs.keyspace.ready += [found for found in (databases.in_space(databases.QUEUES, id_of(key, number))
-                                                    for number in numbers) if found in waited]
+        ends = (end_key(id_of(key, number)) for number in numbers)
+        jobs.keyspace.ready += [found for found in ends if found in waited]
 
 
 def _kept(queue, gone):
