@@ -408,7 +408,8 @@ class Transitions(object):
     def _note_failure(self, job, record, error, now_ms):
         """What is noted of a job whose attempt failed: the error as a whole, and a line for this and others before."""
         noted = unpack_notes(job[4])
-        worker = noted.get(b"worker", b"") or b"pid %b" % noted.get(b"process", b"?").split(b" ")[0]
+        pid = noted.get(b"process", b"0").split(b" ")[0]
+        worker = noted.get(b"worker") or (noted.get(b"host", b"") if pid == b"0" else b"pid %b" % pid)
         last = error.strip().rpartition(b"\n")[2][:FAILURE_BYTES_MAX].replace(b"\t", b" ")
         line = b"%d\t%d\t%b\t%b" % (record[3], now_ms, worker.replace(b"\t", b" ").replace(b"\n", b" "), last)
         lines = noted.get(b"failures", b"").split(b"\n") if noted.get(b"failures") else []

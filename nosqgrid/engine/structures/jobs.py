@@ -31,6 +31,7 @@ PUT_BYTES = 32 * KIB  # of a change of changes(), at least
 NEEDS, LEADS = b"needs", b"leads"
 
 _DIGITS_MAX = 16
+_SETTING_WORDS = (b"-1", b"block", b"error", b"drop_oldest", b"drop_newest")  # other settings are numbers
 _SHARED_MAX = 512  # pieces that are the same in many jobs, and are kept once
 _PIECES = 6  # of a job in a put
 
@@ -220,6 +221,8 @@ class Queue(Structure):
         if len(words) != 3 or not words[1]:
             raise _corrupt(words)
         name, value = words[1:]
+        if value and value not in _SETTING_WORDS and not (value.isdigit() and len(value) <= _DIGITS_MAX):
+            raise _corrupt(words)
         old = self.settings.pop(name, b"")
         if old:
             self.size_bytes -= ELEMENT_BYTES + len(name) + len(old)
