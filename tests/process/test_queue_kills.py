@@ -203,7 +203,7 @@ class KilledCoordinatorTest(DurableTestCase):
             while time.monotonic() < ends:
                 number += 1
                 try:
-                    queue.put(number, backoff=(0, 0, 1), ttr=5)  # a job that a dying coordinator handed out waits so long
+                    queue.put(number, backoff=(0, 0, 1), ttr=5)  # for what a dying coordinator handed out
                     answered.append(number)
                 except nosqgrid.CoordinatorLostError:
                     continue
