@@ -17,6 +17,7 @@ from .link import named_values
 from .locks.methods import LockMethods
 from .mapping import GridMapping
 from .pipeline import Pipeline
+from .queues.methods import QueueMethods
 from .store import Store
 
 CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
@@ -98,7 +99,7 @@ class Ops(GridMapping):
         return compute.cached(self, ttl, name, key, stale, early)
 
 
-class Grid(Ops, LockMethods):
+class Grid(Ops, LockMethods, QueueMethods):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
     Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after

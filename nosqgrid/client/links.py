@@ -62,7 +62,7 @@ class Links(object):
         try:
             link.send(encode_command(*words))
             reply = link.receive(timeout_s or 0)
-            if inherit and reply is not None and not isinstance(reply, Exception):
+            if inherit and reply and not isinstance(reply, Exception):
                 self._inherit(link)
             kept = True
         finally:

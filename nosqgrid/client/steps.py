@@ -19,7 +19,7 @@ import threading
 import time
 from collections import namedtuple
 
-from ..errors import CoordinatorError, CoordinatorLostError
+from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
 
 Call = namedtuple("Call", "words waits timeout_s owns late")
 Call.__new__.__defaults__ = (False, None, False, False)
@@ -69,6 +69,8 @@ def perform(store, step):
 def _call_late(store, words):
     try:
         return store.command(*words)
+    except ClosedError:
+        return None
     except CoordinatorError:
         store.links.owe(words)  # the next coordinator may have in its log what this one could not answer any more
         return None

@@ -1,7 +1,8 @@
-"""What is told about queues and jobs: JOB.INFO PEEK STATS QUEUES WAIT.
+"""What is told about queues and jobs: JOB.INFO PEEK STATS QUEUES WAIT JOIN.
 
     JOB.INFO id                              a map, or null
     JOB.WAIT id ms                           the map when it is done, dead or cancelled; null if that takes longer
+    JOB.JOIN queue ms                        1 when every job that was put is finished; null if that takes longer
     JOB.PEEK queue state count [offset]      maps of the jobs in a state, those that come first first
     JOB.STATS queue                          a map
     JOB.QUEUES                               the names of all queues of the database
@@ -13,7 +14,7 @@ import heapq
 
 from ...formats import resp
 from .. import databases
-from ..jobs.ids import FLOOR, parse_id
+from ..jobs.ids import FLOOR, ROOM, parse_id
 from ..jobs.service import shown_id
 from ..jobs.transitions import DRAINING, PAUSED, queued
 from ..structures import job_records
@@ -121,6 +122,22 @@ def _forgotten(context, key, number):
                      (b"state", b"forgotten")])
 
 
+def join(context, args):
+    """Wait until a queue has nothing left to do: no job waits, is delayed, ready, or reserved."""
+    key = job_words.queue_key(args[0])
+    waits, timeout_s = job_words.wait_s(args[1])
+    jobs = context.server.jobs
+
+    def attempt(context, keys):
+        queue = jobs.queue(key)
+        return None if queue is not None and any(queue.index.counts[:RESERVED + 1]) else 1
+
+    reply = attempt(context, ())
+    if reply is not None or not waits:
+        return reply
+    return context.block([key + ROOM], timeout_s, attempt, None)
+
+
 def peek(context, args):
     """Jobs in a state, in the order in which they would come."""
     if len(args) > 4:
@@ -174,6 +191,7 @@ _WAIT = READ | {"blocking"}
 COMMANDS = (
     Command(b"JOB.INFO", info, 2, READ, 1, 1, 1),
     Command(b"JOB.WAIT", wait, 3, _WAIT, 1, 1, 1),
+    Command(b"JOB.JOIN", join, 3, _WAIT, 1, 1, 1),
     Command(b"JOB.PEEK", peek, -4, READ, 1, 1, 1),
     Command(b"JOB.STATS", stats, 2, READ, 1, 1, 1),
     Command(b"JOB.QUEUES", queues, 1, READ),
