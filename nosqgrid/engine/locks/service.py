@@ -51,6 +51,10 @@ class Locks(object):
         self._closed = False
         self.meetings = Meetings(self)
 
+    def __len__(self):
+        """How many wait for a lock."""
+        return len(self._waits)
+
     # -- who asks -----------------------------------------------------------------------------------------------------
 
     def holder(self, session):
