@@ -9,8 +9,8 @@ An operation is a generator.  It yields what is to be done and is sent what came
 A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
 what an interrupted one asked for: where the coordinator is gone there is nothing to take back, and where it is
 interrupted itself it is made before the next that owns.  One that may be made `again` is, at the next coordinator,
-where this one ends in its middle and the grid is one that reconnects (client/store).  The word THREAD stands for who waits,
-among those of this process.
+where this one ends in its middle and the grid is one that reconnects (client/store).  The word THREAD stands for who
+waits, among those of this process.
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
