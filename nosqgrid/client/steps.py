@@ -3,7 +3,8 @@
 An operation is a generator.  It yields what is to be done and is sent what came of it, an error being thrown in:
 
     Call(words)              a command that is answered at once; its reply
-    Call(words, waits=True)  one that may wait for somebody else; its reply.  What it grants is the caller's.
+    Call(words, waits=True)  one that may wait for somebody else; its reply.  What it grants is the caller's, unless it
+                             grants nothing (inherits=False)
     Pause(seconds)           nothing, for that long
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
@@ -13,8 +14,8 @@ back what it has asked for.
 import time
 from collections import namedtuple
 
-Call = namedtuple("Call", "words waits timeout_s")
-Call.__new__.__defaults__ = (False, None)
+Call = namedtuple("Call", "words waits timeout_s inherits")
+Call.__new__.__defaults__ = (False, None, True)
 Pause = namedtuple("Pause", "seconds")
 
 
@@ -40,5 +41,5 @@ def perform(store, step):
     if type(step) is Pause:
         return time.sleep(step.seconds)
     if step.waits:
-        return store.links.wait(*step.words, timeout_s=step.timeout_s)
+        return store.links.wait(*step.words, timeout_s=step.timeout_s, inherit=step.inherits)
     return store.command(*step.words)

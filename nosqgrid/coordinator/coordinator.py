@@ -26,6 +26,7 @@ from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.listening import Listening
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
 from ..engine.settings import Settings
@@ -120,6 +121,7 @@ class Coordinator(Asked):
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
+        self.listening = Listening(space.keyspace)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -244,7 +246,7 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking)
+                self.admission, self.tracking, self.listening)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -392,7 +394,7 @@ class Coordinator(Asked):
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
         for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission,
-                     self.tracking):
+                     self.tracking, self.listening):
             part.session_ended(session)
         self._ended.append(session)
 

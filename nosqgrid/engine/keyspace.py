@@ -32,6 +32,7 @@ from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
 from .batches import Batches
 from .budget import HEAP, STRUCTURES, Unlimited
+from .changes import CLEAR, DELETE, EVICT, EXPIRE, SET
 from .cleaner import Cleaner
 from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
 from .expiry import Expiry
@@ -255,8 +256,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         live = self._is_live(offset)
         self.index.remove(slot)
         self._discard(offset)
-        if self.touched is not None:
-            self.touched(key)
+        if live and self.touched is not None:
+            self.touched(key, DELETE)
         return live
 
     def has_record(self, key):
@@ -311,7 +312,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self._place_hidden(kept)
         self.behind = False
         if self.touched is not None:
-            self.touched(None)
+            self.touched(None, CLEAR)
         return dropped
 
     # -- publication --------------------------------------------------------------------------------------------------
@@ -346,7 +347,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         if flags & (LARGE | ELSEWHERE):
             self._published_outside(key, offset, flags)
         if self.touched is not None:
-            self.touched(key)
+            self.touched(key, SET)
         if self.heard is not None and old < FIRST_REAL:
             self.heard(b"n", b"new", key)
 
@@ -355,11 +356,17 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         flags = self.source[offset + HEADER_SIZE_BYTES - 1]
         if flags & EXPIRES:
             self.expiring -= 1
-            if self.heard is not None and self.deadline_at(offset) <= self.now_ms:
-                self.heard(b"x", b"expired", self.key_at(offset))
+            if (self.heard is not None or self.touched is not None) and self.deadline_at(offset) <= self.now_ms:
+                self._tell_expired(self.key_at(offset))
         if flags & ELSEWHERE:
             self.databases.removed(self.key_at(offset), bool(flags & EXPIRES))
         self._dead(offset)
+
+    def _tell_expired(self, key):
+        if self.heard is not None:
+            self.heard(b"x", b"expired", key)
+        if self.touched is not None:
+            self.touched(key, EXPIRE)
 
     def _dead(self, offset):
         """A record, published or staged, is dead: no slot word names it."""
@@ -377,8 +384,6 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
 
     def remove_expired(self, slot, offset, size):
-        if self.touched is not None:
-            self.touched(self.key_at(offset))
         self.index.remove(slot)
         self._discard(offset)
         self.expired_count += 1
@@ -390,8 +395,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.index.remove(slot)
         if self.heard is not None:
             self.heard(b"e", b"evicted", self.key_at(offset))
-        if self.touched is not None:
-            self.touched(self.key_at(offset))
+        if self.touched is not None and self._is_live(offset):
+            self.touched(self.key_at(offset), EVICT)
         if flags:
             self._discard(offset)
             return self.size_at(offset)

@@ -13,6 +13,7 @@ _OF_MODULES = {
     "bits": "@bitmap", "bitfield": "@bitmap", "hyperloglogs": "@hyperloglog", "hashes": "@hash", "sets": "@set",
     "lists": "@list", "blocking_lists": "@list", "geo": "@geo", "transactions": "@transaction",
 }
+_OF_MODULES.update({"topics": "@stream", "listening": "@pubsub"})
 _OF_MODULES.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), "@sortedset"))
 _OF_MODULES.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), "@stream"))
 _OF_CONTAINERS = {b"CLIENT": "@connection", b"COMMAND": "@connection", b"OBJECT": "@keyspace",

@@ -5,6 +5,8 @@ from .hashes import Hash
 from .lists import List
 from .sets import Set
 from .streams import Stream
+from .topics import Topic
 from .zsets import SortedSet
 
-CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.STREAM: Stream, values.ZSET: SortedSet}
+CLASSES = {values.HASH: Hash, values.LIST: List, values.SET: Set, values.STREAM: Stream, values.TOPIC: Topic,
+           values.ZSET: SortedSet}

@@ -1,0 +1,62 @@
+"""The commands about topics as the client says them, and how it reads again after a coordinator was lost.
+
+A payload is encoded by the grid's codec.  A signed pickle is signed for its topic: it is none under a key, nor in
+another topic.
+"""
+
+import time
+from contextlib import suppress
+
+from ...errors import CoordinatorLostError, NotServedError
+from ...formats.values import encode_key
+from ..mapping import encode_checked
+from ..steps import Call
+
+_SIGNED_FOR = b"\xff\x00topic:"
+
+
+class Named(object):
+    """What has the name of a topic and the bounds that go with what is published; see methods.py."""
+
+    __slots__ = ("name", "raw_name", "bounds")
+
+    def __init__(self, name, maxlen=None, max_bytes=None, max_age=None):
+        self.name = name
+        self.raw_name = encode_key(name)
+        words = []
+        for option, value in ((b"MAXLEN", maxlen), (b"MAXBYTES", max_bytes),
+                              (b"MAXAGE", None if max_age is None else int(round(max_age * 1000)))):
+            if value is not None:
+                words += [option, value]
+        self.bounds = tuple(words)
+
+
+def publish_words(codec, topic, value):
+    """The command that publishes a value to a topic (Named, or its name)."""
+    topic = topic if isinstance(topic, Named) else Named(topic)
+    value_type, payload = encode_checked(codec, value, _SIGNED_FOR + topic.raw_name)
+    return (b"TOPIC.PUBLISH", topic.raw_name, value_type, payload) + topic.bounds
+
+
+def decode(codec, raw_name, value_type, payload):
+    """The value of a message."""
+    return codec.decode(value_type, payload, _SIGNED_FOR + raw_name)
+
+
+def read_steps(store, command, timeout, rest):
+    """Steps: the reply to a command that reads behind cursors, with WAIT as `timeout` seconds say (None: for ever).
+
+    Reading twice is the same as once, so it is done again with the next coordinator where the grid allows that.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        wait_ms = -1 if left is None else int(left * 1000 + 0.999)
+        try:
+            return (yield Call((command, b"WAIT", wait_ms) + rest, wait_ms != 0,
+                               None if left is None else left + store.timeout_s, False))
+        except (CoordinatorLostError, NotServedError):
+            if not store.tries_again:
+                raise
+        with suppress(CoordinatorLostError):
+            yield Call((b"PING",))  # attaches to the next coordinator, or says why not
