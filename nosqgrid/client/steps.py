@@ -40,6 +40,8 @@ def perform(store, step):
     """Do one step; what it gives."""
     if type(step) is Pause:
         return time.sleep(step.seconds)
+    if step.waits and step.inherits:
+        return store.links.wait(*step.words, timeout_s=step.timeout_s)
     if step.waits:
-        return store.links.wait(*step.words, timeout_s=step.timeout_s, inherit=step.inherits)
+        return store.links.wait(*step.words, timeout_s=step.timeout_s, inherit=False)
     return store.command(*step.words)

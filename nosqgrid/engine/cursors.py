@@ -9,7 +9,7 @@ A number alone would mean another message where a topic began anew, in a coordin
 dropped.  With the birth that is noticed, and told: what was missed then is not known.
 """
 
-from binascii import hexlify, unhexlify
+import re
 
 from ..errors import CommandError, CursorLostError
 from .structures.topics import BORN_BYTES, NUMBER_MAX
@@ -18,12 +18,14 @@ OLDEST, NEWEST = b"-", b"$"
 NOTHING = b"0"  # of a topic that is not there
 REPLY_BYTES_MAX = 1 << 20  # of the messages of one topic in one reply, but for a single one that is longer
 COUNT_MAX = 10000
-_TEXT_BYTES_MAX = 64
+_DIGITS_MAX = 19
+
+_is_born = re.compile(b"[0-9a-f]{%d}" % (2 * BORN_BYTES)).fullmatch
 
 
 def text_of(topic, number):
     """The cursor behind a message of a topic."""
-    return b"%d@%b" % (number, hexlify(topic.born))
+    return b"%d@%b" % (number, topic.born.hex().encode("ascii"))
 
 
 def parse(word):
@@ -34,13 +36,11 @@ def parse(word):
     if word in (OLDEST, NEWEST):
         return word, None
     digits, at, born = word.partition(b"@")
-    if len(word) <= _TEXT_BYTES_MAX and digits.isdigit() and digits == b"%d" % int(digits):
-        number = int(digits)
-        if number <= NUMBER_MAX and (not at or len(born) == 2 * BORN_BYTES):
-            try:
-                return number, unhexlify(born) if at else None
-            except ValueError:
-                pass  # no cursor, as below
+    if digits.isdigit() and len(digits) <= _DIGITS_MAX and digits == b"%d" % int(digits) and int(digits) <= NUMBER_MAX:
+        if not at:
+            return int(digits), None
+        if _is_born(born):
+            return int(digits), bytes.fromhex(born.decode("ascii"))
     raise CommandError("%.80r is no cursor: give the text of one, a number, - (oldest) or $ (newest)" % (word,))
 
 

@@ -98,7 +98,10 @@ class Listening(object):
         if len(self._rings) >= RINGS_MAX:
             raise CommandError("%d prefixes are listened to, and there may not be more; listen to a common prefix, or "
                                "close listeners" % RINGS_MAX)
-        ring = Ring(random_bits(8 * BORN_BYTES).to_bytes(BORN_BYTES, "little"), database, prefix, kinds)
+        born = None
+        while born is None or born in self._rings:
+            born = random_bits(8 * BORN_BYTES).to_bytes(BORN_BYTES, "little")
+        ring = Ring(born, database, prefix, kinds)
         self._charge(ring)
         self._rings[ring.topic.born] = ring
         self._by_length.setdefault(len(ring.prefix), {}).setdefault(ring.prefix, []).append(ring)

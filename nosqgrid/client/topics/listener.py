@@ -1,7 +1,7 @@
 """Listening to changes of keys: the events are kept by the coordinator while somebody listens (engine/listening).
 
-What the coordinator keeps belongs to the session that listens; one that attaches anew, after a fork for example, says so
-again, with its cursor, before it reads on.
+What the coordinator keeps belongs to the session that listens; who attaches anew, after a fork for example, says so
+again, with his cursor, before he reads on.
 """
 
 import os
@@ -16,8 +16,8 @@ from .subscription import AHEAD, NEW, Reader
 from .words import read_steps
 
 Event = namedtuple("Event", "seq kind key missed time")
-Event.__doc__ = """One event: its number, what happened ("set", "delete", "expire", "evict" or "clear"), the key (None for
-"clear": every key is gone), how many events before it were missed, and when (seconds since 1970)."""
+Event.__doc__ = """One event: its number, what happened ("set", "delete", "expire", "evict" or "clear"), the key (None
+for "clear": every key is gone), how many events before it were missed, and when (seconds since 1970)."""
 
 KINDS = ("set", "delete", "expire", "evict")
 

@@ -13,8 +13,8 @@ from ..link import checked_reply
 from .words import decode, read_steps
 
 Message = namedtuple("Message", "seq value missed topic published")
-Message.__doc__ = """One message: its number, its value, how many before it were missed (0 unless the reader was too slow
-for the topic's bounds), the topic's name, and when it was published (seconds since 1970)."""
+Message.__doc__ = """One message: its number, its value, how many before it were missed (0 unless the reader was too
+slow for the topic's bounds), the topic's name, and when it was published (seconds since 1970)."""
 
 AHEAD = 100  # messages that are read at once
 OLDEST, NEW = "oldest", "new"
@@ -153,7 +153,8 @@ def _cursor_steps(raw_name, since):
         if found is None:
             return _NOTHING
         found = dict(zip(found[::2], found[1::2])) if type(found) is list else dict(found)
-        return checked_reply(found.get(b"oldest" if since == OLDEST else b"newest"), bytes, "TOPIC.INFO").decode("ascii")
+        cursor = found.get(b"oldest" if since == OLDEST else b"newest")
+        return checked_reply(cursor, bytes, "TOPIC.INFO").decode("ascii")
     if isinstance(since, int) and not isinstance(since, bool) and since >= 0:
         return "%d" % since
     if isinstance(since, str) and since.partition("@")[0].isdigit():

@@ -35,14 +35,12 @@ _FLAGS = {
     "RW update|RO access": "SINTERSTORE",
 }
 _BY_NAME = {name.encode("ascii"): flags.split("|") for flags, names in _FLAGS.items() for name in names.split()}
-_OURS = b"NOSQGRID."
 _READ_AND_CHANGED, _READ = ["RW access update"], ["RO access"]
 
 
 def flags_of_keys(row, argv, count):
     """A list of words for each of so many keys of a command."""
-    found = _BY_NAME.get(row.name) or (_READ_AND_CHANGED if row.name.startswith(_OURS) and "write" in row.flags
-                                       else _READ)
+    found = _BY_NAME.get(row.name) or (_READ_AND_CHANGED if b"." in row.name and "write" in row.flags else _READ)
     if row.name == b"SET" and b"GET" in {word.upper() for word in argv[3:]}:
         found = _READ_AND_CHANGED
     if row.name == b"BITFIELD" and {b"SET", b"INCRBY"}.isdisjoint({word.upper() for word in argv[2:]}):
