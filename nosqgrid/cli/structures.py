@@ -1,9 +1,10 @@
-"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set or a stream.
+"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set, a stream or a topic.
 
     list     [element, ...]
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text
     set      [member, ...]
     zset     [[member, score], ...] by score; an infinite one is "inf" or "-inf"
+    topic    {"last", "maxlen", "maxbytes", "maxage", "messages": [[number, wall clock in ms, type, payload], ...]}
     stream   {"entries": [[id, fields], ...], "last_id", "max_deleted_id", "entries_added", "groups": [...]}; fields as
              in a hash, or a list of name and value in turn where a name comes twice
 
@@ -13,6 +14,7 @@ Bytes that are no UTF-8 are {"base64": text}.
 import base64
 
 from ..engine.structures import ids
+from ..engine.structures.topics import HEAD
 from ..formats import values
 
 
@@ -75,8 +77,18 @@ def _group(group):
                           for _, consumer in sorted(group.consumers.items())]}
 
 
+def _topic(topic):
+    messages = []
+    for number, record in enumerate(topic.records(), topic.first):
+        published_ms, value_type = HEAD.unpack_from(record)
+        messages.append([number, published_ms, value_type, text(record[HEAD.size:])])
+    return {"last": topic.last, "maxlen": topic.records_max, "maxbytes": topic.bytes_max, "maxage": topic.age_ms_max,
+            "messages": messages}
+
+
 def _id(entry_id):
     return ids.text(entry_id).decode("ascii")
 
 
-_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream}
+_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream,
+             values.TOPIC: _topic}

@@ -7,7 +7,7 @@ another topic.
 import time
 from contextlib import suppress
 
-from ...errors import CoordinatorLostError, NotServedError
+from ...errors import CoordinatorError, CoordinatorLostError, NotServedError
 from ...formats.values import encode_key
 from ..mapping import encode_checked
 from ..steps import Call
@@ -55,8 +55,13 @@ def read_steps(store, command, timeout, rest):
         try:
             return (yield Call((command, b"WAIT", wait_ms) + rest, wait_ms != 0,
                                None if left is None else left + store.timeout_s, False))
-        except (CoordinatorLostError, NotServedError):
+        except (CoordinatorLostError, NotServedError) as error:
+            lost = error
+        try:
+            # By this the store notices that its attachment is over, and attaches to the next coordinator.
+            with suppress(CoordinatorLostError if store.tries_again else CoordinatorError):
+                yield Call((b"PING",))
             if not store.tries_again:
-                raise
-        with suppress(CoordinatorLostError):
-            yield Call((b"PING",))  # attaches to the next coordinator, or says why not
+                raise lost
+        finally:
+            lost = None  # its frames lead to this one
