@@ -19,7 +19,7 @@ STEPS = 3000 if FULL else 400
 
 
 def writer(address, seed, steps):
-    """Do random things to the keys k0 to k39; r0 to r9 by Redis commands."""
+    """Do random things to the keys k0 to k39 and a few others, as a client of the grid and as one of Redis."""
     rng = random.Random(seed)
     with nosqgrid.attach(address) as grid, Redis(unix_socket_path=address) as redis:
         for number in range(steps):
@@ -45,7 +45,7 @@ def writer(address, seed, steps):
             else:
                 name = "r%d" % rng.randrange(10)
                 rng.choice((lambda: redis.set(key, number), lambda: redis.delete(name, key),
-                            lambda: redis.set(key, 1, px=5), lambda: redis.incr("k39"), lambda: redis.persist(key),
+                            lambda: redis.set(key, 1, px=5), lambda: redis.incr("count"), lambda: redis.persist(key),
                             lambda: redis.mset({key: 1, "k5": 2})))()
 
 
@@ -82,6 +82,8 @@ class Cache(object):
 
 
 class HistoryTest(ProcessTestCase):
+    allowed_files = ("data/*",)
+
     def follow_writers(self, *arguments, memory="32m"):
         with launcher.start(memory=memory, extra_args=arguments) as launched:
             with nosqgrid.attach(launched.address, near_cache=0) as grid, grid.listen() as listener:
