@@ -16,7 +16,7 @@ class Batches(object):
     """What a keyspace does to let several effects take place together."""
 
     touched = None
-    _receivers = ()
+    _receivers = ()  # (receiver, what the hot path tells instead, or None)
 
     def begin(self):
         """Stage effects from here on."""
@@ -111,21 +111,31 @@ class Batches(object):
 
     # -- who is told --------------------------------------------------------------------------------------------------
 
-    def tell_changes(self, receiver, told=True):
+    def tell_changes(self, receiver, told=True, hot=None):
         """From now on receiver(key, kind) is called for each published change of a key, whatever made it; or no more.
 
         The kind is one of engine/changes; CLEAR comes with the key None.  A batch counts with what comes out of it: a
         key that it changes several times is told of once.  None as a kind says once more that a key has changed, now
-        that everything of a batch is published.  Meanwhile the hot path of writing stands aside.
+        that everything of a batch is published.
+
+        Meanwhile the hot path of writing stands aside, unless the only receiver has a hot(key) to be called there for
+        each key that is set, in the middle of it.
         """
-        others = [other for other in self._receivers if other != receiver]
-        self._receivers = others + [receiver] if told else others
-        self.touched = self._tell_each if len(self._receivers) > 1 else next(iter(self._receivers), None)
+        self._receivers = [pair for pair in self._receivers if pair[0] != receiver] + [(receiver, hot)] * told
+        self.touched = None
+        if self._receivers:
+            self.touched = self._tell_each if len(self._receivers) > 1 else self._receivers[0][0]
         self.make_hot_paths()
 
     def _tell_each(self, key, kind):
-        for receiver in self._receivers:
+        for receiver, _ in self._receivers:
             receiver(key, kind)
+
+    def _hot_tell(self):
+        """What the hot path tells of each key that is set: a function, None for nobody, False where it stands aside."""
+        if not self._receivers:
+            return None
+        return self._receivers[0][1] or False if len(self._receivers) == 1 else False
 
     def when_published(self, function):
         """Call a function when what the batch under way has done by now is published, at once where there is none;

@@ -133,11 +133,19 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
 
     def hot_note(self):
         """What the hot path notes each set with: a function, None for nobody, False where it has to stand aside."""
-        if self.touched is not None:
+        tell = self._hot_tell()
+        if tell is False or self._tracker is not None and self._tracker.refuses_by_quota():
             return False
-        if self._tracker is None:
-            return None
-        return False if self._tracker.refuses_by_quota() else self._tracker.noted.append
+        note = None if self._tracker is None else self._tracker.noted.append
+        if tell is None:
+            return note
+
+        def note_and_tell(noted):
+            if note is not None:
+                note(noted)
+            tell(noted[3])
+
+        return note_and_tell
 
     # -- lookup -------------------------------------------------------------------------------------------------------
 

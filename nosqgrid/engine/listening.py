@@ -18,8 +18,8 @@ A kill of the coordinator takes the rings; cursors into them are lost then, and 
 from ..errors import CommandError, CursorLostError, GridFullError
 from ..limits import KIB, MIB
 from .budget import STRUCTURES
-from .changes import CLEAR, DELETE
-from .databases import COUNT, name_of, number_of, prefix_of
+from .changes import CLEAR, DELETE, SET
+from .databases import COUNT, PREFIX, name_of, number_of, prefix_of
 from .structures.topics import BORN_BYTES, HEAD, Topic
 
 KEEP_MS = 60 * 1000  # a ring without holders
@@ -106,7 +106,7 @@ class Listening(object):
         self._rings[ring.topic.born] = ring
         self._by_length.setdefault(len(ring.prefix), {}).setdefault(ring.prefix, []).append(ring)
         if len(self._rings) == 1:
-            self._keyspace.tell_changes(self.changed)
+            self._keyspace.tell_changes(self.changed, hot=self._set)
         return ring
 
     def _charge(self, ring):
@@ -165,13 +165,16 @@ class Listening(object):
                 if DELETE in ring.kinds:
                     self._add(ring, kind, b"")
             return
-        number = number_of(key)
+        number = number_of(key) if key >= PREFIX else 0
         if number >= COUNT:
             return
         for length, rings in self._by_length.items():
             for ring in rings.get(key[:length], ()):
                 if kind in ring.kinds and ring.database == number:
-                    self._add(ring, kind, name_of(key))
+                    self._add(ring, kind, name_of(key) if number else key)
+
+    def _set(self, key):
+        self.changed(key, SET)
 
     def _add(self, ring, kind, name):
         keyspace, topic = self._keyspace, ring.topic

@@ -98,8 +98,9 @@ class Topic(Structure):
 
     def room_for(self, record, now_ms):
         """How many messages have to go from the front when this record is appended."""
-        count = max(len(self) + 1 - self.records_max, self._aged(now_ms), 0)
-        size = self.stored_bytes + len(record)
+        length = len(self._records) - self._dead
+        count = max(length + 1 - self.records_max, self._aged(now_ms) if self.age_ms_max else 0, 0)
+        size = self.size_bytes - STRUCTURE_BYTES - RECORD_BYTES * length + len(record)  # all that would be stored
         if size > self.bytes_max:
             gone = 0
             for old in islice(self._records, self._dead, None):
@@ -175,10 +176,11 @@ class Topic(Structure):
 
         For a topic that is in no log and in no batch.
         """
-        dropped = self._drop_front(dropped_count) if dropped_count else ()
+        if dropped_count:
+            self._grow((), self._drop_front(dropped_count))
         self._records.append(record)
         self.last += 1
-        self._grow((record,), dropped)
+        self.size_bytes += RECORD_BYTES + len(record)
 
     def _drop_front(self, count):
         """Drop messages; their records."""
