@@ -6,7 +6,8 @@
     $                      behind the newest
 
 A number alone would mean another message where a topic began anew, in a coordinator without a directory or after it was
-dropped.  With the birth that is noticed, and told: what was missed then is not known.
+dropped, or where a coordinator lost the newest messages with its end.  With the birth that is noticed, and told: what
+was missed then is not known.
 """
 
 import re
@@ -59,7 +60,8 @@ def resolve(what, topic, number, born):
         return topic.last
     if number == OLDEST:
         return topic.first - 1
-    if born is not None and born != topic.born or number > topic.last:
+    end = topic.last if born is None else topic.end_of(born)
+    if end is None or number > end:
         raise CursorLostError("%s began anew since the cursor was made: it stands at %d, the cursor is %d of another; "
                               "what was missed is not known; begin anew with the oldest message or the newest"
                               % (what, topic.last, number))

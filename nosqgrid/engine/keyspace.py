@@ -63,6 +63,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.arena = arena
         self.source = arena if source is None else source
         self.secret = header.secret
+        self.life = (header.epoch & 0xffffffff).to_bytes(4, "little")  # of this coordinator: another one has another
         self.wall_ms = wall_ms
         self.now_ms = 0
         self.version = 0

@@ -291,6 +291,26 @@ class RestartTest(DurableTestCase):
             if message is not None:
                 found.append(message)
 
+    def test_numbers_that_were_lost_with_a_coordinator_and_given_again_are_told(self):
+        served = self.serve(level="none")
+        grid = self.attach(reconnect=PATIENCE_S)
+        topic = grid.topic("t")
+        ahead, kept = topic.subscribe("oldest"), topic.subscribe("oldest")
+        for number in range(5):
+            topic.publish(number)
+        self.assertEqual([kept.get(5).seq for _ in range(5)], [1, 2, 3, 4, 5])
+        grid.checkpoint()
+        for number in range(5):
+            topic.publish("lost")
+        self.assertEqual([ahead.get(5).seq for _ in range(10)][-1], 10)
+        served.kill()
+        self.serve(level="none")
+        writing = self.attach(reconnect=PATIENCE_S).topic("t")
+        self.assertEqual([writing.publish("again") for _ in range(9)], list(range(6, 15)))
+        with self.assertRaises(CursorLostError):
+            ahead.get(5)
+        self.assertEqual(kept.get(5)[:3], (6, "again", 0))
+
     def test_without_a_directory_a_cursor_of_the_last_coordinator_is_told(self):
         with launcher.start(socket_path=self.socket, memory="8m"):
             grid = self.attach()

@@ -30,8 +30,8 @@ def shown(structure):
     if kind == values.ZSET:
         return "zset", tuple(structure.listed()), frozenset(structure.scores.items())
     if kind == values.TOPIC:
-        return ("topic", structure.born, structure.last, structure.first) + structure.bounds() + tuple(
-            structure.records())
+        return ("topic", structure.born, structure.last, structure.first, structure.ancestors) + structure.bounds() + (
+            tuple(structure.records()),)
     groups = tuple((name, group.last_id, group.entries_read, tuple(
         (consumer.name, consumer.seen_ms, tuple((entry_id, pending.time_ms, pending.count)
                                                 for entry_id, pending in consumer.pending.items()))
@@ -106,7 +106,8 @@ class Changes(object):
         if draw < 0.1:
             born = bytes(rng.randrange(256) for _ in range(8))
             last = structure.last if len(structure) else structure.last + rng.randrange(3)
-            return topics.meta_words(born, last, rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99))
+            ancestors = [(born[:4], rng.randrange(9)) for _ in range(rng.randrange(3))]
+            return topics.meta_words(born, last, rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99), ancestors)
         records = [topics.HEAD.pack(rng.randrange(1000), 0) + word for word in self._words()]
         if len(structure) and draw < 0.3:
             return [b"unpub", b"%d" % rng.randrange(1, len(structure) + 1)]

@@ -116,11 +116,12 @@ class StructureTest(unittest.TestCase):
         return rng.choice(([b"pub", b"%d" % rng.randrange(len(topic) + 1)] + pieces,
                            [b"pub", b"0"] + pieces, [b"pub", b"0"] + pieces,
                            [b"unpub", b"%d" % rng.randrange(len(topic) + 1)] + pieces[:topic.first - 1],
-                           meta_words(b"abcdefgh", topic.last, rng.randrange(1, 9), 100, step)))
+                           meta_words(b"abcdefgh", topic.last, rng.randrange(1, 9), 100, step),
+                           meta_words(b"abcdefgh", topic.last, 1, 100, step, [(b"life", step), (b"more", 9)])))
 
     @staticmethod
     def shown(topic):
-        return topic.born, topic.last, topic.first, topic.bounds(), topic.records()
+        return topic.born, topic.last, topic.first, topic.ancestors, topic.bounds(), topic.records()
 
     @staticmethod
     def rebuilt(topic):
@@ -143,7 +144,9 @@ class StructureTest(unittest.TestCase):
                       meta_words(b"short", 7, 1, 1, 1), meta_words(b"12345678", 6, 1, 1, 1),
                       meta_words(b"12345678", 7, 0, 1, 1), meta_words(b"12345678", 7, 1, 0, 1),
                       meta_words(b"12345678", 7, 1, 1, 1) + [b"1"], meta_words(b"12345678", 7, 1, 1, 1)[:-1],
-                      meta_words(b"12345678", 7, 2 ** 63, 1, 1), [b"add", b"1"]):
+                      meta_words(b"12345678", 7, 2 ** 63, 1, 1), meta_words(b"12345678", 7, 1, 1, 1, [(b"x", 1)]),
+                      meta_words(b"12345678", 7, 1, 1, 1, [(b"life", -1)]),
+                      meta_words(b"12345678", 7, 1, 1, 1, [(b"life", 1)] * 65), [b"add", b"1"]):
             with self.assertRaises(CorruptValueError, msg=words):
                 topic.apply(words)
             self.assertEqual((self.shown(topic), topic.size_bytes), before, words)
@@ -212,6 +215,30 @@ class CommandsTest(EngineTest):
             self.publish(b"t", b"other")
             self.lost(b"t", cursor, "began anew")
         self.lost(b"t", b"4", "stands at 3, the cursor is 4")
+
+    def test_what_a_life_of_a_coordinator_gave_out_and_lost_is_told(self):
+        def read_by(cursor):
+            return self.read(b"TOPICS", b"1", b"t", cursor)
+
+        of_life = {}
+        for life, last in ((b"AAAA", 5), (b"BBBB", 7), (b"CCCC", 9)):
+            self.keyspace.life = life
+            while self.publish(b"t", b"m") < last:
+                pass
+            of_life[life] = b"@" + read_by(b"-")[0][1].partition(b"@")[2]
+        for number in range(1, 12):
+            for life, end in ((b"AAAA", 5), (b"BBBB", 7), (b"CCCC", 9)):
+                cursor = b"%d" % number + of_life[life]
+                if number > end:
+                    self.lost(b"t", cursor, "began anew")
+                elif number < 9:
+                    self.assertEqual(read_by(cursor)[0][2:4], [0, number + 1])
+        self.lost(b"t", b"1@" + of_life[b"AAAA"][1:9] + b"00000000", "began anew")
+        for number in range(topics.ANCESTORS_MAX + 1):
+            self.keyspace.life = b"%04d" % number
+            self.publish(b"t", b"m")
+        self.lost(b"t", b"1" + of_life[b"AAAA"], "began anew")
+        self.assertEqual(len(read_by(b"73@" + of_life[b"AAAA"][1:9] + b"30303634")[0][4]), 3)
 
     def lost(self, name, cursor, text):
         with self.assertRaisesRegex(CursorLostError, text):

@@ -17,7 +17,8 @@ A topic lies in the space TOPICS.  The coordinator keeps nothing of who reads it
 from ... import errors, limits
 from ...formats import resp, values
 from .. import cursors, databases
-from ..structures.topics import BORN_BYTES, BYTES_MAX, HEAD, NUMBER_MAX, RECORDS_MAX, Topic, meta_words
+from ..structures.topics import (ANCESTORS_MAX, BORN_BYTES, BYTES_MAX, HEAD, LIFE_BYTES, RECORDS_MAX, Topic,
+                                 meta_words)
 from .command import INT64_MAX, READ, READ_FAST, WRITE_FAST, WRITE_FAST_OOM, Command, bounded, integer, syntax_error
 from .run import as_write
 
@@ -53,24 +54,28 @@ def publish(context, args):
         return _begin(context, key, bounds, HEAD.pack(keyspace.wall_ms(), value_type) + payload)
     now_ms = max(keyspace.wall_ms(), topic.newest_ms())  # the times in a topic never fall
     record = HEAD.pack(now_ms, value_type) + payload
-    if bounds == topic.bounds():
+    if bounds == topic.bounds() and topic.born[-LIFE_BYTES:] == keyspace.life:
         keyspace.change(key, topic, [b"pub", b"%d" % topic.room_for(record, now_ms), record])
     else:
-        as_write(keyspace, lambda: _publish_bounded(keyspace, key, topic, bounds, record, now_ms))
+        as_write(keyspace, lambda: _publish_changed(keyspace, key, topic, bounds, record, now_ms))
     return topic.last
 
 
 def _begin(context, key, bounds, record):
     topic = Topic()
-    born = context.random_bits(8 * BORN_BYTES).to_bytes(BORN_BYTES, "little")
-    topic.apply(meta_words(born, 0, *bounds))
+    identity_bytes = BORN_BYTES - LIFE_BYTES
+    identity = context.random_bits(8 * identity_bytes).to_bytes(identity_bytes, "little")
+    topic.apply(meta_words(identity + context.keyspace.life, 0, *bounds))
     topic.apply([b"pub", b"0", record])
     context.keyspace.put(key, topic)
     return topic.last
 
 
-def _publish_bounded(keyspace, key, topic, bounds, record, now_ms):
-    keyspace.change(key, topic, meta_words(topic.born, topic.last, *bounds))
+def _publish_changed(keyspace, key, topic, bounds, record, now_ms):
+    born, ancestors = topic.born[:-LIFE_BYTES] + keyspace.life, topic.ancestors
+    if born != topic.born:
+        ancestors = (ancestors + ((topic.born[-LIFE_BYTES:], topic.last),))[-ANCESTORS_MAX:]
+    keyspace.change(key, topic, meta_words(born, topic.last, *bounds, ancestors=ancestors))
     keyspace.change(key, topic, [b"pub", b"%d" % topic.room_for(record, now_ms), record])
 
 

@@ -2,7 +2,8 @@
 
     pub    count record ...     drop so many messages from the front, and append these
     unpub  count record ...     take that back: drop so many from the end, and put these before the front
-    meta   born last records_max bytes_max age_ms_max    which topic it is, the last number given, and its bounds
+    meta   born last records_max bytes_max age_ms_max (life end)...
+                                which topic it is, the last number given, its bounds, and its ancestors
 
 A record is HEAD and the payload; numbers are decimal.  How many have to go is in the words: the command has worked it
 out (room_for), an effect does not depend on clock or settings.
@@ -10,7 +11,10 @@ out (room_for), an effect does not depend on clock or settings.
 Invariants
  1. The messages that are kept have the numbers from first to last, without a gap: a number is never written down.
  2. `last` rises by one with each message, whatever is dropped; only what takes a message back lowers it.
- 3. born is drawn once, when the topic is made: a number means a message only together with it.
+ 3. A number means a message only together with `born`: which topic it is, 4 bytes drawn when it is made, and in which
+    life of a coordinator it was published, 4 bytes.  With the first message of another life the one before becomes an
+    ancestor, and so does the number at which it ended, as far as log and checkpoint know: what that life gave out
+    beyond was lost with it, and is given out anew.
 """
 
 import struct
@@ -22,6 +26,8 @@ from .structure import STRUCTURE_BYTES, Structure
 
 HEAD = struct.Struct("<QB")  # wall clock in ms when it was published, value type
 BORN_BYTES = 8
+LIFE_BYTES = 4  # of these, the last
+ANCESTORS_MAX = 64
 RECORD_BYTES = 60  # of a record beside its own bytes
 RECORDS_MAX = 10000
 BYTES_MAX = 16 << 20
@@ -36,11 +42,11 @@ _UNBORN = bytes(BORN_BYTES)
 class Topic(Structure):
     """A topic; all but the records is there to be read.
 
-    last is the number of the newest message that was ever published, 0 for none.  Of the messages at most records_max
+    ancestors are pairs of a life and the number at which it ended, the oldest first.  last is the number of the newest message that was ever published, 0 for none.  Of the messages at most records_max
     are kept, of bytes_max bytes (heads included), and none older than age_ms_max (0: any).
     """
 
-    __slots__ = ("born", "last", "records_max", "bytes_max", "age_ms_max", "_records", "_dead")
+    __slots__ = ("born", "last", "records_max", "bytes_max", "age_ms_max", "ancestors", "_records", "_dead")
 
     TYPE = values.TOPIC
     KEPT_EMPTY = True
@@ -49,6 +55,7 @@ class Topic(Structure):
         super().__init__()
         self.born = _UNBORN
         self.last = 0
+        self.ancestors = ()
         self.records_max, self.bytes_max, self.age_ms_max = RECORDS_MAX, BYTES_MAX, 0
         self._records = []  # the first _dead places of it are those of messages that were dropped
         self._dead = 0
@@ -76,6 +83,14 @@ class Topic(Structure):
     def newest_ms(self):
         """When the newest message was published, 0 for none that is kept."""
         return HEAD.unpack_from(self._records[-1])[0] if len(self) else 0
+
+    def end_of(self, born):
+        """The number up to which cursors with this birth tell of messages that it has or had; None where they do not."""
+        if born == self.born:
+            return self.last
+        if born[:-LIFE_BYTES] != self.born[:-LIFE_BYTES]:
+            return None
+        return dict(self.ancestors).get(born[-LIFE_BYTES:])
 
     def records(self):
         """All records, the oldest first."""
@@ -161,14 +176,18 @@ class Topic(Structure):
         return [[b"pub", b"%d" % len(records)] + dropped]
 
     def _meta(self, words):
-        if len(words) != 6 or len(words[1]) != BORN_BYTES:
+        lives = words[6::2]
+        if (len(words) < 6 or len(words) & 1 or len(words[1]) != BORN_BYTES or len(lives) > ANCESTORS_MAX
+                or any(len(life) != LIFE_BYTES for life in lives)):
             raise _corrupt(words)
+        ends = [_number(words, index) for index in range(7, len(words), 2)]
         last, records_max, bytes_max, age_ms_max = (_number(words, index) for index in range(2, 6))
         if len(self) and last != self.last or not records_max or not bytes_max:
             raise _corrupt(words)
         inverse = self._meta_words(self.last)
         self.born, self.last = words[1], last
         self.records_max, self.bytes_max, self.age_ms_max = records_max, bytes_max, age_ms_max
+        self.ancestors = tuple(zip(lives, ends))
         return [inverse]
 
     def append(self, record, dropped_count):
@@ -201,7 +220,7 @@ class Topic(Structure):
         return self.records_max, self.bytes_max, self.age_ms_max
 
     def _meta_words(self, last):
-        return meta_words(self.born, last, *self.bounds())
+        return meta_words(self.born, last, *self.bounds(), ancestors=self.ancestors)
 
     # -- as a whole ---------------------------------------------------------------------------------------------------
 
@@ -234,9 +253,12 @@ class Topic(Structure):
         return not self._records
 
 
-def meta_words(born, last, records_max, bytes_max, age_ms_max):
+def meta_words(born, last, records_max, bytes_max, age_ms_max, ancestors=()):
     """The change that gives a topic these."""
-    return [b"meta", born] + [b"%d" % number for number in (last, records_max, bytes_max, age_ms_max)]
+    words = [b"meta", born] + [b"%d" % number for number in (last, records_max, bytes_max, age_ms_max)]
+    for life, end in ancestors:
+        words += life, b"%d" % end
+    return words
 
 
 def _number(words, index):
