@@ -1,5 +1,5 @@
-"""Listeners among processes: every change of a random history in order, whoever made it and in whatever way, and a cache
-that is kept by events alone is the grid at the end."""
+"""Listeners among processes: every change of a random history in order, whoever made it and in whatever way, and a
+cache that is kept by events alone is the grid at the end."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""Topics among processes: every message once and in order, what was missed told exactly, and nothing that was answered is
-lost or numbered twice when readers, publishers or the coordinator are killed."""
+"""Topics among processes: every message once and in order, what was missed told exactly, and nothing that was answered
+is lost or numbered twice when readers, publishers or the coordinator are killed."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def persistent_publisher(address, who):
 
 
 def reader(address, until, pause_s, cursor_file):
-    """Read until message `until`, from the cursor in a file on, where it is kept; print [seq, value, missed] of each."""
+    """Read until message `until`, from the cursor that a file keeps on; print [seq, value, missed] of each."""
     with nosqgrid.attach(address, reconnect=PATIENCE_S) as grid:
         since = "oldest"
         if os.path.exists(cursor_file):

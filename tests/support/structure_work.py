@@ -107,7 +107,8 @@ class Changes(object):
             born = bytes(rng.randrange(256) for _ in range(8))
             last = structure.last if len(structure) else structure.last + rng.randrange(3)
             ancestors = [(born[:4], rng.randrange(9)) for _ in range(rng.randrange(3))]
-            return topics.meta_words(born, last, rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99), ancestors)
+            bounds = rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99)
+            return topics.meta_words(born, last, *bounds, ancestors=ancestors)
         records = [topics.HEAD.pack(rng.randrange(1000), 0) + word for word in self._words()]
         if len(structure) and draw < 0.3:
             return [b"unpub", b"%d" % rng.randrange(1, len(structure) + 1)]

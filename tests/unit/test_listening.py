@@ -84,8 +84,8 @@ class HeardTest(ListeningCase):
         call("SET", "gone", "1")
         listener.events()
         self.keyspace.begin()
-        for words in ("SET k 1", "DEL k", "SET k 2", "RPUSH list b", "RPUSH list c", "DEL gone", "RPUSH new 1", "LPOP new",
-                      "SET never 1", "DEL never"):
+        for words in ("SET k 1", "DEL k", "SET k 2", "RPUSH list b", "RPUSH list c", "DEL gone", "RPUSH new 1",
+                      "LPOP new", "SET never 1", "DEL never"):
             run([word.encode() for word in words.split()])
         self.assertEqual(listener.events(), [])
         self.keyspace.commit()

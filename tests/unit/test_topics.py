@@ -248,8 +248,8 @@ class CommandsTest(EngineTest):
         self.publish(b"t", b"1")
         before = self.keyspace.version
         good = b"1@" + b"0" * 16
-        for words in ("TOPIC.PUBLISH t x y", "TOPIC.PUBLISH t 12 y", "TOPIC.PUBLISH t -1 y", "TOPIC.PUBLISH t 0 y MAXLEN",
-                      "TOPIC.PUBLISH t 0 y MAXLEN 0", "TOPIC.PUBLISH t 0 y MAXBYTES 1", "TOPIC.PUBLISH t 0 y MAXAGE -1",
+        for words in ("TOPIC.PUBLISH t x y", "TOPIC.PUBLISH t 12 y", "TOPIC.PUBLISH t -1 y",
+                      "TOPIC.PUBLISH t 0 y MAXLEN", "TOPIC.PUBLISH t 0 y MAXLEN 0", "TOPIC.PUBLISH t 0 y MAXBYTES 1", "TOPIC.PUBLISH t 0 y MAXAGE -1",
                       "TOPIC.PUBLISH t 0 y MINLEN 3", "TOPIC.READ TOPICS 1 t", "TOPIC.READ TOPICS 2 t 0",
                       "TOPIC.READ TOPICS 0 t 0", "TOPIC.READ WAIT -2 TOPICS 1 t 0", "TOPIC.READ WAIT x TOPICS 1 t 0",
                       "TOPIC.READ COUNT -1 TOPICS 1 t 0", "TOPIC.READ WAIT 1 COUNT 1 t 0", "TOPIC.READ TOPICS 1 t -1",

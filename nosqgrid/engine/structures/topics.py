@@ -42,8 +42,9 @@ _UNBORN = bytes(BORN_BYTES)
 class Topic(Structure):
     """A topic; all but the records is there to be read.
 
-    ancestors are pairs of a life and the number at which it ended, the oldest first.  last is the number of the newest message that was ever published, 0 for none.  Of the messages at most records_max
-    are kept, of bytes_max bytes (heads included), and none older than age_ms_max (0: any).
+    last is the number of the newest message that was ever published, 0 for none.  Of the messages at most records_max
+    are kept, of bytes_max bytes (heads included), and none older than age_ms_max (0: any).  ancestors are pairs of a
+    life and the number at which it ended, the oldest first.
     """
 
     __slots__ = ("born", "last", "records_max", "bytes_max", "age_ms_max", "ancestors", "_records", "_dead")
@@ -85,7 +86,7 @@ class Topic(Structure):
         return HEAD.unpack_from(self._records[-1])[0] if len(self) else 0
 
     def end_of(self, born):
-        """The number up to which cursors with this birth tell of messages that it has or had; None where they do not."""
+        """The number up to which cursors with this birth tell of messages of this topic; None where they tell nothing."""
         if born == self.born:
             return self.last
         if born[:-LIFE_BYTES] != self.born[:-LIFE_BYTES]:
