@@ -79,7 +79,7 @@ def _show_message(out, arguments, message, subscription):
     if arguments.output == "table":
         out.write("%d\t" % message.seq)
     write_value(out, message.value, arguments.output)
-    if arguments.output == "raw":
+    if arguments.output == "raw" and isinstance(message.value, (bytes, str)):
         out.write("\n")
 
 

@@ -4,6 +4,7 @@ import random
 import unittest
 
 from nosqgrid import errors
+from nosqgrid.client.topics.words import checked_news
 from nosqgrid.engine import cursors
 from nosqgrid.engine.structures import topics
 from nosqgrid.engine.structures.topics import HEAD, Topic, meta_words
@@ -249,7 +250,8 @@ class CommandsTest(EngineTest):
         before = self.keyspace.version
         good = b"1@" + b"0" * 16
         for words in ("TOPIC.PUBLISH t x y", "TOPIC.PUBLISH t 12 y", "TOPIC.PUBLISH t -1 y",
-                      "TOPIC.PUBLISH t 0 y MAXLEN", "TOPIC.PUBLISH t 0 y MAXLEN 0", "TOPIC.PUBLISH t 0 y MAXBYTES 1", "TOPIC.PUBLISH t 0 y MAXAGE -1",
+                      "TOPIC.PUBLISH t 0 y MAXLEN", "TOPIC.PUBLISH t 0 y MAXLEN 0", "TOPIC.PUBLISH t 0 y MAXBYTES 1",
+                      "TOPIC.PUBLISH t 0 y MAXAGE -1",
                       "TOPIC.PUBLISH t 0 y MINLEN 3", "TOPIC.READ TOPICS 1 t", "TOPIC.READ TOPICS 2 t 0",
                       "TOPIC.READ TOPICS 0 t 0", "TOPIC.READ WAIT -2 TOPICS 1 t 0", "TOPIC.READ WAIT x TOPICS 1 t 0",
                       "TOPIC.READ COUNT -1 TOPICS 1 t 0", "TOPIC.READ WAIT 1 COUNT 1 t 0", "TOPIC.READ TOPICS 1 t -1",
@@ -283,6 +285,24 @@ class CommandsTest(EngineTest):
         self.assertEqual(self.read(b"TOPICS", b"2", b"t", b"0", b"new", b"0")[0][4][2::3], [b"1"])
         self.assertEqual(self.publish(b"t", b"2"), 2)
         self.keyspace.check()
+
+
+class ClientTest(unittest.TestCase):
+    """What a coordinator that is none may answer is told from news."""
+
+    def test_answers_that_are_none(self):
+        good = [b"2@" + b"0" * 16, 0, 2, [0, 5, b"x"]]
+        self.assertEqual(checked_news(good, int), (0, [(2, "2@" + "0" * 16, 0, 5, b"x")]))
+        for index, wrong in ((0, b"2"), (0, 2), (0, b"2@" + b"x" * 16), (0, None), (1, b"0"), (1, None), (2, "1"),
+                             (3, b""), (3, []), (3, [0, 5]), (3, [b"set", 5, b"x"]), (3, [0, b"5", b"x"]),
+                             (3, [0, 5, None]), (3, [0, 5, b"x", 0, 5, 5])):
+            bad = list(good)
+            bad[index] = wrong
+            with self.assertRaises(errors.ProtocolError, msg=(index, wrong)):
+                checked_news(bad, int)
+        for bad in (None, [], good[:3], good + [1], b"x", 7):
+            with self.assertRaises(errors.ProtocolError, msg=bad):
+                checked_news(bad, int)
 
 
 class WaitingTest(unittest.TestCase):

@@ -13,7 +13,7 @@ from ...formats.values import decode_key, encode_key
 from .. import steps
 from ..link import checked_reply
 from .subscription import AHEAD, NEW, Reader
-from .words import read_steps
+from .words import checked_news, read_steps
 
 Event = namedtuple("Event", "seq kind key missed time")
 Event.__doc__ = """One event: its number, what happened ("set", "delete", "expire", "evict" or "clear"), the key (None
@@ -67,14 +67,11 @@ class Listener(Reader):
         reply = yield from read_steps(self._store, b"LISTEN.READ", timeout, (b"COUNT", AHEAD, self._cursor))
         if reply is None:
             return
-        cursor, missed, first, flat = reply
-        born = cursor.decode("ascii").partition("@")[2]
-        for index in range(0, len(flat), 3):
-            number = first + index // 3
-            kind, time_ms, name = flat[index:index + 3]
-            kind = kind.decode("ascii")
+        missed, events = checked_news(reply, bytes)
+        for number, cursor, kind, time_ms, name in events:
+            kind = kind.decode("ascii", "replace")
             event = Event(number, kind, None if kind == "clear" else decode_key(name), missed, time_ms / 1000.0)
-            self._ahead.append((event, "%d@%s" % (number, born)))
+            self._ahead.append((event, cursor))
             missed = 0
 
     def _hand_out(self):

@@ -6,11 +6,11 @@ moves when a message is handed out, so that what is kept of it (a file, a key of
 
 from collections import deque, namedtuple
 
-from ...errors import ClosedError, UsageError
+from ...errors import ClosedError, ProtocolError, UsageError
 from ...formats.values import decode_key, encode_key
 from .. import steps
 from ..link import checked_reply
-from .words import decode, read_steps
+from .words import checked_news, decode, read_steps
 
 Message = namedtuple("Message", "seq value missed topic published")
 Message.__doc__ = """One message: its number, its value, how many before it were missed (0 unless the reader was too
@@ -26,7 +26,7 @@ class Reader(object):
 
     def __init__(self, store):
         self._store = store
-        self._ahead = deque()  # (what is handed out, raw name, cursor behind it)
+        self._ahead = deque()  # what was read and not handed out yet
         self._closed = False
         self.missed = 0
 
@@ -117,15 +117,17 @@ class Subscription(Reader):
             places += name, cursor
         rest = (b"COUNT", AHEAD, b"TOPICS", len(self._cursors)) + tuple(places)
         reply = yield from read_steps(self._store, b"TOPIC.READ", timeout, rest)
-        for name, cursor, missed, first, flat in reply or ():
-            born = cursor.decode("ascii").partition("@")[2]
-            for index in range(0, len(flat), 3):
-                number = first + index // 3
-                self._ahead.append((number, missed, name, flat[index:index + 3], "%d@%s" % (number, born)))
+        for each in [] if reply is None else checked_reply(reply, list, "TOPIC.READ"):
+            name = checked_reply(each, list, "TOPIC.READ")[:1]
+            if not name or name[0] not in self._cursors:
+                raise ProtocolError("TOPIC.READ answered with %.100r, which is none of its topics" % (name,))
+            missed, messages = checked_news(each[1:], int)
+            for message in messages:
+                self._ahead.append((name[0], missed) + message)
                 missed = 0
 
     def _hand_out(self):
-        number, missed, name, (value_type, published_ms, payload), cursor = self._ahead[0]
+        name, missed, number, cursor, value_type, published_ms, payload = self._ahead[0]
         value = decode(self._store.codec, name, value_type, payload)
         self._ahead.popleft()
         self._cursors[name] = cursor
@@ -136,7 +138,7 @@ class Subscription(Reader):
         """Go on behind the next message that was read, where its value cannot be decoded; its number, or None."""
         if not self._ahead:
             return None
-        number, missed, name, _, cursor = self._ahead.popleft()
+        name, missed, number, cursor = self._ahead.popleft()[:4]
         self._cursors[name] = cursor
         self.missed += missed
         return number

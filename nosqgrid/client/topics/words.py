@@ -4,15 +4,17 @@ A payload is encoded by the grid's codec.  A signed pickle is signed for its top
 another topic.
 """
 
+import re
 import time
 from contextlib import suppress
 
-from ...errors import CoordinatorError, CoordinatorLostError, NotServedError
+from ...errors import CoordinatorError, CoordinatorLostError, NotServedError, ProtocolError
 from ...formats.values import encode_key
 from ..mapping import encode_checked
 from ..steps import Call
 
 _SIGNED_FOR = b"\xff\x00topic:"
+_find_born = re.compile(b"@[0-9a-f]{16}$").search
 
 
 class Named(object):
@@ -41,6 +43,27 @@ def publish_words(codec, topic, value):
 def decode(codec, raw_name, value_type, payload):
     """The value of a message."""
     return codec.decode(value_type, payload, _SIGNED_FOR + raw_name)
+
+
+def checked_news(reply, payload_type):
+    """(missed, [(number, cursor behind it, kind or type, ms, payload)]) of what a reader is told of one topic.
+
+    `payload_type` is the type of what stands first of each three.  Raises ProtocolError.
+    """
+    if isinstance(reply, list) and len(reply) == 4:
+        cursor, missed, first, flat = reply
+        born = _born_in(cursor)
+        if born and type(missed) is type(first) is int and isinstance(flat, list) and len(flat) % 3 == 0:
+            kinds, times, payloads = flat[::3], flat[1::3], flat[2::3]
+            if set(map(type, kinds)) == {payload_type} and set(map(type, times)) == {int} and (
+                    set(map(type, payloads)) == {bytes}):
+                return missed, [(number, "%d%s" % (number, born.group().decode("ascii"))) + each for number, each
+                                in enumerate(zip(kinds, times, payloads), first)]
+    raise ProtocolError("news of a topic that are none: %.100r; is this socket a nosqgrid coordinator's?" % (reply,))
+
+
+def _born_in(cursor):
+    return _find_born(cursor) if isinstance(cursor, bytes) else None
 
 
 def read_steps(store, command, timeout, rest):

@@ -26,7 +26,8 @@ from ... import errors
 from . import (acl, bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo,
                hashes, hyperloglogs, introspection, keys, known_scripts, large, lcs, listening, lists, native, numbers,
                observing, pubsub, replication, run, selecting, server, sets, shared, sorting, stream_groups,
-               stream_info, stream_reads, streams, strings, topics, transactions, walking, zranges, zsetops, zsetpops, zsets)
+               stream_info, stream_reads, streams, strings, topics, transactions, walking, zranges, zsetops, zsetpops,
+               zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]

@@ -86,7 +86,7 @@ class Topic(Structure):
         return HEAD.unpack_from(self._records[-1])[0] if len(self) else 0
 
     def end_of(self, born):
-        """The number up to which cursors with this birth tell of messages of this topic; None where they tell nothing."""
+        """The number up to which cursors with this birth tell of messages of this topic; None where of none."""
         if born == self.born:
             return self.last
         if born[:-LIFE_BYTES] != self.born[:-LIFE_BYTES]:
