@@ -1,4 +1,4 @@
-"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set, a stream or a topic.
+"""Structures for people and for JSON: what dump prints of lists, hashes, sets, sorted sets, streams, topics and locks.
 
     list     [element, ...]
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text
@@ -7,6 +7,7 @@
     topic    {"last", "maxlen", "maxbytes", "maxage", "messages": [[number, wall clock in ms, type, payload], ...]}
     stream   {"entries": [[id, fields], ...], "last_id", "max_deleted_id", "entries_added", "groups": [...]}; fields as
              in a hash, or a list of name and value in turn where a name comes twice
+    grants   {"high": number, "records": [[key, word, ...], ...]}, see engine/locks/kept
 
 Bytes that are no UTF-8 are {"base64": text}.
 """
@@ -90,5 +91,10 @@ def _id(entry_id):
     return ids.text(entry_id).decode("ascii")
 
 
+def _grants(structure):
+    return {"high": structure.high, "records": [[text(key)] + [text(word) for word in words]
+                                                for key, words in sorted(structure.items.items())]}
+
+
 _READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream,
-             values.TOPIC: _topic}
+             values.TOPIC: _topic, values.GRANTS: _grants}

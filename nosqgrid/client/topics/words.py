@@ -77,7 +77,7 @@ def read_steps(store, command, timeout, rest):
         wait_ms = -1 if left is None else int(left * 1000 + 0.999)
         try:
             return (yield Call((command, b"WAIT", wait_ms) + rest, wait_ms != 0,
-                               None if left is None else left + store.timeout_s, False))
+                               None if left is None else left + store.timeout_s))
         except (CoordinatorLostError, NotServedError) as error:
             lost = error
         try:
