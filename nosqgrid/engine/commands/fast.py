@@ -21,6 +21,7 @@ from ...formats.records import BODY, HEADER, HEADER_SIZE_BYTES
 from ...formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ...formats.values import BYTES, INT
 from ...limits import KEY_SIZE_BYTES_MAX, KIB
+from ..fastpairs import make_store_pairs
 from .command import INT64_MAX, parse_integer
 
 AT_ONCE = 64  # commands, after which the caller looks at what else there is to do, and so it does
@@ -146,6 +147,7 @@ def make_store(keyspace):
     With `whole` it is all of them or none.
     """
     pack_head, region, index = BODY.pack, keyspace.heap.writer, keyspace.index
+    store_pairs = make_store_pairs(keyspace)
     extra = 15 + (4 if keyspace.checked else 0) + BODY.size  # of a record beside key and value: see engine/fastset
 
     def store(keys, values, value_type, whole=False):
@@ -156,6 +158,8 @@ def make_store(keyspace):
                 return keyspace.apply_sets(data, 0, len(data)) and 1
             except errors.StorageError:
                 return 0
+        if store_pairs(dict(zip(keys, values)), len(keys), value_type):
+            return len(keys)
         parts = []
         for key, value in zip(keys, values):
             if len(key) > KEY_SIZE_BYTES_MAX:
