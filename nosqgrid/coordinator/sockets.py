@@ -40,26 +40,31 @@ def serve_short(session, run_fast, run_alike):
     if alike is not None:
         words, columns, count = alike
         if count == 1:
-            commands = [words]
+            commands, replies = [words], []
+            run_fast(session.on_socket, commands, replies.append)
+            data = None if commands else replies[0]
         else:
             data = run_alike(session.on_socket, words[0], columns, count)
-            if data is not None:
-                session.commands += count
-                session.last_command = words[0]
-                return _answer(session, data)
+        if data is not None:
+            session.commands += count
+            session.last_command = words[0]
+            return _answer(session, data)
+        if count > 1:
             commands = list(map(list, zip(repeat(words[0], count), *columns)))
             commands.reverse()
         parser.give_back(commands)
+        if count == 1:
+            return RECEIVED
     else:
         parser.feed(data)
         commands = parser.short_commands()
-    count, last, replies = len(commands), commands[:], []
+    count, together, replies = len(commands), commands[:], []
     run_fast(session.on_socket, commands, replies.append)
     if not replies:
         return RECEIVED
     count -= len(commands)
     session.commands += count
-    session.last_command = last[-count][0]
+    session.last_command = together[-count][0]
     state = _answer(session, replies[0] if len(replies) == 1 else b"".join(replies))
     return state if parser.at_rest else RECEIVED
 

@@ -88,3 +88,60 @@ def make_store_pairs(keyspace):
         return True
 
     return store_pairs
+
+
+def make_store_one(keyspace):
+    """store_one(key, value, value_type) -> whether it was done: store_pairs() for one pair, which is the same without
+    what several need."""
+    words, arena, heap, index = keyspace.words, keyspace.arena, keyspace.heap, keyspace.index
+    a, b, p = keyspace.secret
+    pack_body, unpack_body, from_bytes = BODY.pack, BODY.unpack_from, int.from_bytes
+    source, region, dead, filled = keyspace.source, heap.writer, heap.dead, heap.filled
+    heap_base, segment_shift = heap.base, heap.segment_shift
+    size_max = min(heap.record_size_bytes_max, KEY_SIZE_BYTES_MAX)
+
+    def store_one(key, value, value_type):
+        note = keyspace.hot_note()
+        if note is False or keyspace.log is not None or keyspace.checked or keyspace.staging or not index.steady:
+            return False
+        cursor, key_length, table = region.cursor, len(key), index.table
+        end = cursor + HEADER_SIZE_BYTES + key_length + len(value)
+        following = end + 7 & ~7
+        if following > region.limit or end - cursor > size_max or key >= PREFIX:
+            return False
+        key_hash = (from_bytes(key, "little") + key_length * b) * a % p
+        tag = key_hash & TAG_MASK
+        slot = index.base + (key_hash >> index.shift)
+        while True:
+            word = words[slot]
+            if word < FIRST_REAL:
+                if word or table.used >= table.grow_at or slot >= table.tail:
+                    return False
+                table.used += 1
+                index.live += 1
+                break
+            if word >> TAG_SHIFT == tag:
+                old = (word & OFFSET_MASK) << 3
+                old_value_length, old_key_length, _, old_flags = unpack_body(source, old + 8)
+                if old_flags:
+                    return False
+                key_at = old + HEADER_SIZE_BYTES
+                if old_key_length == key_length and source[key_at:key_at + key_length] == key:
+                    break
+            slot += 1
+        arena[cursor + 8:end] = pack_body(len(value), key_length, value_type, 0) + key + value
+        keyspace.version = version = keyspace.version + 1
+        words[cursor >> 3] = version << COPIES_BITS
+        words[slot] = tag << TAG_SHIFT | region.generation_bits | cursor >> 3
+        region.cursor = following
+        if note is not None:
+            note((slot, key_hash, following - cursor >> 3, key))
+        if word:
+            segment = (old - heap_base) >> segment_shift
+            now_dead = dead[segment] + ((HEADER_SIZE_BYTES + old_key_length + old_value_length + 7) & ~7)
+            dead[segment] = now_dead
+            if now_dead >= filled[segment] and segment != region.segment:
+                heap.free_if_dead(segment)
+        return True
+
+    return store_one

@@ -21,12 +21,13 @@ from ...formats.records import BODY, HEADER, HEADER_SIZE_BYTES
 from ...formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ...formats.values import BYTES, INT
 from ...limits import KEY_SIZE_BYTES_MAX, KIB
-from ..fastpairs import make_store_pairs
+from ..fastpairs import make_store_one, make_store_pairs
 from .command import INT64_MAX, parse_integer
 
 AT_ONCE = 64  # commands, after which the caller looks at what else there is to do, and so it does
 LONG_BYTES = 256 * KIB  # after an answer of so many
 _INT_DIGITS_FAST = 18  # an integer of so many digits cannot overflow when one is added
+_ZERO = ord("0")
 _OK = b"+OK\r\n"
 _OURS = b"NOSQGRID."
 _HARMLESS = (b"PING", b"ECHO")  # of those about the connection
@@ -47,8 +48,9 @@ def common_rows(table):
 def make_run_fast(keyspace, pubsub, waiting, rows):
     """See the module; `rows` are common_rows()."""
     by_name, encode_reply = rows.get, resp.encode_reply
-    find, store = make_find(keyspace), make_store(keyspace)
-    inline = {b"GET": 1, b"get": 1, b"SET": 2, b"set": 2, b"INCR": 3, b"incr": 3, b"MSET": 4, b"mset": 4}.get
+    find, store, store_one = make_find(keyspace), make_store(keyspace), make_store_one(keyspace)
+    inline = {b"GET": 1, b"get": 1, b"SET": 2, b"set": 2, b"INCR": 3, b"incr": 3, b"MSET": 4, b"mset": 4,
+              b"PING": 5, b"ping": 5}.get
     serve_ready = waiting.serve
 
     def run_fast(context, commands, append):
@@ -68,9 +70,22 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                     del commands[-1]
                     continue
             elif kind == 2 and may_write and len(words) == 3:
+                if len(commands) == 1 and store_one(words[1], words[2], BYTES):
+                    append(_OK)
+                    del commands[-1]
+                    return
                 if _run_sets(commands, words[0], store, append):
                     continue
             elif kind == 3 and may_write and len(words) == 2:
+                if len(commands) == 1:
+                    text = find(words[1])
+                    number = None if text is None else small_number(text)
+                    if number is not None:
+                        text = b"%d" % (number + 1)
+                        if store_one(words[1], text, INT):
+                            append(b":%b\r\n" % text)
+                            del commands[-1]
+                            return
                 if _run_increments(commands, words[0], find, store, append):
                     continue
             elif kind == 4 and may_write and len(words) & 1 and len(words) > 1:
@@ -78,6 +93,10 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                     append(_OK)
                     del commands[-1]
                     continue
+            elif kind == 5 and len(words) == 1:
+                append(b"+PONG\r\n")
+                del commands[-1]
+                continue
             row = by_name(words[0])
             if row is None:
                 return
@@ -99,6 +118,13 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                 return
 
     return run_fast
+
+
+def small_number(text):
+    """The integer that a text stands for, or None where it is none or so long that adding to it may overflow."""
+    if len(text) > _INT_DIGITS_FAST:
+        return None
+    return int(text) if text.isdigit() and text[0] != _ZERO else parse_integer(text)
 
 
 def _run_sets(commands, name, store, append):
@@ -126,15 +152,13 @@ def _run_increments(commands, name, find, store, append):
         number = numbers.get(key)
         if number is None:
             text = find(key)
-            if text is None or len(text) > _INT_DIGITS_FAST:
-                break
-            number = parse_integer(text)
+            number = None if text is None else small_number(text)
             if number is None:
                 break
         numbers[key] = number + 1
         keys.append(key)
         texts.append(b"%d" % (number + 1))
-    done = store(keys, texts, INT)
+    done = store(keys, texts, INT) if keys else 0
     if done:
         append(b":%b\r\n" % b"\r\n:".join(texts[:done]))
         del commands[-done:]
