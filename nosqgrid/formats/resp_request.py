@@ -135,7 +135,9 @@ class Parser(resp_incoming.Incoming):
         if size is None or lines[-1] or self._failure:
             return None
         period = 2 * size + 1
-        if len(lines) == period + 1:
+        if len(lines) <= period + 1:
+            if len(lines) <= period:
+                return None
             words = lines[2::2]
             if list(map(_LENGTHS.get, lines[1:-1:2])) != list(map(len, words)):
                 return None

@@ -164,8 +164,8 @@ def _add_scores(keyspace, key, change, columns, count):
     scores, changed, new = found.scores, {}, []
     for word, member in zip(columns[1], columns[2]):
         score = parse_exactly(word)
-        if score is None:
-            return None
+        if score is None or not score and word[:1] == b"-":
+            return None  # what becomes of -0.0 depends on what the set was before each
         old = changed.get(member)
         if old is None:
             old = scores.get(member)
