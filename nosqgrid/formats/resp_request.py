@@ -123,7 +123,7 @@ class Parser(resp_incoming.Incoming):
         return arguments
 
     def take_alike(self, data):
-        """Take what was received, in the place of feed(), if it is short commands of one size and name and nothing else.
+        """Take what was received, in the place of feed(), where it is short commands of one size and name, all whole.
 
         (the words of the first command, columns, count): the first arguments of all, the second ones, and so on; no
         columns for one command.  None where anything differs, and the bytes were not taken.
@@ -144,8 +144,8 @@ class Parser(resp_incoming.Incoming):
             return words, [], 1
         count, rest = divmod(len(lines) - 1, period)
         name = lines[2]
-        if (rest or count > ALIKE_MAX or lines[::period].count(lines[0]) != count or lines[2::period].count(name) != count
-                or lines[1::period].count(b"$%d" % len(name)) != count):
+        if (rest or count > ALIKE_MAX or lines[::period].count(lines[0]) != count
+                or lines[2::period].count(name) != count or lines[1::period].count(b"$%d" % len(name)) != count):
             return None
         columns = []
         for index in range(3, period, 2):

@@ -18,7 +18,8 @@ SCORES = [b"0", b"-0", b"1", b"2", b"1.5", b"inf", b"-inf", b"7"] * 8 + [b"nan",
 OF_KIND = {b"LPUSH": b"l", b"RPUSH": b"l", b"LPOP": b"l", b"RPOP": b"l", b"SADD": b"s", b"HSET": b"h", b"ZADD": b"z"}
 SINGLE = [(b"DEL", [KEYS]), (b"SETEX", [KEYS, [b"100"], VALUES]), (b"EXPIRE", [KEYS, [b"100"]]),
           (b"RPUSH", [[b"l"]] + [NAMES] * 20), (b"RPUSH", [[b"l"]] + [NAMES] * 5), (b"SADD", [[b"s"]] + [NAMES] * 4),
-          (b"HSET", [[b"h"]] + [NAMES] * 4), (b"ZADD", [[b"z"], [b"1"], NAMES, [b"2"], NAMES]), (b"SET", [KEYS, VALUES])]
+          (b"HSET", [[b"h"]] + [NAMES] * 4), (b"ZADD", [[b"z"], [b"1"], NAMES, [b"2"], NAMES]),
+          (b"SET", [KEYS, VALUES])]
 ALIKE = [(b"PING", []), (b"GET", [KEYS]), (b"SET", [KEYS, VALUES]), (b"INCR", [KEYS]), (b"LPUSH", [KEYS, NAMES]),
          (b"RPUSH", [KEYS, NAMES]), (b"LPOP", [KEYS]), (b"RPOP", [KEYS]), (b"SADD", [KEYS, NAMES]),
          (b"HSET", [KEYS, NAMES, VALUES]), (b"ZADD", [KEYS, SCORES, NAMES]), (b"rpop", [KEYS]),

@@ -70,23 +70,10 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                     del commands[-1]
                     continue
             elif kind == 2 and may_write and len(words) == 3:
-                if len(commands) == 1 and store_one(words[1], words[2], BYTES):
-                    append(_OK)
-                    del commands[-1]
-                    return
-                if _run_sets(commands, words[0], store, append):
+                if _run_sets(commands, words, store, store_one, append):
                     continue
             elif kind == 3 and may_write and len(words) == 2:
-                if len(commands) == 1:
-                    text = find(words[1])
-                    number = None if text is None else small_number(text)
-                    if number is not None:
-                        text = b"%d" % (number + 1)
-                        if store_one(words[1], text, INT):
-                            append(b":%b\r\n" % text)
-                            del commands[-1]
-                            return
-                if _run_increments(commands, words[0], find, store, append):
+                if _run_increments(commands, words, find, store, store_one, append):
                     continue
             elif kind == 4 and may_write and len(words) & 1 and len(words) > 1:
                 if store(words[1::2], words[2::2], BYTES, True):
@@ -127,9 +114,13 @@ def small_number(text):
     return int(text) if text.isdigit() and text[0] != _ZERO else parse_integer(text)
 
 
-def _run_sets(commands, name, store, append):
-    """Run the plain sets that follow each other; whether there was one that could be."""
-    count = 0
+def _run_sets(commands, words, store, store_one, append):
+    """Run the plain sets that follow each other, of which these are the words; whether there was one that could be."""
+    if len(commands) == 1 and store_one(words[1], words[2], BYTES):
+        append(_OK)
+        del commands[-1]
+        return True
+    name, count = words[0], 0
     for words in reversed(commands):
         if words[0] != name or len(words) != 3 or count == AT_ONCE:
             break
@@ -142,9 +133,19 @@ def _run_sets(commands, name, store, append):
     return done
 
 
-def _run_increments(commands, name, find, store, append):
-    """Run the INCR that follow each other; how many could be."""
-    texts, numbers, keys = [], {}, []
+def _run_increments(commands, words, find, store, store_one, append):
+    """Run the INCR that follow each other, of which these are the words; how many could be."""
+    if len(commands) == 1:
+        text = find(words[1])
+        number = None if text is None else small_number(text)
+        if number is None:
+            return 0
+        text = b"%d" % (number + 1)
+        if store_one(words[1], text, INT):
+            append(b":%b\r\n" % text)
+            del commands[-1]
+            return 1
+    name, texts, numbers, keys = words[0], [], {}, []
     for words in reversed(commands):
         if words[0] != name or len(words) != 2 or len(keys) == AT_ONCE:
             break
