@@ -8,10 +8,12 @@ import itertools
 import struct
 
 from nosqgrid.engine import databases
+from nosqgrid.engine.structures import topics
 from nosqgrid.engine.structures.classes import CLASSES
 from nosqgrid.engine.structures.ids import LAST, ZERO
 from nosqgrid.errors import GridFullError, StorageError
 from nosqgrid.formats import values
+from tests.support.queue_model import job_words, record_of
 
 KINDS = tuple(sorted(CLASSES))
 _ID = struct.Struct(">QQ")
@@ -28,6 +30,13 @@ def shown(structure):
         return "set", frozenset(structure.items)
     if kind == values.ZSET:
         return "zset", tuple(structure.listed()), frozenset(structure.scores.items())
+    if kind == values.GRANTS:
+        return "grants", frozenset(structure.items.items()), structure.high
+    if kind == values.QUEUE:
+        return "queue", frozenset(structure.jobs.items()), frozenset(structure.settings.items()), structure.next_number
+    if kind == values.TOPIC:
+        return ("topic", structure.born, structure.last, structure.first, structure.ancestors) + structure.bounds() + (
+            tuple(structure.records()),)
     groups = tuple((name, group.last_id, group.entries_read, tuple(
         (consumer.name, consumer.seen_ms, tuple((entry_id, pending.time_ms, pending.count)
                                                 for entry_id, pending in consumer.pending.items()))
@@ -97,6 +106,21 @@ class Changes(object):
         return [b"+"] + list(itertools.chain.from_iterable(
             (struct.pack("<d", rng.randrange(-5, 50)), word) for word in dict.fromkeys(self._words())))
 
+    def _topic(self, structure):
+        rng, draw = self.rng, self.rng.random()
+        if draw < 0.1:
+            born = bytes(rng.randrange(256) for _ in range(8))
+            last = structure.last if len(structure) else structure.last + rng.randrange(3)
+            ancestors = [(born[:4], rng.randrange(9)) for _ in range(rng.randrange(3))]
+            bounds = rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99)
+            return topics.meta_words(born, last, *bounds, ancestors=ancestors)
+        records = [topics.HEAD.pack(rng.randrange(1000), 0) + word for word in self._words()]
+        if len(structure) and draw < 0.3:
+            return [b"unpub", b"%d" % rng.randrange(1, len(structure) + 1)]
+        if structure.first > 1 and draw < 0.4:
+            return [b"unpub", b"0"] + records[:structure.first - 1]
+        return [b"pub", b"%d" % rng.randrange(min(len(structure), 3) + 1)] + records
+
     def _stream(self, structure):
         rng, draw = self.rng, self.rng.random()
         if len(structure) and draw < 0.15:
@@ -113,6 +137,27 @@ class Changes(object):
                     b"%d" % rng.randrange(9)] + ids
         new_id = _ID.pack(*_ID.unpack(structure.last_id)[:1] + (_ID.unpack(structure.last_id)[1] + 1,))
         return [rng.choice((b"add", b"add", b"add", b"node")), new_id, b"f", self._word()]
+
+
+    def _grants(self, structure):
+        rng = self.rng
+        if structure.items and rng.random() < 0.4:
+            return [b"del", rng.choice(sorted(structure.items))]
+        return rng.choice(([b"high", b"%d" % (structure.high + 1)], [b"put"] + self._words()))
+
+    def _queue(self, structure):
+        rng, draw = self.rng, self.rng.random()
+        if draw < 0.1:
+            return [b"set", b"maxlen", rng.choice((b"", b"5"))]
+        if structure.jobs and draw < 0.4:
+            number = rng.choice(sorted(structure.jobs))
+            if draw < 0.2:
+                return [b"del", b"%d" % number]
+            return [b"state", b"%d" % number, record_of(rng.randrange(7), deliveries=rng.randrange(3)), b""]
+        words = [b"put"]
+        for number, payload in enumerate(self._words(), structure.next_number):
+            words += job_words(number, record_of(at_ms=rng.randrange(9)), payload)[1:]
+        return words
 
 
 class Worker(object):
