@@ -7,7 +7,7 @@ the two against each other.
 
 Three kinds are common:
  1. SET, GET, INCR, MSET of plain values that lie in the heap: lookup and storing are inline (engine/fastset does the
-    latter, the log included); anything else about key, value or index sends them the other way.
+    latter, the log included, or engine/fastpairs); anything else about key, value or index sends them the other way.
  2. Commands that only read, and, without a log, those that change one thing, if they are "fast" (a slow one belongs
     into the slow log, which dispatch() is watched for): their functions are called as they are.
  3. Nothing else: a command that may wait, changes the session, needs a batch or a permission is dispatched.
