@@ -48,7 +48,8 @@ def common_rows(table):
 def make_run_fast(keyspace, pubsub, waiting, rows):
     """See the module; `rows` are common_rows()."""
     by_name, encode_reply = rows.get, resp.encode_reply
-    find, store, store_one = make_find(keyspace), make_store(keyspace), make_store_one(keyspace)
+    find, find_number = make_find(keyspace), make_find(keyspace, b"0")
+    store, store_one = make_store(keyspace), make_store_one(keyspace)
     inline = {b"GET": 1, b"get": 1, b"SET": 2, b"set": 2, b"INCR": 3, b"incr": 3, b"MSET": 4, b"mset": 4,
               b"PING": 5, b"ping": 5}.get
     serve_ready = waiting.serve
@@ -73,7 +74,7 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                 if _run_sets(commands, words, store, store_one, append):
                     continue
             elif kind == 3 and may_write and len(words) == 2:
-                if _run_increments(commands, words, find, store, store_one, append):
+                if _run_increments(commands, words, find_number, store, store_one, append):
                     continue
             elif kind == 4 and may_write and len(words) & 1 and len(words) > 1:
                 if store(words[1::2], words[2::2], BYTES, True):
@@ -215,8 +216,8 @@ def make_store(keyspace):
     return store
 
 
-def make_find(keyspace):
-    """find(key) -> the bytes of a plain value in the heap, None where there is none or something else."""
+def make_find(keyspace, absent=None):
+    """find(key) -> the bytes of a plain value in the heap, `absent` where there is none, None for something else."""
     words, source, index = keyspace.words, keyspace.source, keyspace.index
     a, b, p = keyspace.secret
     unpack_header, from_bytes, arena = HEADER.unpack_from, int.from_bytes, keyspace.arena
@@ -232,7 +233,7 @@ def make_find(keyspace):
             word = words[slot]
             if word < FIRST_REAL:
                 if not word:
-                    return None
+                    return absent
             elif word >> TAG_SHIFT == tag:
                 offset = (word & OFFSET_MASK) << 3
                 _, value_length, key_length, _, flags = unpack_header(source, offset)

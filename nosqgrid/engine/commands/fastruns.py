@@ -30,7 +30,7 @@ _NEITHER = None, None
 
 def make_run_alike(keyspace, pubsub):
     """See the module."""
-    find, store_pairs = make_find(keyspace), make_store_pairs(keyspace)
+    find, find_number, store_pairs = make_find(keyspace), make_find(keyspace, b"0"), make_store_pairs(keyspace)
     of_keys, of_one = _OF_KEYS.get, _OF_ONE.get
 
     def run_alike(context, name, columns, count):
@@ -47,7 +47,7 @@ def make_run_alike(keyspace, pubsub):
             if run is _set:
                 return _set(store_pairs, columns, count)
             if run is _increment:
-                return _increment(find, store_pairs, columns[0])
+                return _increment(find_number, store_pairs, columns[0])
             run, change = of_one(kind, _NEITHER)
             if run is None:
                 return None
