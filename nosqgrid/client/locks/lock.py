@@ -4,10 +4,13 @@ import os
 import threading
 
 from ...errors import LockLostError, NosqgridError, UsageError
+from ...formats.lane import LOCK_ABANDONED, pack_lock, pack_unlock
 from ..steps import Call
 from . import guard, loss
-from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, wait_ms_of
+from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, undo_steps, wait_ms_of
 from .held import Grant
+
+EXCLUSIVE = b"exclusive"
 
 
 class Lock(Asking):
@@ -28,7 +31,7 @@ class Lock(Asking):
     Cost: some 50 us for acquire and release where nobody else wants it; a hand-over some 100 us.
     """
 
-    _MODE = b"exclusive"
+    _MODE = EXCLUSIVE
     _FLAGS = ()
 
     def __init__(self, grid, name, ttl=None, on_lost=None, info=None):
@@ -40,6 +43,7 @@ class Lock(Asking):
         if info is not None and not isinstance(info, str):
             raise UsageError("info is a text, not %r" % (info,))
         self.ttl, self.on_lost, self.info = ttl or None, on_lost, info
+        self._is_plain = not (ttl or info) and self._MODE == EXCLUSIVE
         self._grant = None
 
     def _arguments(self):
@@ -70,10 +74,32 @@ class Lock(Asking):
         Raises ValueError for a timeout without blocking; DeadlockError; CoordinatorLostError.
         """
         before = self._grant
+        wait_ms_of(blocking, timeout)
         try:
-            return self._run(self.acquire_steps(blocking, timeout))
+            return self._is_plain and self._acquire_now() or self._run(self.acquire_steps(blocking, timeout))
         except BaseException:
             self._drop_since(before)
+            raise
+
+    def _acquire_now(self):
+        """Whether it was had at once.  The hot path: one frame of the lane, whose result is the token.
+
+        It does what acquire_steps() does first, at a quarter of its cost: no words, no reply, no generator.
+        """
+        store = self._store
+        attachment, links = store.attachment, store.links
+        if not attachment.ready or store.closed:
+            return False
+        links.prepare_to_own()
+        request = links.next_request()
+        frame = pack_lock(self._raw, request, b"%d" % threading.get_ident(), bool(self._FLAGS))
+        try:
+            result = attachment.set_frame(frame)
+            if result:
+                self._granted((result & ~LOCK_ABANDONED, result & LOCK_ABANDONED, 1))
+            return bool(result)
+        except BaseException:
+            self._run(undo_steps(request))
             raise
 
     def _drop_since(self, before):
@@ -116,7 +142,20 @@ class Lock(Asking):
 
         Raises RuntimeError where it is not held here; LockLostError where it was lost before, with the reason.
         """
-        self._run(self.release_steps())
+        grant, attachment = self._own(), self._store.attachment
+        if not attachment.ready:
+            self._run(self.release_steps())
+            return
+        grant.ended = True
+        try:
+            attachment.set_frame(pack_unlock(grant.name, grant.token))  # release_steps() in one frame
+        except LockLostError:
+            self._ended(grant)
+            raise
+        except BaseException:
+            self._run(self.release_steps())  # whatever became of the first one
+            return
+        self._ended(grant)
 
     def __enter__(self):
         self.acquire()
