@@ -26,7 +26,7 @@ from ..jobs.ids import ROOM
 from ..jobs.service import shown_id
 from ..jobs.transitions import FULL
 from ..structures import job_records
-from ..structures.job_records import DONE, OPTIONS, RECORD, STATES
+from ..structures.job_records import DONE, OPTIONS, STATES
 from ..waiting import NOBODY
 from . import job_words
 from .command import WRITE_SEVERAL, WRITE_SEVERAL_OOM, Command, bounded, command_error, syntax_error
@@ -203,10 +203,10 @@ def _take_weighted(context, asked, owner, request):
     return found
 
 
-def _handed(context, key, number, job):
-    """What a worker is told about a job."""
-    record, payload, options, fixed, _ = job
-    _, _, kind, attempt, receipt, priority, put_ms, _ = RECORD.unpack(record)
+def _handed(context, key, number, job, record):
+    """What a worker is told about a job that he was handed."""
+    _, payload, options, fixed, _ = job
+    _, _, kind, attempt, receipt, priority, put_ms, _ = record
     group = job_records.group_of(fixed) if fixed else b""
     return [shown_id(context, key, number), receipt, kind, payload, attempt, options[OPTIONS.size:], group, priority,
             OPTIONS.unpack_from(options)[2], put_ms]

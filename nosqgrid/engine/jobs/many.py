@@ -21,7 +21,7 @@ def purge(jobs, key, queue, states):
             jobs.change(key, queue, [b"del"] + [b"%d" % number for number in numbers])
     else:
         jobs.keyspace.put(key, _kept(queue, set(numbers)))
-        jobs.keyspace.ready += [key + ROOM] if key + ROOM in jobs.keyspace.waited else []
+        _wake_room(jobs, key)
     return count
 
 
@@ -34,6 +34,12 @@ def drop(jobs, key, queue):
     if floor.next_number < queue.next_number:
         jobs.change(FLOOR, floor, [b"next", b"%d" % queue.next_number])
     jobs.keyspace.delete(key)
+    _wake_room(jobs, key)
+
+
+def _wake_room(jobs, key):
+    if key + ROOM in jobs.keyspace.waited:
+        jobs.keyspace.ready.append(key + ROOM)
 
 
 def _wake_all(jobs, key, numbers):

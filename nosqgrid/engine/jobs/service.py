@@ -78,19 +78,18 @@ class Jobs(Transitions):
         return found
 
     def take(self, session, key, queue, owner, request=0):
-        """(number, job) of the job whose turn it is, which is this session's from now on; or None."""
+        """As reserve(): the job is this session's from now on."""
         taken = self.reserve(key, queue, owner)
         if taken is None:
             return None
-        number, job, before = taken
-        ttr_ms = OPTIONS.unpack_from(job[2])[2]
-        lease = Lease(session, key, number, RECORD.unpack(job[0])[4], self.keyspace.now_ms + ttr_ms,
+        number, before, record = taken
+        lease = Lease(session, key, number, record[4], self.keyspace.now_ms + OPTIONS.unpack_from(before[2])[2],
                       (before[0], before[4]), request)
         if self.keyspace.staging:
             self.keyspace.when_published(partial(self.leases.enter, lease))
         else:
             self.leases.enter(lease)
-        return number, job
+        return taken
 
     def let_go(self, key, number):
         """The job is nobody's any more, once that is published."""

@@ -176,10 +176,13 @@ class Transitions(object):
         job = queue.jobs.get(number)
         if asked.replace and job is not None and job[0][0] <= QUEUED and not asked.after:
             needs = queue.needs.get(number, ())
-            pieces = self._pieces(queue, asked, item[0], item[1], now_ms, needs)
+            pieces = list(self._pieces(queue, asked, item[0], item[1], now_ms, needs))
+            record = list(RECORD.unpack(pieces[0]))
+            record[4] = RECORD.unpack(job[0])[4]  # no receipt is given twice
+            pieces[0] = RECORD.pack(*record)
             links = [(kind, list(ids)) for kind, ids in ((NEEDS, needs), (LEADS, queue.leads.get(number, ()))) if ids]
             self.change(key, queue, [b"del", b"%d" % number])
-            self.change(key, queue, [b"put", b"%d" % number] + list(pieces))
+            self.change(key, queue, [b"put", b"%d" % number] + pieces)
             for kind, ids in links:
                 self.change(key, queue, [b"link", kind, b"%d" % number] + ids)
         return number, 0
@@ -252,6 +255,9 @@ class Transitions(object):
 
     def end(self, key, queue, number, state, noted, keep=True):
         """A job ends, as done, dead or cancelled; and those that waited for it go on, or end too."""
+        if number not in queue.leads:
+            self._end_one(key, queue, number, state, noted, keep)
+            return
         ends = [(key, queue, number, state, noted, keep)]
         while ends:
             key, queue, number, state, noted, keep = ends.pop()
@@ -270,8 +276,10 @@ class Transitions(object):
 
     def _end_one(self, key, queue, number, state, noted, keep):
         job = queue.jobs[number]
-        waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
-        is_waited = waited_key in self.keyspace.waited
+        waited, waited_key = self.keyspace.waited, b""
+        if waited:
+            waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
+        is_waited = waited_key in waited
         keep_ms = OPTIONS.unpack_from(job[2])[3] if keep else 0
         if state == DEAD and keep or keep_ms or is_waited:
             record = list(RECORD.unpack(job[0]))
@@ -330,7 +338,10 @@ class Transitions(object):
             queue.settings[PAUSED] == b"-1" or int(queue.settings[PAUSED]) > self.keyspace.wall_ms())
 
     def reserve(self, key, queue, owner):
-        """(number, job, the job before) of the job whose turn it is, which is handed to `owner` (notes); or None."""
+        """(number, the job as it was, what its record has now) of the job whose turn it is; `owner` (notes) has it now.
+
+        None where there is no such job.
+        """
         if queue.index.timers:
             self.ripen(key, queue)
         if queue.settings and self.is_paused(queue):
@@ -340,9 +351,10 @@ class Transitions(object):
             return None
         before = queue.jobs[number]
         _, _, kind, attempts, deliveries, priority, put_ms, _ = RECORD.unpack(before[0])
-        record = RECORD.pack(RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms())
-        self.change(key, queue, [b"state", b"%d" % number, record, before[4] + owner if before[4] else owner])
-        return number, queue.jobs[number], before
+        record = RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms()
+        self.change(key, queue, [b"state", b"%d" % number, RECORD.pack(*record),
+                                 before[4] + owner if before[4] else owner])
+        return number, before, record
 
     def give_back(self, key, queue, number, before):
         """Undo a reservation that nobody heard of: the job is what it was, but for the receipt, which is used up."""
