@@ -76,6 +76,10 @@ class Links(object):
         if len(self._owed) < OWED_MAX:  # those beyond were asked of nobody: the first of them could not be made yet
             self._owed.append(words)
 
+    def may_own(self, attachment):
+        """Whether prepare_to_own() has nothing to do for this attachment, which this process has made."""
+        return self._anchored_to is attachment and not self._owed
+
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
         while self._owed:
