@@ -49,7 +49,7 @@ def _set(arguments, out):
 
 
 def parse_value(text, kind):
-    """A word of the command line, or standard input for -, as the type that was asked for."""
+    """The value that a word of the command line stands for; - is standard input.  Raises UsageError."""
     if text == "-":
         data = sys.stdin.buffer.read()
         if kind in (None, "bytes"):

@@ -62,7 +62,7 @@ def perform(store, step):
         return store.command(*words, again=step.again)
     while True:
         try:
-            return store.links.wait(*words, timeout_s=step.timeout_s)
+            return store.links.wait(*words, timeout_s=step.timeout_s, inherit=step.owns)
         except CoordinatorLostError:
             if not store.tries_again or store.closed:
                 raise

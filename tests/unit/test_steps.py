@@ -20,11 +20,11 @@ class Store(object):
     def links(self):
         return self
 
-    def command(self, *words):
+    def command(self, *words, again=False):
         self.done.append(words)
         return self._next()
 
-    def wait(self, *words, timeout_s=None):
+    def wait(self, *words, timeout_s=None, inherit=True):
         self.done.append(("waits", timeout_s) + words)
         return self._next()
 
@@ -50,7 +50,7 @@ class Interrupt(Exception):
 
 
 def interrupted_at(number, function):
-    """Call a function, in which the `number`-th line of steps.run() that is come to raises Interrupt; whether it did."""
+    """Call a function, in which the `number`-th line of steps.run() raises Interrupt; whether it was come to."""
     left = [number]
 
     def trace(frame, event, argument):

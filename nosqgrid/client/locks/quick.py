@@ -18,7 +18,7 @@ def acquire(store, raw_name, deeper, granted):
     somebody has it; ASK_IN_WORDS.  Raises as LOCK.ACQUIRE does.
     """
     attachment, links = store.attachment, store.links
-    if not attachment.ready or not links.may_own(attachment):
+    if not _is_ready(attachment) or not links.may_own(attachment):
         return ASK_IN_WORDS
     number = links.next_request()
     try:
@@ -40,10 +40,14 @@ def acquire(store, raw_name, deeper, granted):
 def release(store, grant):
     """Whether it was given back; ASK_IN_WORDS.  Raises as LOCK.RELEASE does."""
     attachment = store.attachment
-    if not attachment.ready:
+    if not _is_ready(attachment):
         return ASK_IN_WORDS
     try:
         attachment.set_frame(layout.pack_unlock(grant.name, grant.token))
     except CoordinatorLostError:
         return ASK_IN_WORDS
     return True
+
+
+def _is_ready(attachment):
+    return attachment.ready or attachment.lane is not None and attachment.usable()  # 3.6 has no hook for forks

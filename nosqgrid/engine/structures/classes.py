@@ -7,7 +7,8 @@ from .jobs import Queue
 from .lists import List
 from .sets import Set
 from .streams import Stream
+from .topics import Topic
 from .zsets import SortedSet
 
 CLASSES = {values.GRANTS: Grants, values.HASH: Hash, values.LIST: List, values.QUEUE: Queue, values.SET: Set,
-           values.STREAM: Stream, values.ZSET: SortedSet}
+           values.STREAM: Stream, values.TOPIC: Topic, values.ZSET: SortedSet}
