@@ -89,6 +89,12 @@ class QuickLockTest(ProcessTestCase):
                 lock.acquire(blocking=False, timeout=1)
             self.assertEqual(self.grid.stats()["locks"], 0 if way == "words" else 1)  # the warm one
 
+    def test_what_was_owed_and_is_over_stands_in_nobody_s_way(self):
+        for _ in self.both_ways():
+            self.grid._store.links.owe([b"LOCK.RELEASE", b"a", 5])
+            with self.grid.lock("a") as lock:
+                self.assertTrue(lock.owned())
+
     def test_who_would_wait_for_himself_is_told(self):
         for way in self.both_ways():
             lock, again = self.grid.lock("b"), self.grid.lock("b")
