@@ -120,7 +120,7 @@ class Asking(Named):
             granted(reply)
             return True
         except BaseException:
-            yield Call([b"LOCK.UNDO", request], late=True)
+            yield from undo_steps(request)
             raise
 
     def _info_steps(self, raw_name):
@@ -165,6 +165,11 @@ class Asking(Named):
         writes through guard().
         """
         return self._run(self.force_release_steps(reason))
+
+
+def undo_steps(request):
+    """Take back what a request was granted, or may have been."""
+    yield Call([b"LOCK.UNDO", request], late=True)
 
 
 def checks_token_steps(raw_name, token):
