@@ -15,12 +15,13 @@ Invariants
  2. Those in here were made for the coordinator that the store is attached to, by this process.
 """
 
+import contextlib
 import itertools
 import os
 import threading
 import weakref
 
-from ..errors import CommandError, CoordinatorLostError
+from ..errors import CommandError, CoordinatorLostError, LockLostError
 from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
@@ -78,9 +79,11 @@ class Links(object):
 
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
-        while self._owed:
-            self._store.command(*self._owed[-1])
-            self._owed.pop()
+        for words in list(self._owed):
+            with contextlib.suppress(LockLostError):  # it had been given back
+                self._store.command(*words)
+            with contextlib.suppress(ValueError):  # by another thread meanwhile
+                self._owed.remove(words)
         if self._pid != os.getpid():
             self.after_fork()
         attachment = self._store.live()
