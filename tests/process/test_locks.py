@@ -1,516 +1,405 @@
-"""Locks as programs use them: what threading promises class by class, and what goes beyond it."""
+"""Locks as programs use them: what threading promises, and what goes beyond it."""
 
 import os
 import pickle
+import random
+import signal
 import threading
 import time
 
 import nosqgrid
 from nosqgrid import errors
-from tests.support.locking import LockTestCase
+from tests.support.locks import LocksTestCase
 from tests.support.processes import TIMEOUT_S, wait_until
 
-SHORT_S = 0.05
 
-
-class LikeThreadingTest(LockTestCase):
-    """The same calls, with the same results and errors, as locks of threading."""
-
-    def pairs(self):
-        """(lock of threading, lock of the grid) of each sort."""
-        return [(threading.Lock(), self.grid.lock("lock")), (threading.RLock(), self.grid.rlock("rlock")),
-                (threading.BoundedSemaphore(1), self.grid.semaphore("semaphore", 1))]
-
-    def result(self, function):
-        try:
-            return function()
-        except Exception as error:
-            return [cls for cls in (ValueError, RuntimeError, OverflowError, TypeError) if isinstance(error, cls)][0]
-
-    def both(self, calls):
-        """A call on both sides gives the same."""
-        for theirs, ours in self.pairs():
-            for number, call in enumerate(calls):
-                with self.subTest(type(ours).__name__, call=number):
-                    self.assertEqual(self.result(lambda: call(ours)), self.result(lambda: call(theirs)))
-
-    def test_results_and_errors(self):
-        self.both([lambda lock: lock.acquire(),
-                   lambda lock: lock.release(),
-                   lambda lock: lock.release(),
-                   lambda lock: lock.acquire(False),
-                   lambda lock: lock.release(),
-                   lambda lock: lock.acquire(True, 1.5),
-                   lambda lock: lock.release(),
-                   lambda lock: lock.acquire(False, 1.5),
-                   lambda lock: lock.acquire(blocking=False),
-                   lambda lock: lock.release(),
-                   lambda lock: lock.acquire(timeout=0),
-                   lambda lock: lock.release()])
-
-    def test_other_threads_wait_and_are_told_when_the_time_is_up(self):
-        for theirs, ours in self.pairs():
-            for lock in (theirs, ours):
-                with self.subTest(type(lock).__name__):
-                    lock.acquire()
-                    self.assertIs(self.outcome(self.thread(lambda: lock.acquire(False))), False)
-                    self.assertIs(self.outcome(self.thread(lambda: lock.acquire(timeout=SHORT_S))), False)
-                    lock.release()
-        self.assertEqual(self.grid.locks(), [])
-
-    def test_release_by_another_thread(self):
-        for theirs, ours in self.pairs():
-            for lock in (theirs, ours):
-                with self.subTest(type(lock).__name__):
-                    lock.acquire()
-                    found = self.outcome(self.thread(lambda: self.result(lock.release)))
-                    if "RLock" in repr(lock):
-                        self.assertIs(found, RuntimeError)
-                        lock.release()
-                    else:
-                        self.assertIsNone(found)
-        self.assertEqual(self.grid.locks(), [])
-
-    def test_wrong_arguments(self):
+class LockTest(LocksTestCase):
+    def test_as_threading(self):
         lock = self.grid.lock("a")
-        for arguments in ((False, 1), (True, -2), (True, "1"), (True, True), (True, float("nan")), (True, 1e30)):
-            with self.subTest(arguments):
-                with self.assertRaises((ValueError, TypeError, errors.UsageError)):
-                    lock.acquire(*arguments)
+        self.assertIs(lock.acquire(), True)
+        self.assertTrue(lock.locked())
+        self.assertIs(self.grid.lock("a").acquire(blocking=False), False)
+        self.assertIs(self.grid.lock("a").acquire(False), False)
+        with self.assertRaises(ValueError):
+            lock.acquire(False, 1)
+        with self.assertRaises(ValueError):
+            lock.acquire(True, -2)
+        with self.assertRaises(TypeError):
+            lock.acquire(True, "x")
+        lock.release()
         self.assertFalse(lock.locked())
-        for options in ({"ttl": -1}, {"ttl": "1"}, {"on_lost": 5}, {"info": 5}):
-            with self.assertRaises(errors.UsageError):
-                self.grid.lock("a", **options)
+        with self.assertRaises(RuntimeError):
+            lock.release()
+        with lock as entered:
+            self.assertIs(entered, lock)
+        self.assert_nothing_left()
 
-    def test_with_gives_the_lock_and_releases_it_whatever_happens(self):
-        for _, lock in self.pairs():
-            with self.assertRaises(ZeroDivisionError):
-                with lock as found:
-                    self.assertIs(found, lock)
-                    self.assertTrue(lock.locked())
-                    1 / 0
-            self.assertFalse(lock.locked())
+    def test_a_timeout_gives_false_and_leaves_nothing(self):
+        with self.grid.lock("a"):
+            thread = self.in_thread(lambda: self.grid.lock("a").acquire(timeout=0.1))
+            thread.join(TIMEOUT_S)
+            self.assertEqual(thread.found, [False])
+            self.assertEqual(self.grid.lock("a").waiters(), [])
+        self.assert_nothing_left()
 
-    def test_threads_that_share_an_object_exclude_each_other(self):
-        lock, inside, most = self.grid.lock("a"), [], []
+    def test_another_thread_may_release_it(self):
+        lock = self.grid.lock("a")
+        lock.acquire()
+        thread = self.in_thread(lock.release)
+        thread.join(TIMEOUT_S)
+        self.assertEqual(thread.found, [None])
+        self.assertTrue(lock.acquire(False))
+        lock.release()
+
+    def test_threads_contend_as_processes_do(self):
+        lock, most, inside = self.grid.lock("a"), [], []
 
         def work():
             for _ in range(20):
-                with lock:
+                with self.grid.lock("a"):
                     inside.append(1)
                     most.append(len(inside))
                     inside.pop()
 
-        for thread in [self.thread(work) for _ in range(5)]:
-            self.assertIsNone(self.outcome(thread))
-        self.assertEqual((len(most), max(most)), (100, 1))
-        self.assertEqual(self.grid.locks(), [])
+        threads = [self.in_thread(work) for _ in range(5)]
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual((max(most), len(most)), (1, 100))
+        self.assertFalse(lock.locked())
 
+    def test_first_come_first_served(self):
+        order = []
 
-class ReentrantTest(LockTestCase):
-    def test_as_often_as_it_was_taken(self):
-        lock, other = self.grid.rlock("a"), self.player()
-        for _ in range(3):
-            self.assertTrue(lock.acquire())
-        for _ in range(3):
-            self.assertEqual(other.ask("lock", "a", "acquire", False), "False")
+        def wait(number):
+            with self.grid.lock("a"):
+                order.append(number)
+
+        with self.grid.lock("a"):
+            threads = []
+            for number in range(8):
+                threads.append(self.in_thread(lambda number=number: wait(number)))
+                self.waits("a", number + 1)
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual(order, list(range(8)))
+
+    def test_tokens_rise(self):
+        fences = []
+        for name in ("a", "b", "a", "c"):
+            with self.grid.lock(name) as lock:
+                fences.append(lock.fence)
+        self.assertEqual(fences, sorted(set(fences)))
+        with self.assertRaises(RuntimeError):
+            self.grid.lock("a").fence
+
+    def test_who_holds_and_who_waits(self):
+        with self.grid.lock("a", info="the report") as lock:
+            thread = self.in_thread(lambda: self.grid.lock("a").acquire(timeout=TIMEOUT_S))
+            self.waits("a")
+            holder = lock.owner()
+            self.assertEqual((holder.pid, holder.uid, holder.token, holder.info, holder.ttl_s),
+                             (os.getpid(), os.getuid(), lock.fence, "the report", None))
+            self.assertLess(abs(holder.since_s - time.time()), TIMEOUT_S)
+            self.assertEqual([waiter.pid for waiter in lock.waiters()], [os.getpid()])
+        thread.join(TIMEOUT_S)
+        self.assertEqual(thread.found, [True])
+
+    def test_leases(self):
+        lock = self.grid.lock("a", ttl=0.1)
+        lock.acquire()
+        thread = self.in_thread(lambda: self.grid.lock("a").acquire(timeout=TIMEOUT_S))
+        thread.join(TIMEOUT_S)
+        self.assertEqual((thread.found, lock.owned()), ([True], False))
+        with self.assertRaises(errors.LockLostError):
             lock.release()
-        self.assertEqual(other.ask("lock", "a", "acquire", False), "True")
+        lock = self.grid.lock("b", ttl=0.3)
+        with lock:
+            for _ in range(4):
+                time.sleep(0.15)
+                lock.reacquire()
+            lock.extend(None)
+            time.sleep(0.4)
+            self.assertTrue(lock.owned())
+            lock.extend(3600)
+            self.assertGreater(lock.owner().ttl_s, 3000)
+
+    def test_who_loses_it_is_told(self):
+        heard = []
+        lock = self.grid.lock("a", on_lost=heard.append)
+        lock.acquire()
+        self.assertEqual(self.grid.lock("a").force_release("maintenance"), 1)
+        wait_until(lambda: heard, what="word of the loss")
+        self.assertEqual(heard, ["forced: maintenance"])
+        with self.assertRaisesRegex(errors.LockLostError, "maintenance"):
+            lock.release()
+        with self.grid.lock("a") as following:
+            self.assertTrue(following.abandoned)
+        lock.acquire()
+        lock.release()
+        self.assertEqual(heard, ["forced: maintenance"], "a release is no loss")
+        with self.assertRaises(errors.UsageError):
+            self.grid.lock("a").force_release("")
+
+    def test_pickles(self):
+        lock = pickle.loads(pickle.dumps(self.grid.lock("a", ttl=5, info="x")))
+        self.assertEqual((lock.name, lock.ttl, lock.info), ("a", 5, "x"))
+        with self.grid.lock("a"):
+            self.assertFalse(lock.acquire(False))
+        lock._grid.close()
+
+    def test_a_forked_child_has_nothing(self):
+        lock = self.grid.lock("a")
+        with lock:
+            def child():
+                return not lock.owned() and not self.grid.lock("a").acquire(False) and self._raises(lock.release)
+            self.assert_ends_well(self.in_child(child))
+            self.assertTrue(lock.owned(), "its child is gone, and it is not")
+
+    def _raises(self, function):
+        try:
+            function()
+        except RuntimeError:
+            return True
+        return False
+
+    def test_closing_the_grid_gives_everything_back(self):
+        other = nosqgrid.attach(self.launched.address)
+        other.lock("a").acquire(), other.semaphore("s", 2).acquire(), other.multilock(["m", "n"]).acquire()
+        other.close()
+        with self.grid.lock("a") as lock:
+            self.assertFalse(lock.abandoned, "it was given back")
+        self.assert_nothing_left()
+
+    def test_interrupts_leave_nothing(self):
+        def interrupt(number, frame):
+            raise KeyboardInterrupt
+
+        rng, before, interrupted = random.Random(2), signal.signal(signal.SIGALRM, interrupt), 0
+        try:
+            for turn in range(300):
+                lock = self.grid.lock("a")
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, rng.random() * 0.0005 + 1e-6)
+                    lock.acquire(timeout=TIMEOUT_S)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    interrupted += 1
+                if lock._grant is not None:  # the interrupt came behind the call
+                    lock.release()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        self.assertGreater(interrupted, 10)
+        wait_until(lambda: not self.grid.locks(), what="nothing to be held")
+
+
+class OthersTest(LocksTestCase):
+    def test_rlock(self):
+        lock = self.grid.rlock("r")
+        with lock:
+            with lock, self.grid.rlock("r"):
+                self.assertTrue(lock.owned())
+            thread = self.in_thread(lambda: (self._caught(lock.release), self.grid.rlock("r").acquire(False)))
+            thread.join(TIMEOUT_S)
+            error, taken = thread.found[0]
+            self.assertEqual((type(error), taken), (RuntimeError, False))
+        self.assert_nothing_left()
         with self.assertRaises(RuntimeError):
             lock.release()
 
-    def test_two_objects_of_one_thread_are_one_lock(self):
-        first, second = self.grid.rlock("a"), self.grid.lock("a", reentrant=True)
-        with first:
-            with second:
-                self.assertEqual(first.fence, second.fence)
-            self.assertTrue(first.owned())
-            self.assertFalse(self.outcome(self.thread(lambda: second.acquire(False))))
-        self.assertEqual(self.grid.locks(), [])
-
-    def test_belongs_to_its_thread(self):
-        lock = self.grid.rlock("a")
-        with lock:
-            self.assertFalse(self.outcome(self.thread(lock.owned)))
-            self.assertIsInstance(self.outcome(self.thread(lambda: lock.fence)), RuntimeError)
-
-
-class ReadersAndWriterTest(LockTestCase):
-    def test_many_read_and_one_writes(self):
-        rw = self.grid.rwlock("a")
+    def test_rwlock(self):
+        rw = self.grid.rwlock("rw")
         with rw.read(), rw.read():
             self.assertFalse(rw.write().acquire(False))
-        with rw.write():
-            self.assertFalse(rw.read().acquire(False))
-            self.assertFalse(self.grid.lock("a").acquire(False))
-        self.assertEqual(self.grid.locks(), [])
-
-    def test_who_wants_to_read_waits_behind_one_who_waits_for_writing(self):
-        rw = self.grid.rwlock("a")
-        first, write, late = rw.read(), rw.write(), rw.read()
-        first.acquire()
-        writer = self.thread(write.acquire)
-        self.wait_for_waiters("a")
-        reader = self.thread(late.acquire)
-        self.assertEqual([row.mode for row in self.wait_for_waiters("a", 2)], ["exclusive", "shared"])
-        first.release()
-        self.assertTrue(self.outcome(writer))
-        self.assertEqual(reader.found, [])
-        write.release()
-        self.assertTrue(self.outcome(reader))
-        late.release()
-
-    def test_readers_behind_a_writer_who_gives_up_go_on(self):
-        rw = self.grid.rwlock("a")
-        with rw.read():
-            writer = self.thread(lambda: rw.write().acquire(timeout=0.3))
-            self.wait_for_waiters("a")
-            self.assertTrue(self.outcome(self.thread(lambda: rw.read().acquire(timeout=TIMEOUT_S))))
-            self.assertFalse(self.outcome(writer))
-
-    def test_only_the_writer_is_preferred(self):
+            writer = self.in_thread(lambda: rw.write().acquire(timeout=TIMEOUT_S))
+            self.waits("rw")
+            reader = self.in_thread(lambda: rw.read().acquire(timeout=0.1))
+            reader.join(TIMEOUT_S)
+            self.assertEqual(reader.found, [False], "a writer waits before it")
+        writer.join(TIMEOUT_S)
+        self.assertEqual(writer.found, [True])
         with self.assertRaises(errors.UsageError):
-            self.grid.rwlock("a", prefer="reader")
+            self.grid.rwlock("rw", prefer="reader")
 
-
-class SeveralTest(LockTestCase):
-    def test_semaphore_counts(self):
-        semaphore, other = self.grid.semaphore("a", 2), self.player()
-        self.assertTrue(semaphore.acquire() and semaphore.acquire(False))
-        self.assertFalse(semaphore.acquire(timeout=SHORT_S))
-        self.assertEqual(other.ask("semaphore", "a", "acquire", False), "False")
-        self.assertEqual(len(set(semaphore.fences)), 2)
+    def test_semaphore(self):
+        semaphore = self.grid.semaphore("s", 2)
+        self.assertTrue(semaphore.acquire() and semaphore.acquire())
+        self.assertIs(semaphore.acquire(False), False)
+        self.assertIs(semaphore.acquire(timeout=0.02), False)
+        with self.assertRaises(errors.CommandError):
+            self.grid.semaphore("s", 3).acquire(False)
         semaphore.release(2)
-        self.assertEqual([other.ask("semaphore", "a", "acquire", False) for _ in range(3)], ["True", "True", "False"])
-        other.kill()
-        self.assertTrue(semaphore.acquire(timeout=TIMEOUT_S) and semaphore.acquire(timeout=TIMEOUT_S))
-        semaphore.release(2)
-        for wrong in (1, 0, -1, True, "1"):
-            with self.assertRaises(ValueError):
-                semaphore.release(wrong)
-        for wrong in (0, -1, True, 1.5):
-            with self.assertRaises(ValueError):
-                self.grid.semaphore("a", wrong)
-
-    def test_a_semaphore_of_another_value_is_refused_while_it_is_held(self):
-        with self.grid.semaphore("a", 2):
-            with self.assertRaises(errors.CommandError):
-                self.grid.semaphore("a", 3).acquire(False)
-        with self.grid.semaphore("a", 3):
-            self.assertEqual(len(self.grid.semaphore("a", 3).holders()), 1)
-
-    def test_what_was_taken_away_from_a_semaphore_is_told_once(self):
-        semaphore = self.grid.semaphore("a", 2)
-        semaphore.acquire(), semaphore.acquire()
-        self.assertEqual(semaphore.force_release("enough"), 2)
-        for _ in range(2):
-            with self.assertRaisesRegex(errors.LockLostError, "enough"):
-                semaphore.release()
         with self.assertRaises(ValueError):
             semaphore.release()
-        with semaphore:
-            self.assertEqual(len(semaphore.fences), 1)
-        self.assertEqual(self.grid.locks(), [])
+        with self.assertRaises(ValueError):
+            self.grid.semaphore("s", 0)
+        self.assert_nothing_left()
+
+    def test_fifty_threads_on_one_semaphore(self):
+        inside, most, lock = [], [], threading.Lock()
+
+        def work():
+            with self.grid.semaphore("s", 7):
+                with lock:
+                    inside.append(1)
+                    most.append(len(inside))
+                time.sleep(0.002)
+                with lock:
+                    inside.pop()
+
+        threads = [self.in_thread(work) for _ in range(50)]
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual([thread.found for thread in threads], [[None]] * 50)
+        self.assertLessEqual(max(most), 7)
+        self.assert_nothing_left()
+
+    def test_fifty_processes_on_one_semaphore(self):
+        grid = self.grid
+
+        def work():
+            with grid.semaphore("s", 7):
+                inside = grid.incr("inside")
+                time.sleep(0.01)
+                grid.incr("inside", -1)
+                return inside <= 7
+
+        children = [self.in_child(work) for _ in range(50)]
+        for pid in children:
+            self.assert_ends_well(pid)
+        self.assertEqual(self.grid["inside"], 0)
+        self.assert_nothing_left()
 
     def test_multilock_is_all_or_nothing(self):
-        names = ["a", "b", "c"]
-        locks = self.grid.multilock(names)
         with self.grid.lock("b"):
-            self.assertFalse(locks.acquire(False))
-            self.assertFalse(self.outcome(self.thread(lambda: locks.acquire(timeout=SHORT_S))))
-            self.assertEqual([row[0] for row in self.grid.locks()], ["b"])
-            waiting = self.thread(locks.acquire)
-            self.wait_for_waiters("b")
-            self.assertEqual([row[1] for row in self.grid.locks() if row[0] != "b"], [[], []])  # nobody has those
-        self.assertTrue(self.outcome(waiting))
-        self.assertEqual(sorted(locks.fences), names)
-        locks.release()
-        with self.assertRaises(RuntimeError):
-            locks.release()
-        for wrong in ([], ["a", "a"], ["a", b"a"]):
-            with self.assertRaises(errors.UsageError):
-                self.grid.multilock(wrong)
+            self.assertFalse(self.grid.multilock(["a", "b", "c"]).acquire(False))
+            self.assertFalse(self.grid.lock("a").locked())
+        with self.grid.multilock(["a", "b"]) as locks:
+            self.assertEqual(set(locks.fences), {"a", "b"})
+            self.assertFalse(self.grid.lock("a").acquire(False))
+        self.assert_nothing_left()
 
-    def test_multilocks_in_any_order_do_not_stop_each_other(self):
         def work(names):
             for _ in range(30):
                 with self.grid.multilock(names):
                     self.grid.incr("n")
 
-        threads = [self.thread(lambda names=names: work(names))
-                   for names in (["a", "b", "c"], ["c", "b", "a"], ["b", "c"], ["c", "a"])]
+        threads = [self.in_thread(lambda names=names: work(names)) for names in (["a", "b"], ["b", "a"], ["b", "c"])]
         for thread in threads:
-            self.assertIsNone(self.outcome(thread))
-        self.assertEqual(self.grid["n"], 120)
-        self.assertEqual(self.grid.locks(), [])
+            thread.join(TIMEOUT_S)
+        self.assertEqual((self.grid["n"], [thread.found for thread in threads]), (90, [[None]] * 3))
 
-    def test_one_lost_of_a_multilock_is_told_after_the_others_are_released(self):
-        locks = self.grid.multilock(["a", "b", "c"])
-        locks.acquire()
-        self.grid.lock("b").force_release("enough")
-        with self.assertRaisesRegex(errors.LockLostError, "enough"):
-            locks.release()
-        self.assertEqual(self.grid.locks(), [])
-        with locks:
-            self.assertTrue(locks.abandoned)
+    def test_barrier(self):
+        ran = []
+        threads = [self.in_thread(self.grid.barrier("b", 3, action=lambda: ran.append(1)).wait) for _ in range(3)]
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual((sorted(thread.found[0] for thread in threads), ran), ([0, 1, 2], [1]))
+        barrier = self.grid.barrier("c", 2)
+        with self.assertRaises(threading.BrokenBarrierError):
+            barrier.wait(0.02)
+        self.assertTrue(barrier.broken)
+        barrier.reset()
+        self.assertEqual((barrier.broken, barrier.n_waiting, barrier.parties), (False, 0, 2))
+        child = self.spawn("import sys, nosqgrid\ngrid = nosqgrid.attach(sys.argv[1])\nprint('x', flush=True)\n"
+                           "grid.barrier('c', 3).wait()", self.launched.address)
+        child.read_line()
+        thread = self.in_thread(self.grid.barrier("c", 3).wait)
+        wait_until(lambda: self.grid.barrier("c", 3).n_waiting == 2, what="two at the barrier")
+        child.kill()
+        child.wait()
+        thread.join(TIMEOUT_S)
+        self.assertEqual(type(thread.found[0]), errors.BrokenBarrierError)
 
+    def test_event(self):
+        event = self.grid.event("e")
+        self.assertEqual((event.is_set(), event.wait(0.02)), (False, False))
+        threads = [self.in_thread(lambda: self.grid.event("e").wait(TIMEOUT_S)) for _ in range(3)]
+        event.set()
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual([thread.found for thread in threads], [[True]] * 3)
+        self.assertTrue(event.is_set() and event.wait())
+        event.clear()
+        self.assertFalse(event.is_set())
 
-class LosingTest(LockTestCase):
-    """Leases, force, fences."""
+    def test_latch(self):
+        latch = self.grid.latch("l", 3)
+        thread = self.in_thread(lambda: self.grid.latch("l", 3).wait(TIMEOUT_S))
+        self.assertEqual([latch.count_down(), latch.count_down(), latch.count], [2, 1, 1])
+        self.assertFalse(latch.wait(0.02))
+        self.assertEqual(latch.count_down(), 0)
+        thread.join(TIMEOUT_S)
+        self.assertEqual((thread.found, latch.wait()), ([True], True))
+        latch.reset()
+        self.assertEqual(latch.count, 3)
 
-    def setUp(self):
-        super().setUp()
-        self.lost, self.told = [], threading.Event()
+    def test_condition(self):
+        def consume():
+            changed = self.grid.condition("stock")
+            with changed:
+                found = changed.wait_for(lambda: self.grid.get("stock", 0), TIMEOUT_S)
+                self.grid["stock"] -= 1
+                return found
 
-    def on_lost(self, reason):
-        self.lost.append(reason)
-        self.told.set()
-
-    def test_fences_rise_from_lock_to_lock_and_process_to_process(self):
-        other, last = self.player(), 0
-        for number in range(4):
-            with self.grid.lock("a%d" % (number % 2)) as lock:
-                self.assertGreater(lock.fence, last)
-                last = lock.fence
-            self.assertEqual(other.ask("lock", "a", "acquire"), "True")
-            fence = int(other.ask("lock", "a", "fence"))
-            self.assertEqual(other.ask("lock", "a", "release"), "None")
-            self.assertGreater(fence, last)
-            last = fence
-        with self.assertRaises(RuntimeError):
-            lock.fence
-
-    def test_a_lease_ends(self):
-        lock = self.grid.lock("a", ttl=SHORT_S, on_lost=self.on_lost)
-        lock.acquire()
-        guarded = lock.guard()
-        self.assertTrue(self.told.wait(TIMEOUT_S))
-        self.assertIn("expired", self.lost[0])
-        self.assertFalse(lock.owned())
-        with self.assertRaises(errors.FencedError):
-            guarded["k"] = 1
-        with self.assertRaisesRegex(errors.LockLostError, "expired"):
-            lock.extend(10)
-        with self.assertRaisesRegex(errors.LockLostError, "expired"):
-            lock.release()
-        with self.assertRaises(RuntimeError):
-            lock.release()
-        with self.grid.lock("a") as other:
-            self.assertTrue(other.abandoned)
-        self.assertNotIn("k", self.grid)
-
-    def test_extend_sets_and_does_not_add(self):
-        with self.grid.lock("a", ttl=1000) as lock:
-            lock.extend(500)
-            self.assertLessEqual(lock.owner().ttl_s, 500)
-            lock.extend(20)
-            self.assertLessEqual(lock.owner().ttl_s, 20)
-            lock.reacquire()
-            self.assertGreater(lock.owner().ttl_s, 900)
-            lock.extend()
-            self.assertIsNone(lock.owner().ttl_s)
-            self.assertTrue(lock.owned())
-
-    def test_released_in_time_nobody_is_told(self):
-        for ttl in (None, 1000):
-            with self.grid.lock("a", ttl=ttl, on_lost=self.on_lost):
-                wait_until(lambda: [thread for thread in threading.enumerate() if thread.name == "nosqgrid lock a"],
-                           what="the thread that watches")
-            wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "nosqgrid lock a"],
-                       what="the thread that watches to end")
-        self.assertEqual(self.lost, [])
-        with self.grid.lock("a") as lock:
-            self.assertFalse(lock.abandoned)
-
-    def test_force_tells_everybody(self):
-        lock, waiter = self.grid.lock("a", on_lost=self.on_lost), self.player()
-        lock.acquire()
-        waiter.tell("lock", "a", "acquire")
-        self.wait_for_waiters("a")
-        self.assertEqual(self.grid.lock("a").force_release("it hung"), 1)
-        self.assertEqual(waiter.read_line(), "True")
-        self.assertEqual(waiter.ask("lock", "a", "abandoned"), "True")
-        self.assertTrue(self.told.wait(TIMEOUT_S))
-        self.assertIn("it hung", self.lost[0])
-        with self.assertRaisesRegex(errors.LockLostError, "it hung"):
-            lock.release()
-        self.assertEqual(len(self.grid.lock("a").holders()), 1)
-        for wrong in ("", None, 5):
-            with self.assertRaises(errors.UsageError):
-                lock.force_release(wrong)
-
-    def test_who_holds_and_who_waits_can_be_asked(self):
-        begun, other = time.time(), self.player()
-        with self.grid.lock("a", info="the report") as lock:
-            other.tell("lock", "a", "acquire")
-            waiter, = self.wait_for_waiters("a")
-            owner = lock.owner()
-            self.assertEqual((owner.pid, owner.uid, owner.token, owner.info), (os.getpid(), os.getuid(), lock.fence,
-                                                                              "the report"))
-            self.assertEqual((waiter.pid, waiter.token), (other.pid, 0))
-            for row in (owner, waiter):
-                self.assertLess(abs(row.since_s - begun), TIMEOUT_S)
-                self.assertIn("python", row.command)
-            self.assertEqual(self.grid.locks(), [("a", [owner], [waiter])])
-            self.assertEqual(self.grid.locks("b*"), [])
-        self.assertEqual(other.read_line(), "True")
-
-
-class GuardTest(LockTestCase):
-    def setUp(self):
-        super().setUp()
-        self.lock = self.grid.lock("a")
-        self.lock.acquire()
-        self.safe = self.lock.guard()
-
-    def writes(self):
-        """Every way to write."""
-        safe = self.safe
-        return {"set": lambda: safe.set("k", 1), "item": lambda: safe.__setitem__("k", 1),
-                "ttl": lambda: safe.set("k", 1, ttl=100), "absent": lambda: safe.set("new", 1, if_absent=True),
-                "version": lambda: safe.set("k", 2, if_version=self.grid.get_versioned("k")[1]),
-                "set_many": lambda: safe.set_many({"k%d" % n: n for n in range(3000)}), "update": lambda: safe.update(k=1),
-                "incr": lambda: safe.incr("n"), "expire": lambda: safe.expire("k", 100),
-                "persist": lambda: safe.persist("k"), "pop": lambda: safe.pop("k", None),
-                "delete": lambda: safe.delete("k"), "delete many": lambda: safe.delete("k", "k1"),
-                "setdefault": lambda: safe.setdefault("other", 1), "pipeline": self.pipeline,
-                "longer than a lane takes": lambda: safe.set("long", "x" * 300000)}
-
-    def pipeline(self):
-        with self.safe.pipeline() as pipe:
-            pipe.set("p", 1).incr("q").delete("r")
-        return pipe.results
-
-    def test_writes_do_what_those_of_the_grid_do(self):
-        self.assertIsInstance(self.safe.set("k", 1), int)
-        self.assertEqual((self.grid["k"], self.safe["k"], self.safe.get("x", 5)), (1, 1, 5))
-        self.assertIsNone(self.safe.set("k", 2, if_absent=True))
-        self.safe.set_many({"a": 1, "b": [2]})
-        self.assertEqual(self.grid.get_many(["a", "b"]), {"a": 1, "b": [2]})
-        self.assertEqual((self.safe.incr("n", 5), self.safe.incr("n")), (5, 6))
-        self.assertTrue(self.safe.expire("n", 100) and self.grid.ttl("n"))
-        self.assertEqual((self.safe.pop("n"), self.safe.delete("a", "b", "c"), self.safe.delete("a")), (6, 2, 0))
-        self.assertEqual(self.pipeline()[1:], [1, False])
-        with self.assertRaises(KeyError):
-            del self.safe["nothing"]
-        self.assertEqual(sorted(self.safe), ["k", "p", "q"])
-        for name, write in self.writes().items():
-            with self.subTest(name):
-                self.grid["k"] = 0
-                write()
-        self.assertEqual(self.grid["long"], "x" * 300000)
-
-    def test_stale_writes_are_refused_and_change_nothing(self):
-        self.grid.set_many({"k": 0, "n": 5, "k1": "x", "r": 1})
-        before = dict(self.grid.items())
-        self.grid.lock("a").force_release("enough")
-        with self.grid.lock("a"):
-            for name, write in self.writes().items():
-                with self.subTest(name):
-                    with self.assertRaisesRegex(errors.FencedError, "^[^ ]+"):
-                        write()
-                    self.assertEqual(dict(self.grid.items()), before)
-
-    def test_errors_are_those_of_the_grid(self):
-        self.grid.set_many({"text": "x"})
-        for write, error in ((lambda grid: grid.incr("text"), errors.NotANumberError),
-                             (lambda grid: grid.set("k", object()), errors.UnsupportedTypeError),
-                             (lambda grid: grid.set("k", 1, ttl=-1), errors.UsageError),
-                             (lambda grid: grid.pop("nothing"), KeyError)):
-            for grid in (self.grid, self.safe):
-                with self.assertRaises(error):
-                    write(grid)
-
-    def test_failing_command_of_a_pipeline_is_named_by_its_place_there(self):
-        self.grid["text"] = "x"
-        places = []
-        for grid in (self.grid, self.safe):
-            with self.assertRaises(errors.BatchError) as caught:
-                with grid.pipeline() as pipe:
-                    pipe.set("k", 1).incr("text")
-            places.append((caught.exception.index, str(caught.exception)))
-        self.assertEqual(places[0], places[1])
-        self.assertEqual(places[0][0], 1)
-        self.assertNotIn("k", self.grid)
-
-    def test_what_cannot_be_guarded_is_refused(self):
-        self.grid["k"] = 1
-        for call in (self.safe.clear, lambda: self.safe.create("big", 1 << 20),
-                     lambda: self.safe.create("big", from_file=__file__)):
-            with self.assertRaises(errors.UsageError):
+        changed = self.grid.condition("stock")
+        threads = [self.in_thread(consume) for _ in range(2)]
+        for _ in threads:
+            with changed:
+                self.grid["stock"] = self.grid.get("stock", 0) + 1
+                changed.notify_all()
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual(self.grid["stock"], 0)
+        with changed:
+            self.assertFalse(changed.wait(0.02))
+            self.assertTrue(changed.lock.owned(), "it has the lock again")
+        for call in (changed.wait, changed.notify):
+            with self.assertRaises(RuntimeError):
                 call()
-        self.assertEqual(dict(self.grid.items()), {"k": 1})
+        self.assert_nothing_left()
 
-    def test_there_is_none_without_the_lock(self):
-        self.lock.release()
-        with self.assertRaises(RuntimeError):
-            self.lock.guard()
-        with self.assertRaises(errors.FencedError):
-            self.safe["k"] = 1
+    def test_once(self):
+        calls, once = [], self.grid.once("o")
 
+        def fail():
+            raise ValueError("not yet")
 
-class CopiesTest(LockTestCase):
-    """Objects that travel, and processes that fork."""
+        with self.assertRaises(ValueError):
+            once.run(fail)
+        self.assertFalse(once.done())
+        threads = [self.in_thread(lambda: self.grid.once("o").run(lambda: calls.append(1) or {"n": len(calls)}))
+                   for _ in range(5)]
+        for thread in threads:
+            thread.join(TIMEOUT_S)
+        self.assertEqual(([thread.found for thread in threads], calls), ([[{"n": 1}]] * 5, [1]))
+        self.assertTrue(once.done() and once.reset())
+        self.assertFalse(once.done())
 
-    def test_pickled_objects_have_the_same_options_and_hold_nothing(self):
-        grid = self.grid
-        made = [grid.lock("a", ttl=5, info="x"), grid.rlock("b"), grid.rwlock("c").read(), grid.rwlock("c").write(ttl=3),
-                grid.rwlock("c"), grid.semaphore("d", 3, ttl=7), grid.multilock(["e", "f"]), grid.barrier("g", 3),
-                grid.barrier("g", 3, action=os.getpid, timeout=5), grid.event("h"), grid.condition("i"),
-                grid.condition("i", grid.lock("j")), grid.latch("k", 5), grid.once("l"), grid.counter("m"),
-                grid.election("n", data="host", ttl=9), grid.rate_limiter("o", 5, 1.5, 2)]
-        for lock in made:
-            with self.subTest(lock):
-                copy = pickle.loads(pickle.dumps(lock))
-                try:
-                    self.assertIs(type(copy), type(lock))
-                    self.assertEqual(copy.name, lock.name)
-                    if hasattr(lock, "_arguments"):
-                        self.assertEqual(repr(copy._arguments()), repr(lock._arguments()))
-                finally:
-                    copy._grid.close()
-        with made[0]:
-            copy = pickle.loads(pickle.dumps(made[0]))
-            try:
-                self.assertFalse(copy.owned())
-                self.assertFalse(copy.acquire(False))
-                with self.assertRaises(RuntimeError):
-                    copy.release()
-            finally:
-                copy._grid.close()
+    def test_election(self):
+        first, second = self.grid.election("e", data="one"), self.grid.election("e", data="two")
+        self.assertIsNone(first.leader())
+        first.acquire()
+        thread = self.in_thread(lambda: second.run(lambda election: election.leader().info))
+        self.waits("e")
+        self.assertEqual((first.leader().info, first.is_leader(), second.is_leader()), ("one", True, False))
+        first.resign()
+        thread.join(TIMEOUT_S)
+        self.assertEqual(thread.found, ["two"])
 
-    def test_forked_child_holds_nothing_of_its_parent(self):
-        lock, rlock, semaphore = self.grid.lock("a"), self.grid.rlock("b"), self.grid.semaphore("c", 2)
-        locks = self.grid.multilock(["d", "e"])
-        lock.acquire(), rlock.acquire(), semaphore.acquire(), locks.acquire()
-        pid = os.fork()
-        if not pid:
-            status = 1
-            try:
-                checks = [not lock.owned(), not rlock.owned(), not lock.acquire(False), not rlock.acquire(False),
-                          not locks.acquire(False), semaphore.acquire(False), semaphore.fences != []]
-                for held in (lock, rlock, locks):
-                    try:
-                        held.release()
-                        checks.append(False)
-                    except RuntimeError:
-                        checks.append(True)
-                semaphore.release()
-                status = 0 if all(checks) else 2
-                self.grid.close()  # gives nothing back that is the parent's
-            finally:
-                os._exit(status)
-        self.assertEqual(os.waitpid(pid, 0)[1], 0)
-        self.assertTrue(lock.owned() and rlock.owned())
-        self.assertEqual([name for name, _, _ in self.grid.locks()], ["a", "b", "c", "d", "e"])
-        lock.release(), rlock.release(), semaphore.release(), locks.release()
-        self.assertEqual(self.grid.locks(), [])
+    def test_rate_limiter(self):
+        limiter = self.grid.rate_limiter("api", 20, 1.0, burst=4)
+        self.assertEqual([limiter.acquire(blocking=False) for _ in range(5)], [True] * 4 + [False])
+        begun = time.monotonic()
+        self.assertTrue(limiter.acquire() and limiter.acquire())
+        self.assertGreater(time.monotonic() - begun, 0.05)
+        self.assertFalse(limiter.acquire(cost=5))
+        with self.assertRaises(errors.UsageError):
+            self.grid.rate_limiter("api", 0, 1.0)
 
-    def test_closing_the_grid_gives_everything_back(self):
-        grid = nosqgrid.attach(self.launched.address)
-        grid.lock("a").acquire(), grid.semaphore("b", 2).acquire(), grid.multilock(["c", "d"]).acquire()
-        self.assertEqual(len(self.grid.locks()), 4)
-        grid.close()
-        self.assertEqual(self.grid.locks(), [])
-        with self.grid.lock("a") as lock:
-            self.assertFalse(lock.abandoned)
+    def test_counter(self):
+        counter = self.grid.counter("n")
+        self.assertEqual((counter.value, counter.increment(), counter.increment(4), counter.decrement()), (0, 1, 5, 4))
+        counter.reset()
+        self.assertEqual((counter.value, self.grid["n"]), (0, 0))

@@ -98,9 +98,10 @@ class Guarded(GridMapping):
         """A Pipeline whose batch is refused as a whole when the lock is lost."""
         return Pipeline(self._store, self._raw)
 
-    def create(self, key, nbytes=None, **options):
-        """Refused: what is filled in place becomes visible by itself."""
-        raise UsageError("create() cannot be guarded: create another key, and set() what names it under the guard")
+    def create(self, *args, **options):
+        """Refused: a value that is filled in place is not part of a batch."""
+        raise UsageError("create() cannot be guarded: make the value under another key, and what names it under the "
+                         "guard")
 
     def clear(self):
         """Refused: removing every key cannot be part of a batch."""

@@ -32,9 +32,9 @@ class Held(object):
         self._grants = {}  # id -> Grant
         self._lock = threading.Lock()
 
-    def add(self, grant):
+    def add(self, *grants):
         with self._lock:
-            self._grants[id(grant)] = grant
+            self._grants.update((id(grant), grant) for grant in grants)
 
     def remove(self, grant):
         with self._lock:

@@ -3,9 +3,9 @@
 import os
 import threading
 
-from ...errors import UsageError
+from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
-from . import guard, loss
+from . import guard, loss, quick
 from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, wait_ms_of
 from .held import DEPTH, TTL, Grant
 
@@ -25,7 +25,7 @@ class Lock(Asking):
         ttl: seconds after which it ends in any case; None, the default: when it is released or its process ends.
         on_lost: called with the reason, in a thread of its own, when it ends otherwise than by release().
         info: a short text for whoever asks who holds it.
-    Cost: some 50 us for acquire and release where nobody else wants it; a hand-over some 100 us.
+    Cost: some 20 us for acquire and release where nobody else wants it; a hand-over some 100 us.
     """
 
     _MODE = b"exclusive"
@@ -50,17 +50,17 @@ class Lock(Asking):
 
     # -- acquiring and releasing --------------------------------------------------------------------------------------
 
-    def acquire_steps(self, blocking=True, timeout=FOR_EVER):
+    def acquire_steps(self, blocking=True, timeout=FOR_EVER, tried=False):
         wait_ms = wait_ms_of(blocking, timeout)
-        return (yield from self._ask_steps([b"LOCK.ACQUIRE", self._raw], wait_ms, self._granted))
+        return (yield from self._ask_steps([b"LOCK.ACQUIRE", self._raw], wait_ms, self._granted, tried))
 
     def _granted(self, reply):
         token, abandoned, _ = reply
         thread = b"%d" % threading.get_ident()
         words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]  # held.DEPTH, TTL
         grant = Grant(self._raw, token, bool(abandoned), words)
+        self._grant = grant  # first, so that whoever is interrupted here finds it (_drop_since)
         self._store.held.add(grant)
-        self._grant = grant
         if self.on_lost is not None:
             try:
                 loss.watch(self._store, grant, self.on_lost)
@@ -73,7 +73,16 @@ class Lock(Asking):
 
         Raises ValueError for a timeout without blocking; DeadlockError; CoordinatorLostError.
         """
-        return self._acquire(self.acquire_steps(blocking, timeout))
+        before, wait_ms, tried = self._grants_here(), wait_ms_of(blocking, timeout), None
+        try:
+            if self._MODE is Lock._MODE and self.ttl is None and self.info is None:
+                tried = quick.acquire(self._store, self._raw, bool(self._FLAGS), self._granted)
+                if tried or tried is False and not wait_ms:
+                    return tried
+            return self._run(self.acquire_steps(blocking, timeout, tried is False))
+        except BaseException:
+            self._drop_since(before)
+            raise
 
     def _grants_here(self):
         grant = self._grant
@@ -99,7 +108,22 @@ class Lock(Asking):
 
         Raises RuntimeError where it is not held here; LockLostError where it was lost before, with the reason.
         """
-        self._run(self.release_steps())
+        grant = self._own()
+        grant.ended = True
+        try:
+            released = quick.release(self._store, grant)
+            if released:
+                self._ended(grant)
+        except LockLostError:
+            self._ended(grant)
+            raise
+        except NosqgridError:
+            raise
+        except BaseException:
+            self._run(self._take_back_steps([grant]))
+            raise
+        if not released:
+            self._run(self.release_steps())
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 

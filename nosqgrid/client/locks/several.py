@@ -9,15 +9,13 @@ from .base import FOR_EVER, Asking, milliseconds, wait_ms_of
 from .held import Grant
 
 
-def grants_of(store, names, replies, mode, units, limit, ttl):
-    """The Grants for replies [token, abandoned, depth], which this process holds from here on."""
+def grants_of(names, replies, mode, units, limit, ttl):
+    """The Grants for replies [token, abandoned, depth]."""
     thread = b"%d" % threading.get_ident()
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
         words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
-        grant = Grant(name, token, bool(abandoned), words)
-        store.held.add(grant)
-        found.append(grant)
+        found.append(Grant(name, token, bool(abandoned), words))
     return found
 
 
@@ -45,7 +43,9 @@ class Semaphore(Asking):
         return super()._options() + [b"LIMIT", self.value]
 
     def _granted(self, reply):
-        self._grants += grants_of(self._store, (self._raw,), (reply,), b"units", 1, self.value, self.ttl)
+        grants = grants_of((self._raw,), (reply,), b"units", 1, self.value, self.ttl)
+        self._grants += grants  # first, so that whoever is interrupted here finds them (_drop_since)
+        self._store.held.add(*grants)
 
     def acquire_steps(self, blocking=True, timeout=None):
         wait_ms = wait_ms_of(blocking, timeout)
@@ -106,7 +106,8 @@ class MultiLock(Asking):
         return self.names, self.ttl, self.info
 
     def _granted(self, replies):
-        self._grants = grants_of(self._store, self._raws, replies, b"exclusive", 1, 0, self.ttl)
+        self._grants = grants_of(self._raws, replies, b"exclusive", 1, 0, self.ttl)
+        self._store.held.add(*self._grants)
 
     def acquire_steps(self, blocking=True, timeout=FOR_EVER):
         wait_ms = wait_ms_of(blocking, timeout)
