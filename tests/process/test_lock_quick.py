@@ -1,4 +1,4 @@
-"""The quick way to a lock (client/locks/quick) and the one by words do the same, and an interrupt leaves nothing held."""
+"""The quick way to a lock (client/locks/quick) and that by words do the same, and an interrupt leaves nothing held."""
 
 import contextlib
 import os
