@@ -57,7 +57,7 @@ def perform(store, step):
     if step.late:
         return _call_late(store, words)
     if step.owns:
-        store.links.prepare_to_own()
+        _prepare_to_own(store)
     if not step.waits:
         return store.command(*words, again=step.again)
     while True:
@@ -67,6 +67,15 @@ def perform(store, step):
             if not store.tries_again or store.closed:
                 raise
             # Nothing was granted, and nobody waits any more: ask the next coordinator.
+
+
+def _prepare_to_own(store):
+    while True:
+        try:
+            return store.links.prepare_to_own()
+        except CoordinatorLostError:
+            if not store.tries_again or store.closed:
+                raise
 
 
 def _call_late(store, words):
