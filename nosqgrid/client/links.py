@@ -15,12 +15,13 @@ Invariants
  2. Those in here were made for the coordinator that the store is attached to, by this process.
 """
 
+import contextlib
 import itertools
 import os
 import threading
 import weakref
 
-from ..errors import CommandError, CoordinatorLostError
+from ..errors import CallerError, CommandError, CoordinatorLostError
 from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
@@ -79,7 +80,8 @@ class Links(object):
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
         while self._owed:
-            self._store.command(*self._owed[-1])
+            with contextlib.suppress(CallerError):  # it was refused: there is nothing to take back
+                self._store.command(*self._owed[-1])
             self._owed.pop()
         if self._pid != os.getpid():
             self.after_fork()

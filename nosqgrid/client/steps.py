@@ -9,8 +9,9 @@ An operation is a generator.  It yields what is to be done and is sent what came
 A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
 what an interrupted one asked for: where the coordinator is gone there is nothing to take back, and where it is
 interrupted itself it is made before the next that owns.  One that may be made `again` is, at the next coordinator,
-where this one ends in its middle and the grid is one that reconnects (client/store).  The word THREAD stands for who
-waits, among those of this process.
+where this one ends in its middle and the grid is one that reconnects (client/store); so is each that waits, but for one
+that is to be made `once`: whether it came to pass is not known then.  The word THREAD stands for who waits, among those
+of this process.
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
@@ -22,25 +23,31 @@ from collections import namedtuple
 
 from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
 
-Call = namedtuple("Call", "words waits timeout_s owns late again")
-Call.__new__.__defaults__ = (False, None, False, False, False)
+Call = namedtuple("Call", "words waits timeout_s owns late again once")
+Call.__new__.__defaults__ = (False, None, False, False, False, False)
 Pause = namedtuple("Pause", "seconds")
 THREAD = object()
 
 
 def run(store, steps):
-    """Run an operation on a store (client/store) to its end; what it returns."""
-    reply = error = None
+    """Run an operation on a store (client/store) to its end; what it returns.
+
+    An interrupt in here, between two steps, is thrown in as well.
+    """
+    error = None
     try:
         while True:
-            step = steps.send(reply) if error is None else steps.throw(error)
-            reply = error = None
             try:
-                reply = perform(store, step)
+                step = next(steps) if error is None else steps.throw(error)
+                while True:
+                    error = None
+                    step = steps.send(perform(store, step))
+            except StopIteration as stop:
+                return stop.value
             except BaseException as raised:
+                if steps.gi_frame is None:
+                    raise
                 error = raised
-    except StopIteration as stop:
-        return stop.value
     finally:
         error = None  # its frames lead to this one
 
@@ -62,7 +69,7 @@ def perform(store, step):
         try:
             return store.links.wait(*words, timeout_s=step.timeout_s, inherit=step.owns)
         except CoordinatorLostError:
-            if not store.tries_again or store.closed:
+            if not store.tries_again or store.closed or step.once:
                 raise
             # Nothing was granted, and nobody waits any more: ask the next coordinator.
 

@@ -22,6 +22,8 @@ from .fastget import Retired, make_get
 from .link import Link
 from .links import Links
 from .locks.held import Held
+from .queues.got import Got
+from .queues.keeper import Keeper
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
 START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
@@ -52,6 +54,8 @@ class Store(object):
         self._retire = None
         self.links = Links(self)
         self.held = Held()
+        self.got = Got(self.command)
+        self.keeper = Keeper()
         self.attachment = None
         self._attach_within(0.0)
 
@@ -72,6 +76,7 @@ class Store(object):
         for name, (quota_bytes, policy) in list(self._quotas.items()):
             attachment.command(b"NOSQGRID.QUOTA", name, quota_bytes, policy or "")
         self.held.present(attachment)
+        self.got.present(attachment)
         if previous is not None:
             retire_previous()
             previous.end()
@@ -199,6 +204,8 @@ class Store(object):
         self._pid = os.getpid()
         self.links.after_fork()
         self.held.after_fork()
+        self.got.after_fork()
+        self.keeper.after_fork()
 
     def connected(self):
         """Whether the coordinator of this attachment lives; a forked child that has none of its own yet makes one."""
@@ -220,6 +227,7 @@ class Store(object):
             self.closed = True
             self._retire()
             if self.attachment.usable():
+                self.got.finish(self.attachment.command)
                 self.held.release_all(self.attachment.command)
             self.links.close()
             if self.starter is not None and self.attachment.usable():
