@@ -21,7 +21,7 @@ import threading
 import time
 from collections import namedtuple
 
-from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
+from ..errors import CallerError, ClosedError, CoordinatorError, CoordinatorLostError
 
 Call = namedtuple("Call", "words waits timeout_s owns late again once")
 Call.__new__.__defaults__ = (False, None, False, False, False, False)
@@ -79,6 +79,8 @@ def _call_late(store, words):
         return store.command(*words)
     except ClosedError:
         return None
+    except CallerError:
+        raise  # it was refused: nothing is owed
     except CoordinatorError:
         store.links.owe(words)  # the next coordinator may have in its log what this one could not answer any more
         return None

@@ -19,25 +19,37 @@ import os
 import sys
 import threading
 
-from ...errors import NosqgridError
+from ...errors import NosqgridError, StaleReceiptError
 
 HELD_MS = 10 ** 11  # for which a job stays with one who got it and says nothing: as long as he lives
+
+
+class Item(object):
+    """One of them, and the thread that got it."""
+
+    __slots__ = ("job", "thread", "claimed")
+
+    def __init__(self, job):
+        self.job = job
+        self.thread = threading.get_ident()
+        self.claimed = False  # whether a thread is about to acknowledge it
 
 
 class _Items(object):
     """Those of one queue."""
 
     def __init__(self):
-        self.jobs = []  # (thread, ReservedJob), the oldest first
+        self.items = []  # the oldest first
         self.says = False  # whether this process has said task_done() of it
         self.ahead = 0  # that were acknowledged before it said so for the first time
 
-    def pop_of(self, thread):
-        """The oldest of a thread, removed; or None."""
-        for at, (other, job) in enumerate(self.jobs):
-            if other == thread:
-                del self.jobs[at]
-                return job
+    def claim(self, thread):
+        """The oldest Item of a thread, or of any (None), claimed; or None."""
+        self.items = [item for item in self.items if not item.job.finished]
+        for item in self.items:
+            if not item.claimed and thread in (None, item.thread):
+                item.claimed = True
+                return item
         return None
 
 
@@ -65,47 +77,67 @@ class Got(object):
         """A job was handed to this thread, and is in its hand until it is done."""
         queues = self._all()
         with self._lock:
-            queues.setdefault(raw_queue, _Items()).jobs.append((threading.get_ident(), job))
+            queues.setdefault(raw_queue, _Items()).items.append(Item(job))
         if not self._at_exit:
             self._at_exit = True
             _call_at_exit(self.process_ends)
 
+    def remove(self, raw_queue, job):
+        """It is done, or was not handed over after all."""
+        items = self._all().setdefault(raw_queue, _Items())
+        with self._lock:
+            items.items = [item for item in items.items if item.job is not job]
+
     def before_next(self, raw_queue):
-        """The job that this thread is done with, by invariant 2, as it asks for the next; or None."""
+        """The Item that this thread is done with, by invariant 2, as it asks for the next; or None."""
         items = self._all().get(raw_queue)
         with self._lock:
             if items is None or items.says:
                 return None
-            job = items.pop_of(threading.get_ident())
-            items.ahead += job is not None
-            return job
+            return items.claim(threading.get_ident())
 
     def done(self, raw_queue):
-        """The job that a task_done() is about: the oldest of this thread, or of any; None where that was acknowledged.
+        """The Item that a task_done() is about: the oldest of this thread, or of any; None where that was acknowledged.
 
         Raises ValueError where there is none.
         """
         items = self._all().get(raw_queue)
         with self._lock:
-            if items is None or not items.jobs and not items.ahead:
+            if items is None or not items.items and not items.ahead:
                 raise ValueError("task_done() called too many times")
             items.says = True
             if items.ahead:
                 items.ahead -= 1
                 return None
-            return items.pop_of(threading.get_ident()) or items.jobs.pop(0)[1]
+            item = items.claim(threading.get_ident()) or items.claim(None)
+            if item is None:
+                raise ValueError("task_done() called too many times")
+            return item
+
+    def done_steps(self, raw_queue, item, ahead=False):
+        """Acknowledge an Item that was claimed; it is in here as long as that was not said."""
+        try:
+            yield from item.job.ack_steps()
+        except StaleReceiptError:
+            item.job.finished = True
+            raise
+        finally:
+            item.claimed = False
+            if item.job.finished:
+                self.remove(raw_queue, item.job)
+                self._all()[raw_queue].ahead += ahead
 
     def present(self, attachment):
         """Tell the coordinator of a new attachment what is in hand, so that it stays longer than its time to run."""
         queues = self._all()
         with self._lock:
-            jobs = [job for items in queues.values() for _, job in items.jobs]
+            jobs = [item.job for items in queues.values() for item in items.items]
         for job in jobs:
             _say(attachment.command, job.words_of(b"JOB.TOUCH", HELD_MS))
 
     def finish(self, command):
         """Acknowledge what nobody says task_done() of: the grid is closed, or the process ends, in order."""
-        jobs = [job for items in self._all().values() if not items.says for _, job in items.jobs]
+        jobs = [item.job for items in self._all().values() if not items.says for item in items.items]
         self.leave()
         for job in jobs:
             _say(command, job.ack_words())

@@ -2,6 +2,7 @@
 
 import contextlib
 import traceback
+from functools import partial
 
 from ...errors import JobCancelledError, JobFailedError, StaleReceiptError, UnknownJobError, UsageError
 from ...formats.values import encode_key
@@ -157,15 +158,15 @@ class ReservedJob(Job):
         """Say what came of it.  An interrupt leaves open whether that was heard: it is said again, and refused if so."""
         try:
             reply = yield Call(words)
+            self.finished = True
+            return reply
         except Exception:
             raise
-        except BaseException:
+        except BaseException as error:
             self.finished = True
             with contextlib.suppress(StaleReceiptError):
                 yield Call(words, late=True)
-            raise
-        self.finished = True
-        return reply
+            raise error  # 3.6 does not know any more which, behind a yield
 
     def ack_steps(self, result=None):
         yield from self._end_steps(self.ack_words(result))
@@ -261,10 +262,10 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None, held_ms=None):
+def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None, hand_over=None):
     """Up to n jobs of these queues (name or {name: weight}), as ReservedJob; waits for one where there is none.
 
-    With held_ms they are the worker's for so long, whatever their time to run.
+    What the steps of hand_over(jobs) return is returned instead; while they are not over, an interrupt gives all back.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise UsageError("reserve at least one job, not %r" % (n,))
@@ -275,13 +276,13 @@ def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None, held_m
         rows = yield Call(head + tail, owns=True)
         if not rows and wait_ms:
             rows = yield Call(head + [b"WAIT", wait_ms] + tail, waits=True, owns=True)
-        jobs = [ReservedJob(store, row) for row in rows]
-        for job in jobs if held_ms is not None else ():
-            yield Call(job.words_of(b"JOB.TOUCH", held_ms))
+        jobs = list(map(partial(ReservedJob, store), rows))
+        if jobs and hand_over is not None:
+            return (yield from hand_over(jobs))
         return jobs
-    except BaseException:
+    except BaseException as error:
         yield Call([b"JOB.UNDO", request], late=True)
-        raise
+        raise error  # 3.6 does not know any more which, behind a yield
 
 
 def _queue_words(queues, order):

@@ -1,5 +1,6 @@
 """Queues: what queue.Queue is, for all processes of a grid, and what work needs beyond it."""
 
+import contextlib
 import queue
 
 from ...errors import CommandError, StaleReceiptError, UsageError
@@ -141,20 +142,27 @@ class Queue(object):
         wait_ms = words.wait_ms_of(block, timeout)
         over = self._store.got.before_next(self._raw)
         if over is not None:
-            try:
-                yield from over.ack_steps()
-            except StaleReceiptError:
-                over = None  # a coordinator has ended meanwhile, and somebody else was given it
-        found = yield from reserve_steps(self._store, [self._raw], 1, wait_ms, held_ms=HELD_MS)
+            with contextlib.suppress(StaleReceiptError):  # a coordinator ended meanwhile, and somebody else was given it
+                yield from self._store.got.done_steps(self._raw, over, ahead=True)
+        found = yield from reserve_steps(self._store, [self._raw], 1, wait_ms, hand_over=self._hand_over_steps)
         if not found:
             raise queue.Empty
+        return found[0]
+
+    def _hand_over_steps(self, jobs):
+        job, got = jobs[0], self._store.got
+        yield Call(job.words_of(b"JOB.TOUCH", HELD_MS))
         try:
-            payload = found[0].payload
+            payload = job.payload
         except Exception as error:
-            yield from found[0].nack_steps(error=error)
+            yield from job.nack_steps(error=error)
             raise
-        self._store.got.add(self._raw, found[0])
-        return payload
+        try:
+            got.add(self._raw, job)
+            return [payload]
+        except BaseException:
+            got.remove(self._raw, job)
+            raise
 
     def get(self, block=True, timeout=None):
         """The next item.  As queue.Queue.get; raises queue.Empty.
@@ -169,9 +177,9 @@ class Queue(object):
         return self.get(False)
 
     def task_done_steps(self):
-        job = self._store.got.done(self._raw)
-        if job is not None:
-            yield from job.ack_steps()
+        item = self._store.got.done(self._raw)
+        if item is not None:
+            yield from self._store.got.done_steps(self._raw, item)
 
     def task_done(self):
         """What this thread (or else any of the process) got first and has not said so of is done.
