@@ -4,6 +4,7 @@ from ..errors import BatchError
 from ..formats import lane as layout
 from ..formats.records import BODY
 from ..formats.resp import encode_command
+from ..formats.values import decode_key
 from .mapping import ALWAYS, condition_of, deadline_ms_of, encode_checked, set_frame
 from .topics.words import publish_words
 
@@ -87,7 +88,7 @@ class Pipeline(object):
         The result is its id.  A full queue fails the batch, unless `overflow` says what else is to happen.
         """
         return self._command(*queue.put_words(obj, **options), b"ORFAIL",
-                             decoder=lambda reply: None if reply is None else reply[0].decode("utf-8", "surrogateescape"))
+                             decoder=lambda reply: None if reply is None else decode_key(reply[0]))
 
     def ack(self, job, result=None):
         """As ReservedJob.ack: the job is done if and when the rest of the batch is; a stale receipt fails all of it."""

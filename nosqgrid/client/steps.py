@@ -21,7 +21,7 @@ import threading
 import time
 from collections import namedtuple
 
-from ..errors import CallerError, ClosedError, CoordinatorError, CoordinatorLostError
+from ..errors import CallerError, ClosedError, CoordinatorError, CoordinatorLostError, NotServedError
 
 Call = namedtuple("Call", "words waits timeout_s owns late again once")
 Call.__new__.__defaults__ = (False, None, False, False, False, False)
@@ -68,10 +68,10 @@ def perform(store, step):
     while True:
         try:
             return store.links.wait(*words, timeout_s=step.timeout_s, inherit=step.owns)
-        except CoordinatorLostError:
+        except (CoordinatorLostError, NotServedError) as error:
             if not store.tries_again or store.closed or step.once:
                 raise
-            # Nothing was granted, and nobody waits any more: ask the next coordinator.
+            store.regain(error)  # nothing was granted, and nobody waits any more: ask the next coordinator
 
 
 def _call_late(store, words):

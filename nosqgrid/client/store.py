@@ -26,6 +26,7 @@ from .queues.got import Got
 from .queues.keeper import Keeper
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
+DYING_S = 2.0  # for which a coordinator that listens no more may still have open connections
 START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
 PROGRESS_S = 0.1  # between two looks at how far a checkpoint is
 LEAVE_S = 60.0  # for the last checkpoint, when the last one leaves
@@ -80,6 +81,7 @@ class Store(object):
         if previous is not None:
             retire_previous()
             previous.end()
+            self.links.forget()
 
     def _get_again(self, key, default):
         """What a read function of an attachment that is over calls."""
@@ -112,6 +114,21 @@ class Store(object):
                     self.attachment.forget_after_fork()
                 self._attach_within(self.reconnect_s)
             return self.attachment
+
+    def regain(self, error):
+        """A connection beside the attachment was lost, or could not be made: be attached to whoever serves.
+
+        Raises NotServedError where nobody does for `reconnect` seconds.
+        """
+        attachment, deadline = self.attachment, time.monotonic() + DYING_S
+        while attachment.alive():
+            if isinstance(error, CoordinatorLostError):
+                return  # that one alone
+            if time.monotonic() >= deadline:
+                raise error
+            time.sleep(RETRY_S)
+        attachment.end()
+        self.live()
 
     def _attach_within(self, seconds):
         deadline, started = time.monotonic() + seconds, 0

@@ -155,7 +155,7 @@ class ReservedJob(Job):
         return self.words_of(b"JOB.ACK", *found)
 
     def _end_steps(self, words):
-        """Say what came of it.  An interrupt leaves open whether that was heard: it is said again, and refused if so."""
+        """Say what came of it.  After an interrupt it is said again, and refused if that was heard."""
         try:
             reply = yield Call(words)
             self.finished = True
@@ -273,7 +273,7 @@ def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None, hand_o
     head = [b"JOB.RESERVE"] + ([b"COUNT", n] if n > 1 else []) + ([b"WORKER", worker] if worker else [])
     tail = _queue_words(queues, order) + [b"REQUEST", request]
     try:
-        rows = yield Call(head + tail, owns=True)
+        rows = yield Call(head + tail, owns=True, again=True)
         if not rows and wait_ms:
             rows = yield Call(head + [b"WAIT", wait_ms] + tail, waits=True, owns=True)
         jobs = list(map(partial(ReservedJob, store), rows))

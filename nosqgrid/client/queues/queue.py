@@ -142,7 +142,7 @@ class Queue(object):
         wait_ms = words.wait_ms_of(block, timeout)
         over = self._store.got.before_next(self._raw)
         if over is not None:
-            with contextlib.suppress(StaleReceiptError):  # a coordinator ended meanwhile, and somebody else was given it
+            with contextlib.suppress(StaleReceiptError):  # a coordinator ended meanwhile; somebody else was given it
                 yield from self._store.got.done_steps(self._raw, over, ahead=True)
         found = yield from reserve_steps(self._store, [self._raw], 1, wait_ms, hand_over=self._hand_over_steps)
         if not found:
