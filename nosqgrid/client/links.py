@@ -77,10 +77,14 @@ class Links(object):
         if len(self._owed) < OWED_MAX:  # those beyond were asked of nobody: the first of them could not be made yet
             self._owed.append(words)
 
+    def may_own(self, attachment):
+        """Whether prepare_to_own() has nothing to do for this attachment, which this process has made."""
+        return self._anchored_to is attachment and not self._owed
+
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
         while self._owed:
-            with contextlib.suppress(CallerError):  # it was refused: there is nothing to take back
+            with contextlib.suppress(CallerError):  # it had been made, or there is nothing to take back any more
                 self._store.command(*self._owed[-1])
             self._owed.pop()
         if self._pid != os.getpid():
