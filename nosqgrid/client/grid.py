@@ -205,6 +205,8 @@ class Grid(Ops, LockMethods, QueueMethods, TopicMethods):
         return self
 
     def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self._store.got.leave()
         self.close()
 
     def __repr__(self):
