@@ -11,13 +11,16 @@ Public names stand here; where they come from may change.
 """
 
 from .client.grid import CheckpointInfo, Grid, attach, open
-from .errors import (BatchError, ClosedError, ComputationCycleError, CoordinatorLostError, CoordinatorTimeoutError,
-                     CorruptFileError, DiskError, GridFullError, KeyTooLargeError, NosqgridError, NotServedError,
-                     PermissionRefusedError, StartError, StorageError, UsageError, UnsupportedTypeError,
-                     ValueTooLargeError)
+from .errors import (BatchError, BrokenBarrierError, ClosedError, ComputationCycleError, CoordinatorLostError,
+                     CoordinatorTimeoutError, CorruptFileError, DeadlockError, DiskError, FencedError, GridFullError,
+                     JobCancelledError, JobFailedError, KeyTooLargeError, LockLostError, NosqgridError, NotServedError,
+                     PermissionRefusedError, StaleReceiptError, StartError, StorageError, UnknownJobError,
+                     UnsupportedTypeError, UsageError, ValueTooLargeError)
 
 __version__ = "0.1.0"
-__all__ = ["CheckpointInfo", "Grid", "attach", "open", "BatchError", "ClosedError", "ComputationCycleError",
-           "CoordinatorLostError", "CoordinatorTimeoutError", "CorruptFileError", "DiskError", "GridFullError",
-           "KeyTooLargeError", "NosqgridError", "NotServedError", "PermissionRefusedError", "StartError",
-           "StorageError", "UsageError", "UnsupportedTypeError", "ValueTooLargeError"]
+__all__ = ["CheckpointInfo", "Grid", "attach", "open", "BatchError", "BrokenBarrierError", "ClosedError",
+           "ComputationCycleError", "CoordinatorLostError", "CoordinatorTimeoutError", "CorruptFileError",
+           "DeadlockError", "DiskError", "FencedError", "GridFullError", "JobCancelledError", "JobFailedError",
+           "KeyTooLargeError", "LockLostError", "NosqgridError", "NotServedError", "PermissionRefusedError",
+           "StaleReceiptError", "StartError", "StorageError", "UnknownJobError", "UnsupportedTypeError", "UsageError",
+           "ValueTooLargeError"]

@@ -13,6 +13,8 @@ the same mistake (TypeError, ValueError, TimeoutError, ConnectionError) the clas
 what was wrong, with which value, and what to do about it.
 """
 
+import threading
+
 
 class NosqgridError(Exception):
     """Root of the tree; never raised itself."""
@@ -77,6 +79,54 @@ class ComputationCycleError(CallerError, RuntimeError):
     """get_or_compute was asked, inside the computation of a key, to compute the same key."""
 
     code = "CYCLE"
+
+
+class DeadlockError(CallerError, RuntimeError):
+    """Waiting for this lock would never end: whoever holds it waits, directly or through others, for the caller."""
+
+    code = "DEADLOCK"
+
+
+class LockLostError(CallerError, RuntimeError):
+    """The lock is not held any more: its lease ended, it was taken away by force, or its session ended."""
+
+    code = "LOCKLOST"
+
+
+class FencedError(CallerError, RuntimeError):
+    """A guarded write came from somebody who does not hold the lock any more; nothing was written."""
+
+    code = "FENCED"
+
+
+class BrokenBarrierError(CallerError, threading.BrokenBarrierError):
+    """The barrier is broken: somebody gave up waiting, died, or aborted it."""
+
+    code = "BROKENBARRIER"
+
+
+class StaleReceiptError(CallerError, RuntimeError):
+    """The job is not this worker's any more: its time ended, it was given to another, or it is finished."""
+
+    code = "STALE"
+
+
+class UnknownJobError(CallerError, LookupError):
+    """No queue has a job with this id, or its outcome is not kept any more."""
+
+    code = "NOJOB"
+
+
+class JobFailedError(CallerError, RuntimeError):
+    """The job failed for good; the message is the error of its last attempt."""
+
+    code = "JOBFAILED"
+
+
+class JobCancelledError(CallerError, RuntimeError):
+    """The job was cancelled."""
+
+    code = "JOBCANCELLED"
 
 
 class PermissionRefusedError(CallerError, PermissionError):

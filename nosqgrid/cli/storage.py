@@ -183,7 +183,9 @@ def _dumped(key, value_type, value, deadline_ms, version):
         found["key"] = name.decode("utf-8")
     except UnicodeDecodeError:
         found["key"], found["key_encoding"] = base64.b64encode(name).decode(), "base64"
-    if database:
+    if database in databases.SPACES:
+        found["space"] = databases.SPACE_NAMES[database]
+    elif database:
         found["database"] = database
     structure = value_type in values.STRUCTURE_NAMES
     found["type"] = values.STRUCTURE_NAMES[value_type] if structure else values.NAMES[value_type]

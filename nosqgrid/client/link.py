@@ -5,6 +5,7 @@ that nobody stands behind them.  An exchange that does not end as it should, an 
 reply would be taken for that of the next command.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -146,6 +147,11 @@ class Link(object):
     def silent(self):
         return CoordinatorTimeoutError("the coordinator at %s did not answer in time; it is stopped, or busy; whether "
                                        "the last call took effect is not known" % self.address)
+
+    def shut(self):
+        """End the connection under whoever waits on it, who raises CoordinatorLostError then; close() is his."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         """Close the socket and descriptors that nobody took."""

@@ -20,6 +20,7 @@ from ..formats.values import STRUCTURE_NAMES
 from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
 from .link import Link
+from .links import Links
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
 START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
@@ -48,6 +49,7 @@ class Store(object):
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._retire = None
+        self.links = Links(self)
         self.attachment = None
         self._attach_within(0.0)
 
@@ -192,6 +194,7 @@ class Store(object):
         """In a forked child: the locks may have been held by threads that do not exist here."""
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self.links.after_fork()
 
     def connected(self):
         """Whether the coordinator of this attachment lives; a forked child that has none of its own yet makes one."""
@@ -212,6 +215,7 @@ class Store(object):
                 return
             self.closed = True
             self._retire()
+            self.links.close()
             if self.starter is not None and self.attachment.usable():
                 self._leave()
             self.attachment.release()

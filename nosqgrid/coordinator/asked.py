@@ -7,7 +7,7 @@ import os
 import time
 
 from ..engine.databases import COUNT as DATABASES
-from ..errors import NosqgridError, PermissionRefusedError
+from ..errors import CommandError, NosqgridError, PermissionRefusedError
 from ..formats.resp import Simple, encode_error, encode_reply
 from . import accounts, attaching, report, sockets
 from .checkpoints import Saver
@@ -90,6 +90,21 @@ class Asked(object):
             raise PermissionRefusedError("%s may not end what uid %d has started" % (_who(session), os.getuid()))
         self.log("client %d (pid %d) has asked for the end" % (session.id, session.pid))
         self.stop()
+
+    def owning_parts(self):
+        """What keeps things that belong to a session: each has adopt(from_session, to_session)."""
+        return ()
+
+    def adopt(self, session, number):
+        """Let a session have what another one of its process has, which waited for it in its place."""
+        other = self.session_of(number)
+        if other is None or not other.local or not session.local or (
+                (other.pid, other.uid) != (session.pid, session.uid)):
+            raise CommandError("session %d is none of this process: what it was granted is given back with its end"
+                               % number)
+        if other is not session:
+            for part in self.owning_parts():
+                part.adopt(other, session)
 
     def sleep(self, seconds):
         """Let nothing happen for some seconds."""

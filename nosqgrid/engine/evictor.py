@@ -7,6 +7,7 @@ is TRACK_FROM full: up to there a write costs what it costs without.  Hits come 
     lru     what was not asked for the longest goes
 
 A group is the keys that begin with "name:"; it may have a quota, and a policy of its own: lfu, lru, or refuse.
+Keys of the spaces (engine/databases) are in no group and in no order: they stay.
 
 Invariants
  1. What is evicted is gone for everybody, as if it had expired; that is not logged: after a restart it may be back,
@@ -22,6 +23,7 @@ from contextlib import suppress
 
 from ..errors import GridFullError, UsageError
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
+from .databases import PREFIX, is_hidden
 from .eviction import Lru, TinyLfu
 
 REFUSE, LFU, LRU = "refuse", "lfu", "lru"
@@ -108,7 +110,7 @@ class Evictor(object):
 
     def _policy_of(self, key):
         group = self._group_of(key)
-        return self._main if group is None else group.policy
+        return None if is_hidden(key) else self._main if group is None else group.policy
 
     def set_quota(self, prefix, quota_bytes, policy_name):
         """Give the keys with a prefix, which ends with its only colon, a quota; 0 takes it away."""
@@ -180,7 +182,7 @@ class Evictor(object):
             return
         main, groups, written = self._main, self._groups, 0
         for slot, key_hash, units, key in noted:
-            policy = self._policy_of(key) if groups else main
+            policy = self._policy_of(key) if groups or key >= PREFIX else main
             written += units
             if policy is None:
                 continue
@@ -271,11 +273,8 @@ class Evictor(object):
         most, self._records = EVICT_SLICE + self._records + (self._records >> 2), 0
         self._look_at_heap()
         over = [group for group in self._groups.values() if group.over()]
-        if not (over or self._units_over or self._keys_over() > 0):
-            self._behind = False
-            return
-        self._behind = True
-        if self._reclaim(most):
+        self._behind = bool(over or self._units_over or self._keys_over() > 0)
+        if not self._behind or self._reclaim(most):
             return
         self._behind = False
         for group in over:
@@ -365,8 +364,7 @@ class Evictor(object):
         return self.keyspace.evict_structures(size_bytes, self._may_go, lambda slot: self._evict_at(slot, "large"))
 
     def _may_go(self, key):
-        group = self._group_of(key)
-        return group is None or group.policy_name != REFUSE
+        return not is_hidden(key) and getattr(self._group_of(key), "policy_name", None) != REFUSE
 
     def _ready(self):
         """Whether the grid evicts; whoever needs room now does not wait until every record is taken over."""

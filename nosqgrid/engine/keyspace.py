@@ -282,7 +282,9 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         return cursor, [self.key_at(offset) for offset in offsets if self._is_live(offset)]
 
     def clear(self):
-        """Remove every key; how many there were.  Costs some 30 ns an index slot, in one go.
+        """Remove every key of every database; how many there were.  Costs some 30 ns an index slot, in one go.
+
+        The keys of the spaces (engine/databases) stay, as they are and at the versions that they have.
 
         Raises CommandError inside a batch, which could not take it back.
         """
@@ -297,7 +299,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
                 raise
         self.behind = True
         self.version += 1
-        dropped = self.index.clear()
+        kept = self._take_hidden()
+        dropped = self.index.clear() - len(kept)
         self.heap.discard_all()
         self._release_all()
         self.cleaner.forget()
@@ -305,6 +308,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.expiring = 0
         if self._tracker is not None:
             self._tracker.cleared()
+        self._place_hidden(kept)
         self.behind = False
         if self.touched is not None:
             self.touched(None)

@@ -14,7 +14,7 @@ from ..formats.log import LSN_MAX
 from ..formats.slots import EMPTY, FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..formats.values import NAMES, STRUCTURE_NAMES
 from ..limits import KEY_SIZE_BYTES_MAX
-from .databases import PREFIX
+from .databases import PREFIX, is_hidden
 from .structures.classes import CLASSES
 
 _TYPE_MAX = len(NAMES) - 1
@@ -172,7 +172,7 @@ class Loader(object):
             self._put(effect.key, effect.type, effect.value, _shifted(effect.deadline_ms, shift_ms), lsn)
 
     def _clear(self, lsn):
-        """Remove what stands before `lsn`."""
+        """Remove what stands before `lsn`, but for the keys of the spaces."""
         keyspace, cursor, older = self.keyspace, 0, []
         while True:
             cursor, offsets = keyspace.index.scan(cursor, 1024)
@@ -184,7 +184,8 @@ class Loader(object):
             keyspace.clear()
             return
         for key in older:
-            keyspace.remove(key)
+            if not is_hidden(key):
+                keyspace.remove(key)
 
     def finish(self, lsn):
         """Everything up to `lsn` is loaded: the next write gets the position behind it."""

@@ -301,6 +301,28 @@ class Outside(object):
         """Evict large values and structures of so many bytes; whether there were enough."""
         return self.evictor is not None and self.evictor.evict_large(size_bytes)
 
+    # -- what clearing leaves -----------------------------------------------------------------------------------------
+
+    def _take_hidden(self):
+        """[(key, Entry)] of the live keys of the spaces, whose structures are nobody's from here on."""
+        found = [(key, self.lookup(key)) for key in self.databases.hidden]
+        kept = [(key, entry) for key, entry in found if entry is not None and not entry.is_large]
+        for _, entry in kept:
+            if entry.structure is not None:
+                self.structures.take_out(entry.number)
+        return kept
+
+    def _place_hidden(self, kept):
+        """Put them back, everything else having been removed."""
+        version = self.version
+        for key, entry in kept:
+            self.version = entry.version - 1
+            if entry.structure is None:
+                self.place(key, entry.type, entry.value, entry.deadline_ms)
+            else:
+                self.place_structure(key, entry.structure, entry.deadline_ms)
+        self.version = version
+
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def _published_outside(self, key, offset, flags):

@@ -4,7 +4,7 @@
 not listen when it is published; one session gets what is published in the order of publishing.
 """
 
-from .databases import name_of, number_of
+from .databases import COUNT, name_of, number_of
 from .glob import Glob
 
 # Classes of events about keys, by their letters in notify-keyspace-events; "A" stands for all of ALL.
@@ -92,6 +92,8 @@ class PubSub(object):
         if letter not in events and (b"A" not in events or letter not in ALL):
             return
         database, name = number_of(key), name_of(key)
+        if database >= COUNT:
+            return
         if b"K" in events:
             self.publish(b"__keyspace@%d__:%b" % (database, name), event)
         if b"E" in events:

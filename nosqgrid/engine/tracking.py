@@ -16,7 +16,7 @@ All of it is gone with the process, and so are the connections that it is about.
 
 from collections import OrderedDict
 
-from .databases import name_of
+from .databases import is_hidden, name_of
 
 KEYS_MAX = 1000000
 CHANNEL = b"__redis__:invalidate"  # for those who listen in RESP2
@@ -156,6 +156,8 @@ class Tracking(object):
         """A key has changed, or all have (None)."""
         if key is None:
             self.flushed()
+            return
+        if is_hidden(key):
             return
         name, current = name_of(key), self.current
         for prefix in self.prefixes:

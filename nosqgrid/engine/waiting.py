@@ -5,8 +5,8 @@ possible now, and returns the reply, or None.  It is made when a command, with a
 that it touched; of several that wait for a key the one that has waited the longest comes first.
 
 Invariants
- 1. A session waits for one thing at a time, and is answered once: by its attempt, its timeout, or somebody who
-    unblocks it.
+ 1. A session waits for one thing at a time, and is answered once: by its attempt, by finish(), its timeout, or
+    somebody who unblocks it.
  2. keyspace.waited has exactly the keys that somebody waits for.
  3. An attempt is a write command of its own: what it changes is logged before anybody is answered.
  4. Nobody is served within a batch.
@@ -25,13 +25,14 @@ UNBLOCKED = "client unblocked via CLIENT UNBLOCK"
 class _Waiter(object):
     """One session that waits."""
 
-    __slots__ = ("context", "keys", "attempt", "timeout_reply")
+    __slots__ = ("context", "keys", "attempt", "timeout_reply", "left")
 
-    def __init__(self, context, keys, attempt, timeout_reply):
+    def __init__(self, context, keys, attempt, timeout_reply, left):
         self.context = context
         self.keys = keys
         self.attempt = attempt
         self.timeout_reply = timeout_reply
+        self.left = left
 
 
 class Waiting(object):
@@ -52,13 +53,17 @@ class Waiting(object):
     def __len__(self):
         return len(self._by_session)
 
-    def wait(self, context, keys, timeout_s, attempt, timeout_reply):
-        """Let a session wait; 0.0 seconds are for ever."""
+    def wait(self, context, keys, timeout_s, attempt, timeout_reply, left=None):
+        """Let a session wait; 0.0 seconds are for ever.
+
+        Without keys no attempt is made, and finish() ends it.  left(session) is called when the wait ends by timeout,
+        by unblock() or with the session.
+        """
         session, keyspace = context.session, self._keyspace
         if session in self._by_session:
             raise InvariantError("a session that waits is to wait for something else")
         deadline_ms = keyspace.now_ms + max(int(round(timeout_s * 1000)), 1) if timeout_s else 0
-        waiter = _Waiter(context, list(dict.fromkeys(keys)), attempt, timeout_reply)
+        waiter = _Waiter(context, list(dict.fromkeys(keys)), attempt, timeout_reply, left)
         self._by_session[session] = waiter
         for key in waiter.keys:
             keyspace.waited.setdefault(key, OrderedDict())[session] = waiter
@@ -79,6 +84,13 @@ class Waiting(object):
             del waiters[session]
             if not waiters:
                 del self._keyspace.waited[key]
+        return waiter
+
+    def _leave(self, session):
+        """A session waits no more, and did not get what it waited for."""
+        waiter = self._forget(session)
+        if waiter.left is not None:
+            waiter.left(session)
         return waiter
 
     def serve(self):
@@ -111,23 +123,27 @@ class Waiting(object):
         except WrongTypeError:
             return False  # there is something else at the key by now, and may be what is waited for later
         except NosqgridError as error:  # which no name here may keep: its frames lead to this one
-            self._end_wait(waiter, error)
+            self.finish(waiter.context.session, error)
             return True
         if reply is None:
             return False
-        self._end_wait(waiter, reply)
+        self.finish(waiter.context.session, reply)
         return True
 
-    def _end_wait(self, waiter, reply):
-        session = waiter.context.session
+    def finish(self, session, reply):
+        """What a session waits for has come, by another way than a key; an error as exception."""
         self._forget(session)
         self._answer(session, reply)
+
+    def waits(self, session):
+        """Whether a session waits for something."""
+        return session in self._by_session
 
     def unblock(self, session, with_error):
         """Let a session wait no more, as after its timeout or with an error; whether it waited."""
         if session not in self._by_session:
             return False
-        waiter = self._forget(session)
+        waiter = self._leave(session)
         self._answer(session, Unblocked(UNBLOCKED) if with_error else waiter.timeout_reply)
         return True
 
@@ -137,7 +153,8 @@ class Waiting(object):
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             waiter = heapq.heappop(self._deadlines)[2]
             if self._waits(waiter):
-                self._end_wait(waiter, waiter.timeout_reply)
+                self._leave(waiter.context.session)
+                self._answer(waiter.context.session, waiter.timeout_reply)
 
     def tick(self, now):
         """Called now and then by the loop, which has set the keyspace's time."""
@@ -154,7 +171,7 @@ class Waiting(object):
     def session_ended(self, session):
         """The session is gone."""
         if session in self._by_session:
-            self._forget(session)
+            self._leave(session)
 
 
 class Unblocked(NosqgridError):

@@ -4,7 +4,7 @@ An effect is a record body (formats/records) without checksum, whose flags say i
 
     SET      key and value as they are from now on, the deadline included: byte for byte the SET frame of a lane
     DELETE   the key is gone
-    CLEAR    every key is gone
+    CLEAR    every key of every database is gone; those of the spaces (engine/databases) stay
     CHANGE   a structure (engine/structures) changes; the value is one packed change (formats/words)
     EXPIRE   a structure gets another deadline, or none
 

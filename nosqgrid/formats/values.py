@@ -54,6 +54,7 @@ ARRAY = 9
 BUFFER = 10
 PICKLE = 11
 LIST, HASH, SET, ZSET, STREAM = 16, 17, 18, 19, 20
+QUEUE, GRANTS, SCHEDULES = 21, 22, 23
 
 NAMES = ("bytes", "str", "int", "float", "bool", "none", "json", "tagged", "datetime", "array", "buffer", "pickle")
 

@@ -16,6 +16,7 @@ next recovery comes to the same state.
 
 import os
 
+from ..engine.databases import is_hidden
 from ..errors import CorruptFileError, DiskError
 from ..formats import checkpoint as checkpoint_format
 from ..formats import effects, records
@@ -288,7 +289,8 @@ class PlainState(object):
         if effect.operation == SET:
             self._put(effect, lsn, shift_ms)
         elif effect.operation == effects.CLEAR:
-            self.entries = {key: entry for key, entry in self.entries.items() if entry[3] >= lsn}
+            self.entries = {key: entry for key, entry in self.entries.items()
+                            if entry[3] >= lsn or is_hidden(key)}
         elif known is None or known[3] >= lsn:
             return  # deleted later on, or there as it is later on
         elif effect.operation == effects.CHANGE:

@@ -14,6 +14,7 @@ import errno
 import os
 from collections import namedtuple
 
+from ..engine.databases import is_hidden
 from ..errors import CorruptFileError, FormatVersionError, GridFullError, UsageError
 from ..formats import checkpoint as layout
 from ..formats import effects, log, records, values, words
@@ -95,7 +96,7 @@ class Rescued(recovery.PlainState):
         self.lsn = max(self.lsn, first_lsn + count - 1)
 
     def _put(self, effect, version, shift_ms):
-        if version <= self._cleared or version <= self._deleted.get(effect.key, 0):
+        if version <= self._cleared and not is_hidden(effect.key) or version <= self._deleted.get(effect.key, 0):
             return
         super()._put(effect, version, shift_ms)
         if self._limit_bytes is not None:

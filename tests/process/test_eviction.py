@@ -99,8 +99,10 @@ class LargeTest(EvictionTestCase):
             for number in range(40):
                 grid.set("l%d" % number, bytes([number]) * (1 << 20))
             stats = grid.stats()
-            self.assertGreater(stats["evicted_for_large"], 20)
-            self.assertEqual(stats["evicted_for_large"], stats["evicted_keys"])
+            # Some go for a large value that lacks room and some for the share of the heap, by how the turns fall.
+            self.assertGreater(stats["evicted_keys"], 20)
+            self.assertGreater(stats["evicted_bytes"], 20 << 20)
+            self.assertEqual(sum("k%d" % number in grid for number in range(2000)), 2000)
             self.assertLessEqual(stats["memory_used_bytes"], 16 << 20)
             self.assertEqual(len(grid), 2040 - stats["evicted_keys"])
             self.assertGreater(stats["large_values"], 8)

@@ -104,6 +104,9 @@ class PlainServer:
     def leave(self, session):
         return False
 
+    def adopt(self, session, number):
+        raise errors.CommandError("session %d is none of this process" % number)
+
 
 class PlainContext(CommandContext):
     """A context over a PlainKeyspace, or the keyspace given; what is pushed is in `pushed`.

@@ -7,6 +7,7 @@
     NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
     NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
     NOSQGRID.CHECKPOINT [path]      answered when it stands: a map of path, lsn, keys, bytes, ms
+    NOSQGRID.INHERIT number         have what another session of the same process has been granted
     NOSQGRID.LEAVE                  good-bye; 1 when the coordinator ends with this client
 """
 
@@ -15,7 +16,8 @@ from ...formats import values
 from ...formats.arena import FORMAT_VERSION
 from ..claims import FILLED
 from ..frames import apply_batch
-from .command import ADMIN, CONNECTION, WRITE, WRITE_ALONE, Command, check_local, integer, syntax_error
+from .command import (ADMIN, CONNECTION, INT64_MAX, WRITE, WRITE_ALONE, Command, bounded, check_local, integer,
+                      syntax_error)
 
 
 def attach(context, args):
@@ -83,6 +85,12 @@ def checkpoint(context, args):
     return context.defer()
 
 
+def inherit(context, args):
+    """Have what a session with this number owns: it waited for that in the place of this one."""
+    context.server.adopt(context.session, bounded(args[0], INT64_MAX, "a session"))
+    return 1
+
+
 def leave(context, args):
     """The last words of a client; 1 if the coordinator ends with it, and then this connection ends last of all."""
     return int(context.may_wait and context.server.leave(context.session))
@@ -90,6 +98,7 @@ def leave(context, args):
 
 COMMANDS = (
     Command(b"NOSQGRID.CHECKPOINT", checkpoint, -1, ADMIN),
+    Command(b"NOSQGRID.INHERIT", inherit, 2, WRITE_ALONE),
     Command(b"NOSQGRID.LEAVE", leave, 1, CONNECTION),
     Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),
     Command(b"NOSQGRID.BATCH", batch, 2, WRITE_ALONE),

@@ -126,6 +126,13 @@ class Structures(object):
             del self.by_key[key]
             self.gone(key)
 
+    def take_out(self, number):
+        """Let a published structure with one number be nobody's: everything else is about to go, and it is not."""
+        structure = self.at.pop(number)
+        del self._references[number], self.by_key[self._keys.pop(number)]
+        self.used_bytes -= structure.size_bytes
+        structure.holders = 0
+
     def release_all(self):
         """Every record is gone.  Cost: none; what they had is freed in slices."""
         self._cleared += [self._keys, self._references, self.by_key, self.at]

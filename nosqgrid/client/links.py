@@ -1,0 +1,119 @@
+"""Connections that wait: for a lock, for a job, for a message.
+
+A call through the lane is answered at once.  One that waits for somebody else goes over a connection of its own, so
+that nobody stands behind it; when it is over, the connection is kept for the next.
+
+What such a call is granted belongs to the connection that waited, and the attachment inherits it before the call
+returns.  So an interrupt at any moment loses nothing: before that it closes the connection, with which the grant is
+given back; after it the caller names the grant by the number of its request (next_request).
+
+Invariants
+ 1. A connection is used by one call at a time, and goes back only when its call has ended as it should.
+ 2. Those in here were made for the coordinator that the store is attached to, by this process.
+"""
+
+import itertools
+import os
+import threading
+import weakref
+
+from ..errors import CommandError, CoordinatorLostError
+from ..formats.resp import encode_command
+from .link import Link, checked_reply
+
+IDLE_MAX = 32  # connections that are kept although nobody waits
+
+
+class Links(object):
+    """The waiting connections of one store.  Threads may share it."""
+
+    def __init__(self, store):
+        self._store = store
+        self._requests = itertools.count(1)
+        self._begin()
+
+    def _begin(self):
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._attachment = None
+        self._idle = []
+        self._busy = weakref.WeakSet()
+
+    def next_request(self):
+        """A number for a request of this process, to take back what it is granted."""
+        return next(self._requests)
+
+    def wait(self, *words, timeout_s=None, inherit=True):
+        """Run a command that waits; its reply, an error raised.  What it was granted is the attachment's then.
+
+        It waits as long as the command says, and `timeout_s` at most where that is given.
+        Raises CoordinatorLostError, CoordinatorTimeoutError; nothing that was granted stays then.
+        """
+        link = self._take()
+        kept = False
+        try:
+            link.send(encode_command(*words))
+            reply = link.receive(timeout_s or 0)
+            if inherit and reply is not None and not isinstance(reply, Exception):
+                self._inherit(link)
+            kept = True
+        finally:
+            self._give_back(link, kept)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def _inherit(self, link):
+        try:
+            self._store.command(b"NOSQGRID.INHERIT", link.number)
+        except CommandError as error:
+            raise CoordinatorLostError("the coordinator at %s is another one by now (%s); what was granted is given "
+                                       "back" % (self._store.address, error)) from error
+
+    def _take(self):
+        if self._pid != os.getpid():
+            self.after_fork()
+        attachment = self._store.live()
+        with self._lock:
+            if attachment is not self._attachment:
+                self._close_idle()
+                self._attachment = attachment
+            link = self._idle.pop() if self._idle else None
+        if link is None:
+            link = Link(self._store.address, self._store.timeout_s)
+            try:
+                link.number = checked_reply(link.command(b"CLIENT", b"ID"), int, self._store.address)
+            except BaseException:
+                link.close()
+                raise
+        link.attachment = attachment
+        self._busy.add(link)
+        if self._store.closed:  # meanwhile
+            self._give_back(link, False)
+            self._store.check_open()
+        return link
+
+    def _give_back(self, link, kept):
+        self._busy.discard(link)
+        with self._lock:
+            if kept and link.attachment is self._attachment and len(self._idle) < IDLE_MAX and not self._store.closed:
+                self._idle.append(link)
+                return
+        link.close()
+
+    def _close_idle(self):
+        while self._idle:
+            self._idle.pop().close()
+
+    def close(self):
+        """Close all of them; calls that wait raise CoordinatorLostError."""
+        with self._lock:
+            self._close_idle()
+        for link in list(self._busy):
+            link.shut()
+
+    def after_fork(self):
+        """In a forked child: they are the parent's, whose copies stay open."""
+        for link in self._idle + list(self._busy):
+            link.close()
+        self._begin()

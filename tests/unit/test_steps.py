@@ -1,0 +1,98 @@
+"""Steps: what is done for each, and that an operation can take back what it asked for, whatever interrupts it."""
+
+import gc
+import unittest
+from unittest import mock
+
+from nosqgrid.client import steps
+from nosqgrid.client.steps import Call, Pause
+
+
+class Store(object):
+    """Answers with what `replies` says, an exception raised; `done` has what was asked."""
+
+    def __init__(self, *replies):
+        self.replies, self.done = list(replies), []
+
+    @property
+    def links(self):
+        return self
+
+    def command(self, *words):
+        self.done.append(words)
+        return self._next()
+
+    def wait(self, *words, timeout_s=None):
+        self.done.append(("waits", timeout_s) + words)
+        return self._next()
+
+    def _next(self):
+        if isinstance(self.replies[0], BaseException):
+            raise self.replies.pop(0)  # no name here keeps it
+        return self.replies.pop(0)
+
+
+def acquire(undone):
+    try:
+        reply = yield Call((b"ACQUIRE", 1))
+        if reply is None:
+            reply = yield Call((b"ACQUIRE", 1, b"WAIT"), waits=True, timeout_s=2)
+        return reply
+    except BaseException:
+        undone.append((yield Call((b"UNDO", 1))))
+        raise
+
+
+class StepsTest(unittest.TestCase):
+    def test_what_the_operation_returns(self):
+        store = Store(None, b"token")
+        self.assertEqual(steps.run(store, acquire([])), b"token")
+        self.assertEqual(store.done, [(b"ACQUIRE", 1), ("waits", 2, b"ACQUIRE", 1, b"WAIT")])
+
+    def test_whatever_interrupts_a_step_is_thrown_in_there(self):
+        for interrupt in (KeyboardInterrupt(), ValueError("x"), SystemExit()):
+            for before in ((), (None,)):
+                store, undone = Store(*before + (interrupt, 7)), []
+                with self.assertRaises(type(interrupt)):
+                    steps.run(store, acquire(undone))
+                self.assertEqual(undone, [7])
+                self.assertEqual(store.done[-1], (b"UNDO", 1))
+
+    def test_an_error_may_be_dealt_with(self):
+        def operation():
+            try:
+                yield Call((b"A",))
+            except ValueError:
+                return (yield Call((b"B",)))
+
+        self.assertEqual(steps.run(Store(ValueError("x"), 5), operation()), 5)
+
+    def test_pause(self):
+        def operation():
+            yield Pause(3.5)
+            return 1
+
+        with mock.patch.object(steps.time, "sleep") as sleep:
+            self.assertEqual(steps.run(Store(), operation()), 1)
+        sleep.assert_called_once_with(3.5)
+
+    def test_an_error_leaves_no_circle(self):
+        def failing():
+            yield Call((b"A",))
+
+        gc.collect()
+        gc.disable()
+        try:
+            raised = False
+            try:
+                steps.run(Store(ValueError("x")), failing())
+            except ValueError:
+                raised = True
+            self.assertTrue(raised)
+            self.assertEqual(gc.collect(), 0)
+        finally:
+            gc.enable()
+
+
+if __name__ == "__main__":
+    unittest.main()
