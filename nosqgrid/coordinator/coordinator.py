@@ -28,6 +28,7 @@ from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
+from ..engine.scheduling import Scheduler
 from ..engine.settings import Settings
 from ..engine.tracking import Tracking
 from ..engine.waiting import Waiting
@@ -120,6 +121,7 @@ class Coordinator(Asked):
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
+        self.schedules = Scheduler(space.keyspace, self.put_scheduled, self.clock.local, as_write, self.log)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
     # -- from outside -------------------------------------------------------------------------------------------------
@@ -244,7 +246,7 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking)
+                self.admission, self.tracking, self.schedules)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""

@@ -155,7 +155,8 @@ def _values(text, word, name, low, high, names):
             if names is _WEEKDAYS and dash and end == 0 < begin:
                 end = 7  # sat-sun
         if begin > end:
-            raise UsageError("cron rule %r: in the %s field %s goes from %d down to %d" % (text, name, part, begin, end))
+            raise UsageError("cron rule %r: in the %s field %s goes from %d down to %d"
+                             % (text, name, part, begin, end))
         found.update(range(begin, end + 1, every))
     return found
 

@@ -13,7 +13,7 @@ from nosqgrid.engine.structures.ids import LAST, ZERO
 from nosqgrid.errors import GridFullError, StorageError
 from nosqgrid.formats import values
 
-KINDS = tuple(sorted(CLASSES))
+KINDS = (values.LIST, values.HASH, values.SET, values.ZSET, values.STREAM)
 _ID = struct.Struct(">QQ")
 
 

@@ -85,8 +85,9 @@ def random_field(chance, low, high):
     def one():
         first = chance.randint(low, high)
         last = chance.randint(first, high)
-        return chance.choice(("*", "*/%d" % chance.randint(1, high), "%d" % first, "%d" % first, "%d-%d" % (first, last),
-                              "%d-%d/%d" % (first, last, chance.randint(1, high)), "%d/%d" % (first, max(1, high // 3))))
+        step = chance.randint(1, high)
+        return chance.choice(("*", "*/%d" % step, "%d" % first, "%d" % first, "%d-%d" % (first, last),
+                              "%d-%d/%d" % (first, last, step), "%d/%d" % (first, max(1, high // 3))))
     return ",".join(one() for _ in range(chance.choice((1, 1, 1, 2, 3))))
 
 
@@ -176,7 +177,8 @@ class TextTests(unittest.TestCase):
                            ("-1 * * * *", "minute"), ("1, * * * *", "minute"), ("+1 * * * *", "minute"),
                            ("1_0 * * * *", "minute"), ("\u0661 * * * *", "minute"), ("* * L * *", "day"),
                            ("0 0 30 2 *", "never"), ("0 0 31 2,4 *", "never"), ("* " * 200, "five fields"),
-                           ("0" * 300 + " * * * *", "five fields"), ("*/ * * * *", "minute"), ("*-5 * * * *", "minute")):
+                           ("0" * 300 + " * * * *", "five fields"), ("*/ * * * *", "minute"),
+                           ("*-5 * * * *", "minute")):
             with self.subTest(text[:30]):
                 with self.assertRaises(UsageError) as caught:
                     Cron(text)

@@ -25,8 +25,8 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 from ... import errors
 from . import (acl, bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo,
                hashes, hyperloglogs, introspection, keys, large, lcs, lists, native, numbers, observing, pubsub,
-               replication, run, selecting, server, sets, shared, sorting, stream_groups, stream_info, stream_reads,
-               streams, strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
+               replication, run, schedules, selecting, server, sets, shared, sorting, stream_groups, stream_info,
+               stream_reads, streams, strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
@@ -34,7 +34,7 @@ __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_com
 _MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
             transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
             streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, geo, replication,
-            dumping, config, observing)
+            dumping, config, observing, schedules)
 
 TABLE = {}
 keys_of = introspection.keys_of

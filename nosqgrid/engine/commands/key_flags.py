@@ -35,7 +35,7 @@ _FLAGS = {
     "RW update|RO access": "SINTERSTORE",
 }
 _BY_NAME = {name.encode("ascii"): flags.split("|") for flags, names in _FLAGS.items() for name in names.split()}
-_OURS = b"NOSQGRID."
+_OURS = (b"NOSQGRID.", b"SCHEDULE.")
 _READ_AND_CHANGED, _READ = ["RW access update"], ["RO access"]
 
 
