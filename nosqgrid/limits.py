@@ -67,6 +67,16 @@ PUSHED_BYTES_MAX = 32 * MIB  # of messages waiting for one who subscribed and do
 PARTIAL_COMMAND_TIMEOUT_S = 30.0  # a command begun must be whole by then
 BATCH_COMMANDS_MAX = 1000 * 1000
 
+# -- locks ---------------------------------------------------------------------------------------------------------
+LOCK_GRANTS_MAX = 200 * 1000  # locks held at a time; some 1 KB each
+LOCKS_ABANDONED_MAX = 50 * 1000  # of which it is remembered that nobody gave them back; beyond, the oldest is forgotten
+LOCK_REASONS_MAX = 10 * 1000  # grants of which it is remembered why they ended
+LOCK_NAMES_MAX = 1000  # of one multilock
+LOCK_UNITS_MAX = 1 << 31  # of a semaphore, and parties of a barrier
+LOCK_TEXT_BYTES_MAX = 1 * KIB  # of what a holder says about itself, and of a reason
+MEETINGS_MAX = 100 * 1000  # events that are set, latches that are open, barriers that are broken: of each
+RECOVERY_GRACE_S = 5.0  # for which the holders of locks may come back to a coordinator that was restarted
+
 # -- files ---------------------------------------------------------------------------------------------------------
 LOG_ENTRY_BYTES_MAX = 1 * GIB - 1  # of the effects of one batch
 LOG_SEGMENT_BYTES = 64 * MIB  # after which the log goes on in a new file

@@ -14,11 +14,17 @@ _SAVE = "makes a checkpoint in the grid's directory; without one it is refused"
 _WALK = "one call looks at 10,000 %s at most, whatever COUNT says"
 _SPARSE = "kept sparse up to 3,000 bytes, whatever hll-sparse-max-bytes is"
 _LANES = "of the grid's own clients only what comes over a socket, not what they write through shared memory"
+_SCRIPTS = ("there is no Lua: known are the scripts of redis-py's Lock, and those that delete or expire a key that has "
+            "a certain value")
 
 # NAME, or NAME|SUBCOMMAND, of a command that is there -> in what it differs, and why.
+
 NOTES = {
     "ACL": "rules are for Redis clients: programs that attach are known by their uid, and the commands that they use "
            "(NOSQGRID.*) are commands of their categories too; DEBUG's arguments are checked after they are found",
+    "EVAL": _SCRIPTS,
+    "EVALSHA": _SCRIPTS,
+    "SCRIPT|LOAD": _SCRIPTS,
     "DUMP": "strings are not compressed; any Redis from 7.0 on restores them",
     "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
                        "others as after SET",
@@ -99,19 +105,17 @@ NOTES = {
 
 # NAME, or NAME|SUBCOMMAND, of a command that is not there -> why.
 ABSENT = {
-    "EVAL": "scripts come later",
-    "EVAL_RO": "scripts come later",
-    "EVALSHA": "scripts come later",
-    "EVALSHA_RO": "scripts come later",
-    "SCRIPT": "scripts come later",
-    "FCALL": "functions are scripts, and come later",
-    "FCALL_RO": "functions are scripts, and come later",
-    "FUNCTION|DELETE": "functions are scripts, and come later",
-    "FUNCTION|DUMP": "functions are scripts, and come later",
-    "FUNCTION|KILL": "functions are scripts, and come later",
-    "FUNCTION|LOAD": "functions are scripts, and come later",
-    "FUNCTION|RESTORE": "functions are scripts, and come later",
-    "FUNCTION|STATS": "functions are scripts, and come later",
+    "EVAL_RO": "there is no Lua; the scripts that are known all write",
+    "EVALSHA_RO": "there is no Lua; the scripts that are known all write",
+    "SCRIPT|DEBUG": "there is no Lua",
+    "FCALL": "there is no Lua",
+    "FCALL_RO": "there is no Lua",
+    "FUNCTION|DELETE": "there is no Lua",
+    "FUNCTION|DUMP": "there is no Lua",
+    "FUNCTION|KILL": "there is no Lua",
+    "FUNCTION|LOAD": "there is no Lua",
+    "FUNCTION|RESTORE": "there is no Lua",
+    "FUNCTION|STATS": "there is no Lua",
     "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, docs/redis.md has one",
     "PSYNC": "there are no replicas",
     "REPLCONF": "there are no replicas",

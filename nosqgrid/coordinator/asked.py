@@ -6,6 +6,7 @@ A part of the coordinator, which has the attributes used here.
 import os
 import time
 
+from ..engine.commands.schedules import put_scheduled
 from ..engine.databases import COUNT as DATABASES
 from ..errors import CommandError, NosqgridError, PermissionRefusedError
 from ..formats.resp import Simple, encode_error, encode_reply
@@ -93,7 +94,7 @@ class Asked(object):
 
     def owning_parts(self):
         """What keeps things that belong to a session: each has adopt(from_session, to_session)."""
-        return ()
+        return (self.locks, self.jobs)
 
     def adopt(self, session, number):
         """Let a session have what another one of its process has, which waited for it in its place."""
@@ -108,7 +109,7 @@ class Asked(object):
 
     def put_scheduled(self, words, due_ms):
         """Put the job of a schedule; what is noted at that."""
-        raise NosqgridError("there are no queues yet")
+        return put_scheduled(self.jobs, words, due_ms)
 
     def sleep(self, seconds):
         """Let nothing happen for some seconds."""

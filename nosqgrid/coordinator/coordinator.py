@@ -26,6 +26,9 @@ from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.jobs.following import Following
+from ..engine.jobs.service import Jobs
+from ..engine.locks.service import Locks
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
 from ..engine.scheduling import Scheduler
@@ -46,6 +49,7 @@ from .large_values import LargeValues
 from .ordering import cpu_count
 from .pins import Pins
 from .poller import READ, WRITE, Poller
+from .processes import Processes
 from .session import Session
 from .space import Space
 
@@ -79,6 +83,7 @@ class Coordinator(Asked):
         self.started_ms = clock.monotonic_ms()
         self.pins = Pins(self)
         self.large_values = LargeValues(self)
+        self.processes = Processes(self)
         self.arena = None
         self._memory_bytes_max = memory_bytes_max
         self.policy = policy
@@ -119,6 +124,9 @@ class Coordinator(Asked):
         self.budget, self.arena, self.keyspace = space.budget, space.arena, space.keyspace
         self.elastic = space.elastic
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
+        self.locks = Locks(space.keyspace, self.blocked, self.processes, as_write)
+        self.jobs = Jobs(space.keyspace, self.processes, as_write, self.chance)
+        self.following = Following(self.jobs, self.blocked)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
         self.schedules = Scheduler(space.keyspace, self.put_scheduled, self.clock.local, as_write, self.log)
@@ -158,6 +166,9 @@ class Coordinator(Asked):
     def open(self):
         """Bring back what the directory holds; raises StorageError or StartError where that cannot be."""
         self.durability.open()
+        self.keyspace.now_ms = self.clock.monotonic_ms()
+        self.locks.open(self.listener.replaced)
+        self.jobs.open()
 
     def run(self):
         """Serve until stop(); readers may go on reading afterwards."""
@@ -246,7 +257,8 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking, self.schedules)
+                self.admission, self.tracking, self.locks, self.jobs, self.processes,
+                self.schedules)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -393,8 +405,8 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
-        for part in (self.large_values, self.claims, self.blocked, self.pubsub, self.oversight, self.admission,
-                     self.tracking):
+        for part in (self.large_values, self.claims, self.locks, self.jobs, self.following, self.blocked, self.pubsub,
+                     self.oversight, self.admission, self.tracking):
             part.session_ended(session)
         self._ended.append(session)
 
@@ -416,6 +428,8 @@ class Coordinator(Asked):
         Raises StorageError where the last checkpoint or the log could not be written; all else is done then too.
         """
         self.closing = True
+        self.locks.close()
+        self.jobs.close()
         self.arena.words[arena_format.STATE] = arena_format.STATE_STOPPED
         self.admission.close()
         for session in self.sessions():
@@ -440,6 +454,7 @@ class Coordinator(Asked):
             sockets.flush(session)
             self.end_session(session)
         self.pins.close()
+        self.processes.close()
         self.keyspace.larges.close()
         self.selector.close()
         os.close(self._wake_read)

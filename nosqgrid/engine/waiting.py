@@ -1,7 +1,7 @@
 """Who waits for which keys: BLPOP and its relatives.
 
 A waiter has keys and an attempt: attempt(context, keys) does what the command asks for if one of these keys makes that
-possible now, and returns the reply, or None.  It is made when a command, with all that it changed, is over, for a key
+possible now, and returns the reply, None, or NOBODY.  It is made when a command, with all that it changed, is over, for a key
 that it touched; of several that wait for a key the one that has waited the longest comes first.
 
 Invariants
@@ -19,6 +19,7 @@ from ..errors import InvariantError, NosqgridError, WrongTypeError
 
 SLEEP_S_MAX = 3600.0
 _SPARE_DEADLINES = 64  # of those who do not wait any more; when there are more, and more than others, they go
+NOBODY = object()  # what an attempt returns where the key has nothing for anybody else either
 UNBLOCKED = "client unblocked via CLIENT UNBLOCK"
 
 
@@ -113,11 +114,12 @@ class Waiting(object):
         waiters = list(self._keyspace.waited.get(key, {}).values())
         was_there = len(waiters) > 1 and lookup(key) is not None
         for waiter in waiters:
-            if self._waits(waiter) and self._attempt(waiter, key) and was_there and lookup(key) is None:
-                break  # he took the last of it, and a thousand others need not find that out
+            served = self._waits(waiter) and self._attempt(waiter, key)
+            if served is NOBODY or served and was_there and lookup(key) is None:
+                break  # he took the last of it, or found nothing: a thousand others need not find that out
 
     def _attempt(self, waiter, key):
-        """Whether an attempt led to an answer."""
+        """Whether an attempt led to an answer; NOBODY where it says so."""
         try:
             reply = self._as_write(self._keyspace, lambda: waiter.attempt(waiter.context, [key]))
         except WrongTypeError:
@@ -125,8 +127,8 @@ class Waiting(object):
         except NosqgridError as error:  # which no name here may keep: its frames lead to this one
             self.finish(waiter.context.session, error)
             return True
-        if reply is None:
-            return False
+        if reply is None or reply is NOBODY:
+            return reply or False
         self.finish(waiter.context.session, reply)
         return True
 

@@ -59,7 +59,7 @@ class Listener:
         path: of the socket (addresses.resolve).
         allow_loose_directory: accept a directory with the sticky bit in which others may create files.
         others_may_connect: mode 0666 instead of 0600; then it is for the coordinator to look at credentials.peer.
-    Attributes: `sock`, and `path`, absolute.
+    Attributes: `sock`; `path`, absolute; `replaced`, whether somebody who was killed left the socket behind.
     Raises:
         AlreadyServedError: another coordinator has the lock, or another program answers on the socket.
         StartError: anything else that is in the way; the message says what, and what to do.  Nothing is left behind.
@@ -69,6 +69,7 @@ class Listener:
     def __init__(self, path, allow_loose_directory=False, others_may_connect=False):
         self.path = os.path.abspath(path)
         self.sock = None
+        self.replaced = False
         self._pid = os.getpid()
         self._lock_fd = -1
         self._lock_identity = self._socket_identity = None
@@ -173,6 +174,7 @@ class Listener:
             raise AlreadyServedError("another program serves %s without holding its lock; stop it, or give another path"
                                      " with --socket" % self.path)
         os.unlink(self.path)
+        self.replaced = True
 
     def _bind(self, umask):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -5,7 +5,10 @@ import random
 from nosqgrid import limits
 from nosqgrid.engine.commands import COMMON_ROWS
 from nosqgrid.engine.commands.fast import make_run_fast
+from nosqgrid.engine.commands.run import as_write
 from nosqgrid.engine.context import DEFERRED
+from nosqgrid.engine.jobs.service import Jobs
+from nosqgrid.engine.locks.service import Locks
 from nosqgrid.formats import resp
 from nosqgrid.formats.resp import Parser
 from tests.support.command_context import CommandTest, PlainContext
@@ -24,6 +27,12 @@ class EngineContext(PlainContext):
             keyspace.now_ms = 1000
             keyspace.wall_ms = lambda: keyspace.now_ms + WALL_OFFSET_MS
         super().__init__(keyspace, other=other)
+        if other is None:
+            processes = Processes()
+            self.server.locks = Locks(self.keyspace, self.waiting, processes, as_write)
+            self.server.locks.open(False)
+            self.server.jobs = Jobs(self.keyspace, processes, as_write, random.Random(seed).getrandbits)
+            self.server.jobs.open()
         self.random_bits = random.Random(seed).getrandbits
 
     def answers(self):
@@ -31,6 +40,24 @@ class EngineContext(PlainContext):
         found = [(session.id, resp.encode_reply(reply, session.protocol)) for session, reply in self.answered]
         del self.answered[:]
         return found
+
+
+class Processes(object):
+    """What a test says about processes: `living` has the pids of those that live; who is watched is in `watched`."""
+
+    def __init__(self, living=()):
+        self.living = set(living)
+        self.watched = {}
+
+    def facts(self, session):
+        return b"%d" % (session.pid * 10), b"boot", b"python job.py"
+
+    def lives(self, holder):
+        return holder.pid in self.living if holder.pid else None
+
+    def watch(self, holder, died):
+        self.watched[holder.pid] = died
+        return True
 
 
 class Clients(object):

@@ -377,7 +377,7 @@ class DispatchTest(CommandTest):
     def test_every_row_is_well_formed(self):
         known = {"write", "readonly", "fast", "admin", "connection", "alone", "several", "denyoom", "noscript",
                  "blocking", "pubsub", "loading", "stale", "movablekeys", "no-auth", "skip_slowlog", "skip_monitor",
-                 "no_multi"}
+                 "no_multi", "no_mandatory_keys"}
         for name, row in commands.TABLE.items():
             self.assertEqual((name, name), (row.name, name.upper()))
             self.assertLessEqual(row.flags, known)

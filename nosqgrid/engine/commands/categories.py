@@ -12,11 +12,12 @@ _OF_MODULES = {
     "expiring": "@keyspace", "dumping": "@keyspace", "connection": "@connection", "clients": "@connection",
     "bits": "@bitmap", "bitfield": "@bitmap", "hyperloglogs": "@hyperloglog", "hashes": "@hash", "sets": "@set",
     "lists": "@list", "blocking_lists": "@list", "geo": "@geo", "transactions": "@transaction",
+    "known_scripts": "@scripting",
 }
 _OF_MODULES.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), "@sortedset"))
 _OF_MODULES.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), "@stream"))
 _OF_CONTAINERS = {b"CLIENT": "@connection", b"COMMAND": "@connection", b"OBJECT": "@keyspace",
-                  b"FUNCTION": "@scripting", b"XGROUP": "@stream", b"XINFO": "@stream"}
+                  b"FUNCTION": "@scripting", b"SCRIPT": "@scripting", b"XGROUP": "@stream", b"XINFO": "@stream"}
 _OF_NAMES = {b"SORT": ("@set", "@sortedset", "@list", "@dangerous"), b"INFO": ("@dangerous",),
              b"ROLE": ("@admin", "@dangerous"), b"LASTSAVE": ("@admin", "@dangerous"), b"COMMAND": ("@connection",),
              b"MONITOR": (), b"MEMORY|USAGE": ()}
@@ -43,7 +44,8 @@ _MORE_FLAGS = _by_name({
         COMMAND|HELP COMMAND|INFO COMMAND|LIST
         CONFIG|HELP DEBUG DISCARD ECHO EXEC FUNCTION|HELP HELLO LATENCY|DOCTOR LATENCY|GRAPH LATENCY|HELP
         LATENCY|HISTOGRAM LATENCY|HISTORY LATENCY|LATEST LATENCY|RESET MEMORY|HELP MODULE|HELP MULTI OBJECT|HELP
-        PUBSUB|HELP QUIT READONLY READWRITE RESET ROLE SELECT SLOWLOG|HELP UNWATCH WATCH XGROUP|HELP XINFO|HELP""",
+        PUBSUB|HELP QUIT READONLY READWRITE RESET ROLE SCRIPT|HELP SELECT SLOWLOG|HELP UNWATCH WATCH
+        XGROUP|HELP XINFO|HELP""",
     "stale": """CLUSTER|COUNTKEYSINSLOT CLUSTER|GETKEYSINSLOT CLUSTER|INFO CLUSTER|KEYSLOT CLUSTER|LINKS CLUSTER|MYID
         CLUSTER|NODES CLUSTER|RESET CLUSTER|SHARDS CLUSTER|SLOTS FAILOVER REPLICAOF SLAVEOF""",
     "allow_busy": "AUTH DISCARD HELLO MULTI QUIT RESET SHUTDOWN UNWATCH WATCH",
@@ -63,10 +65,13 @@ _TIPS = {
         ZRANDMEMBER ZSCAN""",
     "nondeterministic_output_order": """COMMAND COMMAND|DOCS COMMAND|INFO COMMAND|LIST FUNCTION|LIST HGETALL HKEYS HVALS
         MODULE|LIST SDIFF SINTER SMEMBERS SUNION""",
-    "request_policy:all_nodes response_policy:all_succeeded": "CONFIG|SET LATENCY|RESET SLOWLOG|RESET",
+    "request_policy:all_nodes response_policy:all_succeeded": """CONFIG|SET LATENCY|RESET SCRIPT|FLUSH
+        SCRIPT|LOAD SLOWLOG|RESET""",
     "request_policy:all_shards response_policy:agg_sum": "DBSIZE",
     "request_policy:multi_shard response_policy:agg_sum": "DEL EXISTS TOUCH UNLINK",
     "request_policy:all_shards response_policy:all_succeeded": "FLUSHALL FLUSHDB FUNCTION|FLUSH MEMORY|PURGE PING",
+    "request_policy:all_shards response_policy:agg_logical_and": "SCRIPT|EXISTS",
+    "request_policy:all_shards response_policy:one_succeeded": "SCRIPT|KILL",
     "nondeterministic_output request_policy:all_shards response_policy:special":
         "INFO MEMORY|DOCTOR MEMORY|MALLOC-STATS MEMORY|STATS",
     "request_policy:all_shards nondeterministic_output_order": "KEYS",

@@ -9,7 +9,7 @@ _GROUPS = {"strings": b"string", "numbers": b"string", "keys": b"generic", "conn
            "clients": b"connection", "sorting": b"generic", "hashes": b"hash", "sets": b"set", "bits": b"bitmap",
            "bitfield": b"bitmap", "hyperloglogs": b"hyperloglog", "lcs": b"string", "geo": b"geo",
            "geosearch": b"geo", "georadius": b"geo", "pubsub": b"pubsub", "transactions": b"transactions",
-           "walking": b"generic", "expiring": b"generic", "dumping": b"generic"}
+           "walking": b"generic", "expiring": b"generic", "dumping": b"generic", "known_scripts": b"scripting"}
 _GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted-set"))
 _GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))

@@ -9,23 +9,48 @@
 """
 
 from ... import errors
-from ...formats import resp
+from ...formats import resp, values
 from .. import databases, glob
-from .command import READ, WRITE, WRITE_SEVERAL_OOM, Command, integer
+from ..jobs.transitions import FULL, id_of
+from ..structures.job_records import pack_notes
+from . import job_words
+from .command import READ, WRITE, WRITE_SEVERAL_OOM, Command, bounded, integer
 
-_MINE = frozenset((b"DELAY", b"ETA", b"WAIT", b"REQUEST", b"AFTER"))  # options that make no sense for a job of later
-
+_TYPE_MAX = len(values.NAMES) - 1
 
 def set_(context, args):
     """Let a job be put at certain times."""
-    key, kind, text, queue = args[:4]
+    key, kind, text = args[:3]
     words = args[3:]
-    for word in words[3:]:
-        if word.upper() in _MINE:
-            raise errors.CommandError("%s is not for a schedule, which says itself when its jobs are put"
-                                      % word.upper().decode("ascii"))
+    check_put(words)
     changed, next_ms = context.server.schedules.set(key, kind.upper(), text, words)
     return [int(changed), next_ms]
+
+
+def check_put(words):
+    """Raise CommandError for words that put no job, or say when themselves."""
+    job_words.queue_key(words[0])
+    bounded(words[1], _TYPE_MAX, "type")
+    asked = job_words.asked_of(words[3:])
+    for name, said in (("DELAY", asked.delay_ms), ("ETA", asked.eta_ms), ("WAIT", asked.wait_ms),
+                       ("AFTER", asked.after), ("FOLLOW", asked.follow)):
+        if said:
+            raise errors.CommandError("%s is not for a schedule, which says itself when its jobs are put" % name)
+
+
+def put_scheduled(jobs, words, due_ms):
+    """Put the job of a schedule that was due then; what is noted of it.  Raises as JOB.PUT."""
+    key = job_words.queue_key(words[0])
+    # With a time no two are alike, so that this one can be told when it was due.
+    asked = job_words.asked_of(words[3:] + [b"ETA", b"%d" % due_ms])
+    asked.notes = pack_notes({b"scheduled": b"%d" % due_ms})
+    made = jobs.put(key, asked, [(bounded(words[1], _TYPE_MAX, "type"), words[2])])
+    if made is FULL:
+        raise errors.CommandError("the queue is full")
+    jobs.note(key, jobs.queue(key))
+    number, created = made[0]
+    own = databases.name_of(id_of(key, number))
+    return own if created else b"%b is there already" % own
 
 
 def delete(context, args):

@@ -1,8 +1,8 @@
 """MULTI, EXEC, DISCARD, WATCH and UNWATCH.
 
 What was queued is run in one go, as one entry of the log.  A command that fails answers for itself, and the others are
-run; but where there is no room or the disk takes nothing, all of it is taken back and EXEC says so.  A watched key is
-compared by its version, so that a change by anybody counts, also by a client with a lane.
+run; but where there is no room, the disk takes nothing or LOCK.CHECK refuses, all of it is taken back and EXEC says so.
+A watched key is compared by its version, so that a change by anybody counts, also by a client with a lane.
 """
 
 from ... import errors
@@ -75,6 +75,8 @@ def _reply(context, row, words):
         return run.run_watched(context, row, argv, words)
     except (errors.GridFullError, errors.StorageError):
         raise  # what it had changed by then cannot be told from what the others have
+    except errors.FencedError:
+        raise  # nobody who asks in here whether he holds a lock wants the others done where he does not
     except errors.NosqgridError as error:
         # Its frames lead to the list that it goes into: a circle that only Python's collector would find.
         error.__context__ = error.__cause__ = None

@@ -15,7 +15,7 @@ STRUCTURE_BYTES = 400  # of an empty one
 
 # Of large ones: small ones have others.
 _ENCODINGS = {values.LIST: b"quicklist", values.HASH: b"hashtable", values.SET: b"hashtable", values.ZSET: b"skiplist",
-              values.STREAM: b"stream"}
+              values.STREAM: b"stream", values.GRANTS: b"hashtable"}
 
 
 class Structure(object):
