@@ -17,6 +17,7 @@ from .link import named_values
 from .mapping import GridMapping
 from .pipeline import Pipeline
 from .store import Store
+from .work.methods import WorkMethods
 
 CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
 
@@ -97,7 +98,7 @@ class Ops(GridMapping):
         return compute.cached(self, ttl, name, key, stale, early)
 
 
-class Grid(Ops):
+class Grid(WorkMethods, Ops):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
     Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after

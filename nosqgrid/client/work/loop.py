@@ -166,7 +166,7 @@ class Loop(object):
 
     def _run_one(self, delivery):
         job = RunningJob(self, _checked(delivery), delivery[8] / 1000.0)
-        self._show_begin(job, job.ttr)
+        self._show_begin(job, delivery[5])
         begun = time.monotonic()
         words, word = self._outcome_of(job, delivery)
         failed = word != "done"
@@ -175,15 +175,15 @@ class Loop(object):
         self._board.show(self._slot, self._shown)
         self._answer = None if words is None else (job.id, words)
         if self._settings.verbose:
-            self._say("%s %s %s in %.3f s" % (_text(job.id), _text(job.kind) or "-", word, time.monotonic() - begun))
+            self._say("%s %s %s in %.3f s" % (job.id, job.kind or "-", word, time.monotonic() - begun))
 
     def _outcome_of(self, job, delivery):
         """(words that answer for a job, a word for people)."""
-        prefix = [job.id, job.receipt]
+        prefix, kind = [job.raw_id, b"%d" % job.receipt], delivery[5]
         try:
-            function, wants_outcome, kind, codec = self._functions.prepared(job.kind, delivery[2], delivery[3])
+            function, wants_outcome, kind, codec = self._functions.prepared(kind, delivery[2], delivery[3])
         except Exception as error:  # what imports a module may raise anything
-            if job.kind.startswith((calls.CALL, calls.MAP, calls.SEALED)):
+            if kind.startswith((calls.CALL, calls.MAP, calls.SEALED)):
                 return [b"JOB.ACK"] + prefix + [b"0", outcomes.raised(error)], "refused"
             return self._failed(prefix, error), "refused"
         key = calls.raw_key(kind)
@@ -222,10 +222,10 @@ class Loop(object):
         if not isinstance(reply, Exception):
             return
         if isinstance(reply, (StaleReceiptError, UnknownJobError)):
-            self._say("%s had been given back meanwhile: %s" % (_text(job_id), reply))
+            self._say("%s had been given back meanwhile: %s" % (job_id, reply))
         elif words[0] == b"JOB.ACK":
             # Too large, or no room for it: then that is what came of the job.
-            self._say("%s: what came of it was refused: %s" % (_text(job_id), reply))
+            self._say("%s: what came of it was refused: %s" % (job_id, reply))
             if words[3] == b"0" and len(words) > 4 and words[4][:1] in b"\0\1":
                 self._answer = job_id, words[:4] + [outcomes.raised(reply)]
             else:
@@ -235,10 +235,10 @@ class Loop(object):
         else:
             raise reply
 
-    def _show_begin(self, job, ttr_s):
+    def _show_begin(self, job, kind):
         now_ms = int(time.monotonic() * 1000)
-        self._shown = self._shown._replace(begun_ms=now_ms, deadline_ms=now_ms + int(ttr_s * 1000), id=job.id,
-                                           receipt=int(job.receipt), kind=job.kind)
+        self._shown = self._shown._replace(begun_ms=now_ms, deadline_ms=now_ms + int(job.ttr * 1000), id=job.raw_id,
+                                           receipt=job.receipt, kind=kind)
         self._board.show(self._slot, self._shown)
 
     # -- what the function may ask for --------------------------------------------------------------------------------
@@ -246,25 +246,26 @@ class Loop(object):
     def touch(self, job, seconds):
         """See RunningJob."""
         words = [] if seconds is None else [b"%d" % int(seconds * 1000)]
-        left_s = self._link.command(b"JOB.TOUCH", job.id, job.receipt, *words)[0] / 1000.0
+        left_s = self._link.command(b"JOB.TOUCH", job.raw_id, job.receipt, *words)[0] / 1000.0
         self._shown = self._shown._replace(deadline_ms=int((time.monotonic() + left_s) * 1000))
         self._board.show(self._slot, self._shown)
         return left_s
 
     def progress(self, job, fraction, text):
         """See RunningJob."""
-        self._link.command(b"JOB.PROGRESS", job.id, job.receipt, repr(float(fraction)), text)
+        self._link.command(b"JOB.PROGRESS", job.raw_id, job.receipt, repr(float(fraction)), text)
 
     def cancelled(self, job):
         """See RunningJob."""
-        return bool(self._info(job).get("cancel"))
+        return bool(self._info(job).get("cancelling"))
 
     def scheduled(self, job):
         """See RunningJob."""
-        return self._info(job).get("scheduled")
+        scheduled_ms = self._info(job).get("scheduled_ms")
+        return None if scheduled_ms is None else scheduled_ms / 1000.0
 
     def _info(self, job):
-        reply = self._link.command(b"JOB.INFO", job.id)
+        reply = self._link.command(b"JOB.INFO", job.raw_id)
         return {} if reply is None else named_values(reply, self._settings.address)
 
 

@@ -18,13 +18,14 @@ def set_current(job):
 class RunningJob(object):
     """A job in the hands of its function: nosqgrid.current_job().
 
-    Attributes: id, queue, kind (the task's name), attempt (counted from 1), ttr (seconds for which it may run), put_at
-    (seconds since 1970).
+    Attributes: id, queue, kind (the task's name), group, priority, attempt (counted from 1), ttr (seconds for which it
+    may run), put_at (seconds since 1970).
     """
 
     def __init__(self, hands, delivery, ttr_s):
         self._hands = hands
-        (self.id, self.receipt, _, _, self.attempt, self.kind, self.group, self.priority, _, put_ms) = delivery
+        self.raw_id, self.receipt, _, _, self.attempt, kind, group, self.priority, _, put_ms = delivery
+        self.id, self.kind, self.group = map(_text, (self.raw_id, kind, group))
         self.queue = self.id.rpartition(":")[0]
         self.ttr = ttr_s
         self.put_at = put_ms / 1000.0
@@ -48,3 +49,7 @@ class RunningJob(object):
 
     def __repr__(self):
         return "<nosqgrid.RunningJob %s %s attempt %d>" % (self.id, self.kind, self.attempt)
+
+
+def _text(word):
+    return word.decode("utf-8", "surrogateescape")

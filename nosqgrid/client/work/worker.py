@@ -24,6 +24,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections import namedtuple
 
 from ...errors import NosqgridError, StartError
@@ -188,6 +189,8 @@ class Pool(object):
             self._unlink()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
             status = child_process.run(self._work, self._settings, control_read, board, self._options.threads, self._say)
+        except BaseException:
+            traceback.print_exc()
         finally:
             child_process.leave(status)
 
@@ -295,7 +298,7 @@ class Pool(object):
 
     def _is_cancelled(self, shown):
         reply = self._ask(b"JOB.INFO", shown.id)
-        return bool(reply) and bool(named_values(reply, self._settings.address).get("cancel"))
+        return bool(reply) and bool(named_values(reply, self._settings.address).get("cancelling"))
 
     def _ask(self, *words):
         """Run a command; None where the coordinator refuses it or is not there: then what it is for has its own end."""
