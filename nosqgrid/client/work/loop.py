@@ -157,10 +157,10 @@ class Loop(object):
         self._link.command(b"JOB.NACK", job_id, receipt, b"FRONT", b"NOCOUNT")
 
     def _is_worn(self):
-        settings = self._settings
-        if settings.jobs_max and self._shown.done >= settings.jobs_max:
+        settings, done = self._settings, self._shown.done
+        if settings.jobs_max and done >= settings.jobs_max:
             return True
-        return bool(settings.rss_bytes_max) and _rss_bytes() > settings.rss_bytes_max
+        return bool(settings.rss_bytes_max and done) and _rss_bytes() > settings.rss_bytes_max
 
     # -- one job ------------------------------------------------------------------------------------------------------
 
