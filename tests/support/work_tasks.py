@@ -93,23 +93,3 @@ def plain(payload):
     """For jobs without a kind."""
     grid.incr("plain")
     return payload
-
-
-def square(number):
-    """For executors."""
-    return number * number
-
-
-def whoami():
-    """The process that runs it."""
-    return os.getpid()
-
-
-def die():
-    """Kill whoever runs it."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def raise_key_error(key):
-    """Raise an exception with an argument."""
-    raise KeyError(key)
