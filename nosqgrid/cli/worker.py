@@ -95,4 +95,4 @@ def _secret_of_stdin():
         if not piece:
             raise UsageError("standard input ended before a secret came")
         line += piece
-    return bytes.fromhex(line.decode("ascii"))
+    return bytes.fromhex(line.decode("ascii").strip())

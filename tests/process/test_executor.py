@@ -26,6 +26,7 @@ LEFT_OUT = {
     "test_interpreter_shutdown": "its script makes an executor by its class",
     "test_submit_after_interpreter_shutdown": "its script makes an executor by its class",
     "test_hang_gh83386": "its script makes an executor by its class", "test_hang_issue39205": "the same",
+    "test_cancel_futures": "workers that are only starting have begun with nothing, and then all are cancelled",
     "test_hang_gh94440": "its script makes an executor by its class", "test_killed_child": "it is about the pool's class",
 }
 if sys.version_info < (3, 9):
