@@ -1,4 +1,4 @@
-"""Structures for people and for JSON: what dump prints of a list, a hash, a set, a sorted set or a stream.
+"""Structures for people and for JSON: what dump prints of them.
 
     list     [element, ...]
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text
@@ -6,13 +6,15 @@
     zset     [[member, score], ...] by score; an infinite one is "inf" or "-inf"
     stream   {"entries": [[id, fields], ...], "last_id", "max_deleted_id", "entries_added", "groups": [...]}; fields as
              in a hash, or a list of name and value in turn where a name comes twice
+    queue    {"jobs": [{"number", "state", "payload", ...}, ...], "settings", "next"}, as JOB.INFO tells them
+    grants   {"high": number, "records": [[key, word, ...], ...]}, see engine/locks/kept
 
 Bytes that are no UTF-8 are {"base64": text}.
 """
 
 import base64
 
-from ..engine.structures import ids
+from ..engine.structures import ids, job_records
 from ..formats import values
 
 
@@ -79,4 +81,26 @@ def _id(entry_id):
     return ids.text(entry_id).decode("ascii")
 
 
-_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream}
+def _queue(structure):
+    return {"jobs": [_job(number, job) for number, job in sorted(structure.jobs.items())],
+            "settings": _pairs(sorted(structure.settings.items())), "next": structure.next_number}
+
+
+def _job(number, job):
+    record, payload, options, fixed, notes = job
+    state, _, kind, attempts, deliveries, priority, put_ms, at_ms = job_records.RECORD.unpack(record)
+    group, unique, _, _, after = job_records.unpack_fixed(fixed)
+    return {"number": number, "state": text(job_records.STATES[state]), "type": kind, "payload": text(payload),
+            "kind": text(options[job_records.OPTIONS.size:]), "priority": priority, "attempts": attempts,
+            "receipt": deliveries, "put_ms": put_ms, "at_ms": at_ms, "group": text(group), "unique": text(unique),
+            "after": [text(one) for one in after],
+            "notes": _pairs(sorted(job_records.unpack_notes(notes).items()))}
+
+
+def _grants(structure):
+    return {"high": structure.high, "records": [[text(key)] + [text(word) for word in words]
+                                                for key, words in sorted(structure.items.items())]}
+
+
+_READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream,
+             values.GRANTS: _grants, values.QUEUE: _queue}

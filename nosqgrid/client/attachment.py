@@ -91,7 +91,7 @@ class Attachment(object):
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def set_frame(self, frame):
-        """Post one SET or DELETE frame that fits into the lane, and wait; its result.  The hot path of writing."""
+        """Post one frame with a fixed result (formats/lane) that fits, and wait for that.  The hot path of writing."""
         if self.lock._is_owned():
             self._recover()
         with self.lock:

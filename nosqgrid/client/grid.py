@@ -14,8 +14,10 @@ from . import attachment, compute, share, views
 from .codec import codec_of
 from .embedded import Starter
 from .link import named_values
+from .locks.methods import LockMethods
 from .mapping import GridMapping
 from .pipeline import Pipeline
+from .queues.methods import QueueMethods
 from .store import Store
 from .work.methods import WorkMethods
 
@@ -98,7 +100,7 @@ class Ops(GridMapping):
         return compute.cached(self, ttl, name, key, stale, early)
 
 
-class Grid(WorkMethods, Ops):
+class Grid(Ops, LockMethods, QueueMethods, WorkMethods):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
     Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after

@@ -7,6 +7,9 @@ What such a call is granted belongs to the connection that waited, and the attac
 returns.  So an interrupt at any moment loses nothing: before that it closes the connection, with which the grant is
 given back; after it the caller names the grant by the number of its request (next_request).
 
+A process that owns something has one connection more, its anchor: it inherits what an attachment owned that ended while
+the process lives on (an interrupt in the middle of a reply ends one).
+
 Invariants
  1. A connection is used by one call at a time, and goes back only when its call has ended as it should.
  2. Those in here were made for the coordinator that the store is attached to, by this process.
@@ -22,6 +25,7 @@ from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
 IDLE_MAX = 32  # connections that are kept although nobody waits
+OWED_MAX = 1000
 
 
 class Links(object):
@@ -29,13 +33,17 @@ class Links(object):
 
     def __init__(self, store):
         self._store = store
-        self._requests = itertools.count(1)
+        # From anywhere, so that those of two stores of a process differ: the next coordinator may be asked about them.
+        self._requests = itertools.count(int.from_bytes(os.urandom(6), "little") + 1)
         self._begin()
 
     def _begin(self):
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._attachment = None
+        self._anchor = None
+        self._anchored_to = None
+        self._owed = []
         self._idle = []
         self._busy = weakref.WeakSet()
 
@@ -54,7 +62,7 @@ class Links(object):
         try:
             link.send(encode_command(*words))
             reply = link.receive(timeout_s or 0)
-            if inherit and reply is not None and not isinstance(reply, Exception):
+            if inherit and reply and not isinstance(reply, Exception):
                 self._inherit(link)
             kept = True
         finally:
@@ -62,6 +70,28 @@ class Links(object):
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    def owe(self, words):
+        """A command that was to take something back was interrupted: it is made before anything else is asked for."""
+        if len(self._owed) < OWED_MAX:  # those beyond were asked of nobody: the first of them could not be made yet
+            self._owed.append(words)
+
+    def prepare_to_own(self):
+        """Something is about to be granted: there is an anchor, and nothing is owed."""
+        while self._owed:
+            self._store.command(*self._owed[-1])
+            self._owed.pop()
+        if self._pid != os.getpid():
+            self.after_fork()
+        attachment = self._store.live()
+        if self._anchored_to is attachment:
+            return
+        with self._lock:
+            if self._anchor is not None:
+                self._anchor.close()
+            self._anchor = Link(self._store.address, self._store.timeout_s)
+            self._anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR")
+            self._anchored_to = attachment
 
     def _inherit(self, link):
         try:
@@ -82,7 +112,7 @@ class Links(object):
         if link is None:
             link = Link(self._store.address, self._store.timeout_s)
             try:
-                link.number = checked_reply(link.command(b"CLIENT", b"ID"), int, self._store.address)
+                link.number = checked_reply(link.command(b"NOSQGRID.COMPANION"), int, self._store.address)
             except BaseException:
                 link.close()
                 raise
@@ -109,11 +139,13 @@ class Links(object):
         """Close all of them; calls that wait raise CoordinatorLostError."""
         with self._lock:
             self._close_idle()
+            if self._anchor is not None:
+                self._anchor.close()
         for link in list(self._busy):
             link.shut()
 
     def after_fork(self):
         """In a forked child: they are the parent's, whose copies stay open."""
-        for link in self._idle + list(self._busy):
+        for link in self._idle + list(self._busy) + [self._anchor] * (self._anchor is not None):
             link.close()
         self._begin()

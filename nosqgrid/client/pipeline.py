@@ -75,6 +75,18 @@ class Pipeline(object):
         """As Grid.persist."""
         return self._command(b"NOSQGRID.DEADLINE", self._raw(key), 0, decoder=bool)
 
+    def put(self, queue, obj, **options):
+        """As Queue.put, which waits for nothing here: the job is there if and when the rest of the batch is.  The
+        result is its id, or None where the queue is full.
+        """
+        return self._command(*queue.put_words(obj, **options),
+                             decoder=lambda reply: None if reply is None else reply[0].decode("utf-8"))
+
+    def ack(self, job, result=None):
+        """As ReservedJob.ack: the job is done if and when the rest of the batch is; a stale receipt fails all of it."""
+        job.finished = True
+        return self._command(*job.ack_words(result), decoder=bool)
+
     def execute(self):
         """Apply the batch; the list of results, in order.  Raises BatchError, GridFullError: nothing was applied."""
         frames, decoders = self._frames, self._decoders

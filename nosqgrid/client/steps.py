@@ -6,16 +6,25 @@ An operation is a generator.  It yields what is to be done and is sent what came
     Call(words, waits=True)  one that may wait for somebody else; its reply.  What it grants is the caller's.
     Pause(seconds)           nothing, for that long
 
+A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
+what an interrupted one asked for: where the coordinator is gone there is nothing to take back, and where it is
+interrupted itself it is made before the next that owns.  The word THREAD stands for who waits, among those of this
+process.
+
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
 """
 
+import threading
 import time
 from collections import namedtuple
 
-Call = namedtuple("Call", "words waits timeout_s")
-Call.__new__.__defaults__ = (False, None)
+from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
+
+Call = namedtuple("Call", "words waits timeout_s owns late")
+Call.__new__.__defaults__ = (False, None, False, False)
 Pause = namedtuple("Pause", "seconds")
+THREAD = object()
 
 
 def run(store, steps):
@@ -39,6 +48,32 @@ def perform(store, step):
     """Do one step; what it gives."""
     if type(step) is Pause:
         return time.sleep(step.seconds)
-    if step.waits:
-        return store.links.wait(*step.words, timeout_s=step.timeout_s)
-    return store.command(*step.words)
+    words = step.words
+    if THREAD in words:
+        words = [threading.get_ident() if word is THREAD else word for word in words]
+    if step.late:
+        return _call_late(store, words)
+    if step.owns:
+        store.links.prepare_to_own()
+    if not step.waits:
+        return store.command(*words)
+    while True:
+        try:
+            return store.links.wait(*words, timeout_s=step.timeout_s)
+        except CoordinatorLostError:
+            if not store.tries_again or store.closed:
+                raise
+            # Nothing was granted, and nobody waits any more: ask the next coordinator.
+
+
+def _call_late(store, words):
+    try:
+        return store.command(*words)
+    except ClosedError:
+        return None
+    except CoordinatorError:
+        store.links.owe(words)  # the next coordinator may have in its log what this one could not answer any more
+        return None
+    except BaseException:
+        store.links.owe(words)
+        raise

@@ -21,6 +21,7 @@ from .attachment import FORK_HOOKED, Attachment, Unsent
 from .fastget import Retired, make_get
 from .link import Link
 from .links import Links
+from .locks.held import Held
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
 START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
@@ -50,6 +51,7 @@ class Store(object):
         self._pid = os.getpid()
         self._retire = None
         self.links = Links(self)
+        self.held = Held()
         self.attachment = None
         self._attach_within(0.0)
 
@@ -69,6 +71,7 @@ class Store(object):
         self._publish_get(get)
         for name, (quota_bytes, policy) in list(self._quotas.items()):
             attachment.command(b"NOSQGRID.QUOTA", name, quota_bytes, policy or "")
+        self.held.present(attachment)
         if previous is not None:
             retire_previous()
             previous.end()
@@ -195,6 +198,7 @@ class Store(object):
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self.links.after_fork()
+        self.held.after_fork()
 
     def connected(self):
         """Whether the coordinator of this attachment lives; a forked child that has none of its own yet makes one."""
@@ -215,6 +219,8 @@ class Store(object):
                 return
             self.closed = True
             self._retire()
+            if self.attachment.usable():
+                self.held.release_all(self.attachment.command)
             self.links.close()
             if self.starter is not None and self.attachment.usable():
                 self._leave()

@@ -111,6 +111,25 @@ class Asked(object):
         """Put the job of a schedule; what is noted at that."""
         return put_scheduled(self.jobs, words, due_ms)
 
+    def accompany(self, session, anchors):
+        """A session is there for an attachment of its process, which waits over it; its number.
+
+        One that `anchors` inherits what an attachment of its process owns that ends before it.
+        """
+        session.companion = True
+        session.anchors = session.anchors or anchors and session.local
+        return session.id
+
+    def pass_on(self, session):
+        """An attachment ends: its process may live on, and then an anchor of that has what was owned."""
+        if session.lane is None or self.closing:
+            return
+        for other in self._sessions.values():
+            if other.anchors and (other.pid, other.uid) == (session.pid, session.uid):
+                for part in self.owning_parts():
+                    part.adopt(session, other)
+                return
+
     def sleep(self, seconds):
         """Let nothing happen for some seconds."""
         time.sleep(seconds)
@@ -153,7 +172,8 @@ class Asked(object):
         """A client says good-bye; whether the coordinator ends with it."""
         if self._linger_s is None or not session.local:
             return False
-        if any(other is not session for other in self._sessions.values()):
+        if any(other is not session and not (other.companion and other.pid == session.pid)
+               for other in self._sessions.values()):
             return False
         session.leaving = True
         self.stop()

@@ -405,6 +405,7 @@ class Coordinator(Asked):
         if session.lane is not None:
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
+        self.pass_on(session)
         for part in (self.large_values, self.claims, self.locks, self.jobs, self.following, self.blocked, self.pubsub,
                      self.oversight, self.admission, self.tracking):
             part.session_ended(session)

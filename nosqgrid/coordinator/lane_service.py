@@ -128,7 +128,7 @@ def _serve_frame(session, lane, data, position, stop, head, send):
     except NosqgridError as error:
         lane.fail(head, encode_error(error))
         return
-    if operation_of(data, position) in (layout.SET, layout.DELETE):
+    if operation_of(data, position) in layout.WITH_RESULT:
         lane.words[layout.RESULT] = reply
         return
     encoded = encode_reply(reply, session.protocol)

@@ -8,9 +8,10 @@ from ..errors import BatchError, CommandError, LaneError, NosqgridError
 from ..formats import lane, records
 from ..formats.resp import Parser
 from ..formats.values import NAMES
-from ..limits import BATCH_COMMANDS_MAX, KEY_SIZE_BYTES_MAX
+from ..limits import BATCH_COMMANDS_MAX, KEY_SIZE_BYTES_MAX, LOCK_TEXT_BYTES_MAX
 
 _TYPE_MAX = len(NAMES) - 1
+_OF_LOCKS = frozenset((lane.LOCK, lane.UNLOCK))
 
 
 def frame_end(data, position, end):
@@ -22,14 +23,22 @@ def frame_end(data, position, end):
         return 0
     value_length, key_length, value_type, flags = records.BODY.unpack_from(data, position)
     operation = flags & lane.OPERATION_MASK
-    if flags & records.CHECKED or operation > lane.BATCH or (flags & records.EXPIRES and operation != lane.SET):
+    if (flags & records.CHECKED or operation not in lane.OPERATIONS
+            or flags & records.EXPIRES and operation != lane.SET):
         raise LaneError("a frame with flags %d" % flags)
     if key_length > KEY_SIZE_BYTES_MAX or value_type > _TYPE_MAX:
         raise LaneError("a frame with a key of %d bytes and type %d" % (key_length, value_type))
-    if (operation == lane.DELETE and value_length) or (operation >= lane.COMMAND and key_length):
+    if (operation == lane.DELETE and value_length or operation in (lane.COMMAND, lane.BATCH) and key_length
+            or operation in _OF_LOCKS and _is_no_lock(operation, value_length, value_type)):
         raise LaneError("a frame of operation %d with %d and %d bytes" % (operation, key_length, value_length))
     stop = position + records.body_size_bytes(key_length, value_length, flags)
     return stop if stop <= end else 0
+
+
+def _is_no_lock(operation, value_length, value_type):
+    if operation == lane.UNLOCK:
+        return value_length != lane.LOCK_NUMBER.size or value_type
+    return value_type > lane.LOCK_DEEPER or not 0 <= value_length - lane.LOCK_NUMBER.size <= LOCK_TEXT_BYTES_MAX
 
 
 def operation_of(data, position):
@@ -39,7 +48,8 @@ def operation_of(data, position):
 def apply_frame(context, data, position, stop):
     """Apply the frame between two positions, which frame_end() has checked; its reply object.
 
-    SET gives the version, DELETE 1 or 0, COMMAND what the command replies, BATCH the list of its replies.
+    SET gives the version, DELETE 1 or 0, COMMAND what the command replies, BATCH the list of its replies, LOCK and
+    UNLOCK what formats/lane says.
     Raises NosqgridError; nothing was changed then.
     """
     operation = operation_of(data, position)
@@ -49,7 +59,23 @@ def apply_frame(context, data, position, stop):
         return int(context.keyspace.delete(data[position + records.BODY.size:stop]))
     if operation == lane.COMMAND:
         return _apply_command(context, data[position + records.BODY.size:stop])
+    if operation in _OF_LOCKS:
+        return _apply_lock(context, operation, data, position, stop)
     return apply_batch(context, data[position + records.BODY.size:stop])
+
+
+def _apply_lock(context, operation, data, position, stop):
+    if context.keyspace.staging:
+        raise CommandError("a lock cannot be part of a batch, which may be taken back: LOCK.CHECK is for batches")
+    _, key_length, value_type, _ = records.BODY.unpack_from(data, position)
+    start = position + records.BODY.size
+    key_end = start + key_length
+    number, = lane.LOCK_NUMBER.unpack_from(data, key_end)
+    locks, name = context.server.locks, data[start:key_end]
+    if operation == lane.UNLOCK:
+        return locks.release(context.session, name, number)
+    thread = data[key_end + lane.LOCK_NUMBER.size:stop]
+    return locks.acquire_now(context.session, name, number, thread, bool(value_type))
 
 
 def _apply_set(keyspace, data, position, stop):

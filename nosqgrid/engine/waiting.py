@@ -1,8 +1,8 @@
 """Who waits for which keys: BLPOP and its relatives.
 
 A waiter has keys and an attempt: attempt(context, keys) does what the command asks for if one of these keys makes that
-possible now, and returns the reply, None, or NOBODY.  It is made when a command, with all that it changed, is over, for a key
-that it touched; of several that wait for a key the one that has waited the longest comes first.
+possible now, and returns the reply, None, or NOBODY.  It is made when a command, with all that it changed, is over, for
+a key that it touched; of several that wait for a key the one that has waited the longest comes first.
 
 Invariants
  1. A session waits for one thing at a time, and is answered once: by its attempt, by finish(), its timeout, or

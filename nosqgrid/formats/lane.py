@@ -19,6 +19,10 @@ A request frame is a record body (formats/records) whose flags say the operation
     DELETE   a key and no value; RESULT is 1 or 0
     COMMAND  no key; the value is a RESP command, its RESP reply comes in the reply ring
     BATCH    no key; the value is a sequence of frames, applied together or not at all; the reply is a RESP array
+    LOCK     the key is a lock's name, the value the number of the request (8 bytes) and the name of the thread that
+             asks, the type LOCK_DEEPER where it may be had again by its holder; RESULT is the token, with
+             LOCK_ABANDONED, or 0 where it cannot be had at once
+    UNLOCK   the key is a lock's name, the value its token (8 bytes); RESULT is the depth that is left
 
 A frame is at most LANE_FRAME_BYTES_MAX long; what is longer goes over the socket.  A reply frame is the HEAD behind the
 request it answers (8 bytes), a length (4 bytes) and so many bytes of RESP; the length ON_SOCKET says that the reply did
@@ -67,7 +71,16 @@ SET = 0
 DELETE = 4
 COMMAND = 8
 BATCH = 12
+LOCK = 20
+UNLOCK = 24
+OPERATIONS = frozenset((SET, DELETE, COMMAND, BATCH, LOCK, UNLOCK))
+WITH_RESULT = frozenset((SET, DELETE, LOCK, UNLOCK))  # in the word, and no reply
 OPERATION_MASK = 0xFC
+
+LOCK_DEEPER = 1
+LOCK_NUMBER = struct.Struct("<Q")
+LOCK_ABANDONED = 1 << 62  # of RESULT
+_HEAD = struct.Struct("<IHBB")  # of a record body
 
 PIN_KIND_SHIFT = 62
 PIN_HEAP = 1 << PIN_KIND_SHIFT
@@ -80,3 +93,14 @@ REPLY_HEADER = struct.Struct("<QI")
 ON_SOCKET = 0xFFFFFFFF
 
 BELL = b"\x07"  # on the socket, between commands or replies: look at the lane
+
+
+def pack_lock(name, number, thread=b"", deeper=False):
+    """The frame that asks for a lock, and takes nothing for an answer but to have it at once."""
+    return (_HEAD.pack(LOCK_NUMBER.size + len(thread), len(name), LOCK_DEEPER if deeper else 0, LOCK) + name
+            + LOCK_NUMBER.pack(number) + thread)
+
+
+def pack_unlock(name, token):
+    """The frame that gives a lock back."""
+    return _HEAD.pack(LOCK_NUMBER.size, len(name), 0, UNLOCK) + name + LOCK_NUMBER.pack(token)

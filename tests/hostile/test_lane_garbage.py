@@ -15,7 +15,7 @@ from nosqgrid.formats.resp import NEED_MORE, ReplyReader, encode_command
 from nosqgrid.formats.values import NAMES
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX, LANE_REPLY_BYTES, LANE_REQUEST_BYTES, VALUE_SIZE_BYTES_MAX
 from nosqgrid.memory.lane import TAKE_BYTES_MAX, ClientLane, CoordinatorLane
-from tests.support.command_context import PlainContext
+from tests.support.engine_context import EngineContext
 from tests.support.keyspaces import make_keyspace
 from tests.support.processes import ProcessTestCase, wait_until
 
@@ -31,7 +31,7 @@ class Session(object):
         self.lane = CoordinatorLane()
         self.commands = 0
         self.protocol = 3
-        self.on_lane = PlainContext(keyspace)
+        self.on_lane = EngineContext(keyspace=keyspace)
         self.on_lane.may_wait = False
 
     def post(self, data):
@@ -64,7 +64,7 @@ def batch_frame(frames):
 def random_frame(rng, depth=0):
     """A frame that is right."""
     key = b"k%d" % rng.randrange(20)
-    kind = rng.randrange(5 if depth == 0 else 4)
+    kind = rng.randrange(6 if depth == 0 else 4)
     if kind == 0:
         return set_frame(key, bytes(rng.randrange(60)), rng.randrange(len(NAMES)))
     if kind == 1:
@@ -73,6 +73,9 @@ def random_frame(rng, depth=0):
         return delete_frame(key)
     if kind == 3:
         return command_frame(*rng.choice(COMMANDS))
+    if kind == 4:
+        return rng.choice((layout.pack_lock(key, rng.randrange(1 << 63), key, rng.random() < 0.5),
+                           layout.pack_unlock(key, rng.choice((1, 5, 1 << 63)))))
     return batch_frame(b"".join(random_frame(rng, 1) for _ in range(rng.randrange(4))))
 
 
@@ -246,8 +249,9 @@ class LengthTest(LaneTestCase):
                 outcomes[self.serve()] += 1
                 self.renew()
         self.keyspace.check()
-        # Of the two known types: a SET of an empty key, a COMMAND that is none and gets an error, a BATCH of two SETs.
-        self.assertEqual(outcomes["served"], 6)
+        # Of the two known types: a SET of an empty key, a COMMAND that is none and gets an error, a BATCH of two SETs;
+        # of the first a LOCK.
+        self.assertEqual(outcomes["served"], 7)
 
 
 class WordTest(LaneTestCase):

@@ -111,6 +111,9 @@ class PlainServer:
     def leave(self, session):
         return False
 
+    def accompany(self, session, anchors):
+        return session.id
+
     def adopt(self, session, number):
         raise errors.CommandError("session %d is none of this process" % number)
 

@@ -19,18 +19,22 @@ WALL_OFFSET_MS = 1600 * 10 ** 9
 
 
 class EngineContext(PlainContext):
-    """A PlainContext over a keyspace of its own, or that of `other`; random_bits comes from `seed`."""
+    """A PlainContext over a keyspace of its own, or that of `other`; random_bits comes from `seed`.
 
-    def __init__(self, other=None, seed=1, keyspace=None, memory_bytes=MEMORY_BYTES):
+    `processes` is what is known of processes, `replaced` whether another coordinator was killed here (engine/locks).
+   """
+
+    def __init__(self, other=None, seed=1, keyspace=None, memory_bytes=MEMORY_BYTES, processes=None,
+                 replaced=False):
         if other is None and keyspace is None:
             keyspace = make_keyspace(memory_bytes)[0]
             keyspace.now_ms = 1000
             keyspace.wall_ms = lambda: keyspace.now_ms + WALL_OFFSET_MS
         super().__init__(keyspace, other=other)
         if other is None:
-            processes = Processes()
+            processes = processes or Processes()
             self.server.locks = Locks(self.keyspace, self.waiting, processes, as_write)
-            self.server.locks.open(False)
+            self.server.locks.open(replaced)
             self.server.jobs = Jobs(self.keyspace, processes, as_write, random.Random(seed).getrandbits)
             self.server.jobs.open()
         self.random_bits = random.Random(seed).getrandbits

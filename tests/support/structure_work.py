@@ -12,6 +12,7 @@ from nosqgrid.engine.structures.classes import CLASSES
 from nosqgrid.engine.structures.ids import LAST, ZERO
 from nosqgrid.errors import GridFullError, StorageError
 from nosqgrid.formats import values
+from tests.support.queue_model import job_words, record_of
 
 KINDS = (values.LIST, values.HASH, values.SET, values.ZSET, values.STREAM)
 _ID = struct.Struct(">QQ")
@@ -28,6 +29,10 @@ def shown(structure):
         return "set", frozenset(structure.items)
     if kind == values.ZSET:
         return "zset", tuple(structure.listed()), frozenset(structure.scores.items())
+    if kind == values.GRANTS:
+        return "grants", frozenset(structure.items.items()), structure.high
+    if kind == values.QUEUE:
+        return "queue", frozenset(structure.jobs.items()), frozenset(structure.settings.items()), structure.next_number
     groups = tuple((name, group.last_id, group.entries_read, tuple(
         (consumer.name, consumer.seen_ms, tuple((entry_id, pending.time_ms, pending.count)
                                                 for entry_id, pending in consumer.pending.items()))
@@ -113,6 +118,27 @@ class Changes(object):
                     b"%d" % rng.randrange(9)] + ids
         new_id = _ID.pack(*_ID.unpack(structure.last_id)[:1] + (_ID.unpack(structure.last_id)[1] + 1,))
         return [rng.choice((b"add", b"add", b"add", b"node")), new_id, b"f", self._word()]
+
+
+    def _grants(self, structure):
+        rng = self.rng
+        if structure.items and rng.random() < 0.4:
+            return [b"del", rng.choice(sorted(structure.items))]
+        return rng.choice(([b"high", b"%d" % (structure.high + 1)], [b"put"] + self._words()))
+
+    def _queue(self, structure):
+        rng, draw = self.rng, self.rng.random()
+        if draw < 0.1:
+            return [b"set", b"maxlen", rng.choice((b"", b"5"))]
+        if structure.jobs and draw < 0.4:
+            number = rng.choice(sorted(structure.jobs))
+            if draw < 0.2:
+                return [b"del", b"%d" % number]
+            return [b"state", b"%d" % number, record_of(rng.randrange(7), deliveries=rng.randrange(3)), b""]
+        words = [b"put"]
+        for number, payload in enumerate(self._words(), structure.next_number):
+            words += job_words(number, record_of(at_ms=rng.randrange(9)), payload)[1:]
+        return words
 
 
 class Worker(object):

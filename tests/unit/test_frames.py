@@ -3,14 +3,15 @@
 import unittest
 
 from nosqgrid.engine.frames import apply_batch, apply_frame, frame_end, operation_of
-from nosqgrid.errors import (BatchError, CommandError, GridFullError, LaneError, NosqgridError, ProtocolError,
-                             ValueTooLargeError)
+from nosqgrid.errors import (BatchError, CommandError, GridFullError, LaneError, LockLostError, NosqgridError,
+                             ProtocolError, ValueTooLargeError)
 from nosqgrid.formats import lane
 from nosqgrid.formats.records import BODY, CHECKED, EXPIRES, pack_body
 from nosqgrid.formats.resp import encode_command
 from nosqgrid.formats.values import NAMES
-from nosqgrid.limits import KEY_SIZE_BYTES_MAX
+from nosqgrid.limits import KEY_SIZE_BYTES_MAX, LOCK_TEXT_BYTES_MAX
 from tests.support.command_context import PlainContext
+from tests.support.engine_context import EngineContext
 from tests.support.keyspaces import make_keyspace
 
 
@@ -44,7 +45,8 @@ class FramesTestCase(unittest.TestCase):
 class EndTest(FramesTestCase):
     def test_a_frame_ends_where_its_lengths_say_or_is_not_whole(self):
         for frame in (pack_body(b"k", b"value", 1), pack_body(b"k", b"v", 0, 5), delete_frame(b"key"),
-                      command_frame(b"PING"), holding(lane.BATCH, b""), pack_body(b"", b"", 0)):
+                      command_frame(b"PING"), holding(lane.BATCH, b""), pack_body(b"", b"", 0),
+                      lane.pack_lock(b"name", 7, b"thread", True), lane.pack_unlock(b"name", 1 << 60)):
             for before in (b"", b"xxx"):
                 data = before + frame + b"behind"
                 end = len(before) + len(frame)
@@ -58,15 +60,19 @@ class EndTest(FramesTestCase):
                       BODY.pack(0, 0, 0, lane.BATCH | EXPIRES), BODY.pack(1, 1, 0, lane.DELETE) + b"kv",
                       BODY.pack(1, 1, 0, lane.COMMAND) + b"kv", BODY.pack(1, 1, 0, lane.BATCH) + b"kv",
                       BODY.pack(0, KEY_SIZE_BYTES_MAX + 1, 0, 0), BODY.pack(0, 1, len(NAMES), 0),
-                      BODY.pack(0, 1, 255, 0)):
+                      BODY.pack(0, 1, 255, 0), BODY.pack(7, 1, 0, lane.LOCK) + bytes(8),
+                      BODY.pack(8 + LOCK_TEXT_BYTES_MAX + 1, 1, 0, lane.LOCK) + bytes(2000),
+                      BODY.pack(8, 1, 2, lane.LOCK) + bytes(9), BODY.pack(8, 1, 0, lane.LOCK | EXPIRES) + bytes(17),
+                      BODY.pack(7, 1, 0, lane.UNLOCK) + bytes(8), BODY.pack(9, 1, 0, lane.UNLOCK) + bytes(10),
+                      BODY.pack(8, 1, 1, lane.UNLOCK) + bytes(9)):
             with self.assertRaises(LaneError):
                 frame_end(frame, 0, len(frame))
 
     def test_all_two_to_the_eighth_flags_are_an_operation_or_an_error(self):
-        known = {lane.SET, lane.SET | EXPIRES, lane.DELETE, lane.COMMAND, lane.BATCH}
+        known = {lane.SET, lane.SET | EXPIRES, lane.DELETE, lane.COMMAND, lane.BATCH, lane.LOCK, lane.UNLOCK}
         accepted = set()
         for flags in range(256):
-            frame = BODY.pack(0, 0, 0, flags) + bytes(8)
+            frame = BODY.pack(8 if flags in (lane.LOCK, lane.UNLOCK) else 0, 0, 0, flags) + bytes(8)
             try:
                 frame_end(frame, 0, len(frame))
                 accepted.add(flags)
@@ -74,6 +80,45 @@ class EndTest(FramesTestCase):
                 continue
             self.assertEqual(operation_of(frame, 0), flags & lane.OPERATION_MASK)
         self.assertEqual(accepted, known)
+
+
+class LockFramesTest(unittest.TestCase):
+    def setUp(self):
+        self.contexts = [EngineContext()]
+        self.contexts.append(EngineContext(other=self.contexts[0]))
+
+    def apply(self, number, frame):
+        self.assertEqual(frame_end(frame, 0, len(frame)), len(frame))
+        return apply_frame(self.contexts[number], frame, 0, len(frame))
+
+    def test_a_lock_and_back(self):
+        token = self.apply(0, lane.pack_lock(b"a", 1, b"t"))
+        self.assertEqual(self.apply(1, lane.pack_lock(b"a", 1, b"t")), 0)
+        with self.assertRaises(LockLostError):
+            self.apply(0, lane.pack_unlock(b"a", token + 1))
+        self.assertEqual(self.apply(0, lane.pack_unlock(b"a", token)), 0)
+        self.assertEqual(self.apply(1, lane.pack_lock(b"a", 1)), token + 1)
+
+    def test_deeper(self):
+        token = self.apply(0, lane.pack_lock(b"a", 1, b"t", True))
+        self.assertEqual(self.apply(0, lane.pack_lock(b"a", 2, b"t", True)), token)
+        self.assertEqual(self.apply(0, lane.pack_unlock(b"a", token)), 1)
+        self.assertEqual(self.apply(0, lane.pack_unlock(b"a", token)), 0)
+
+    def test_the_request_can_be_undone(self):
+        self.apply(0, lane.pack_lock(b"a", 77))
+        self.assertEqual(self.contexts[0].call("LOCK.UNDO", "77"), b":1\r\n")
+
+    def test_who_abandoned_it_is_told(self):
+        self.apply(0, lane.pack_lock(b"a", 1))
+        self.contexts[0].server.locks.session_ended(self.contexts[0].session)
+        self.assertTrue(self.apply(1, lane.pack_lock(b"a", 1)) & lane.LOCK_ABANDONED)
+
+    def test_none_is_part_of_a_batch(self):
+        for frame in (lane.pack_lock(b"a", 1), lane.pack_unlock(b"a", 1)):
+            with self.assertRaises(BatchError):
+                apply_batch(self.contexts[0], frame)
+        self.assertEqual(self.contexts[0].server.locks.table.grants, {})
 
 
 class ApplyTest(FramesTestCase):

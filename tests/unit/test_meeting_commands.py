@@ -1,4 +1,4 @@
-"""COND.*, BARRIER.*, EVENT.*, LATCH.* over the real keyspace, with several clients and the test's clock."""
+"""COND.*, BARRIER.*, EVENT.*, LATCH.*, ONCE.* over the real keyspace, with several clients and the test's clock."""
 
 import re
 import unittest
@@ -186,6 +186,41 @@ class GateTest(_MeetingTest):
         self.clients.contexts[0].may_block = False
         self.assertRegex(self.reply(0, "BARRIER.WAIT", "b", "2", "-1"), b"^-ERR a barrier cannot wait")
         self.assertEqual(self.reply(0, "EVENT.WAIT", "e", "-1"), b"$-1\r\n")
+
+
+class OnceTest(_MeetingTest):
+
+    def test_one_does_it_and_the_others_have_what_came_of_it(self):
+        reply = self.reply(0, "ONCE.BEGIN", "o", "-1")
+        token = reply.split(b"\r\n")[2][1:].decode()
+        self.assertRegex(reply, rb"^\*2\r\n:0\r\n:[0-9]+\r\n$")
+        self.assertEqual(self.reply(3, "ONCE.BEGIN", "o", "0"), b"$-1\r\n")
+        self.waits(1, "ONCE.BEGIN", "o", "-1")
+        self.waits(2, "ONCE.BEGIN", "o", "50")
+        self.assertEqual(self.pass_time(60), [(2, b"$-1\r\n")])
+        done = b"*3\r\n:1\r\n:2\r\n$2\r\n42\r\n"
+        self.assertRegex(self.reply(4, "ONCE.DONE", "o", token, "2", "no"), b"^-LOCKLOST ")
+        self.assertEqual(self.call(0, "ONCE.DONE", "o", token, "2", "42"), (b":1\r\n", [(1, done)]))
+        self.assertEqual(self.reply(2, "ONCE.BEGIN", "o", "-1"), done)
+        self.assertEqual(self.reply(0, "DBSIZE"), b":0\r\n")
+        self.assertEqual(self.reply(2, "ONCE.RESET", "o"), b":1\r\n")
+        self.assertRegex(self.reply(2, "ONCE.BEGIN", "o", "-1"), b"^\\*2\r\n:0")
+
+    def test_another_does_it_when_the_first_fails_or_dies(self):
+        token = self.reply(0, "ONCE.BEGIN", "o", "-1").split(b"\r\n")[2][1:].decode()
+        self.waits(1, "ONCE.BEGIN", "o", "-1")
+        self.waits(2, "ONCE.BEGIN", "o", "-1")
+        _, ((number, reply),) = self.call(0, "ONCE.FAIL", "o", token)
+        self.assertEqual(number, 1)
+        self.assertRegex(reply, b"^\\*2\r\n:0")
+        self.assertEqual([number for number, _ in self.end(1)], [2])
+
+    def test_words_that_make_no_sense(self):
+        token = self.reply(0, "ONCE.BEGIN", "o", "-1").split(b"\r\n")[2][1:].decode()
+        for words in (("BEGIN", "x", "-2"), ("BEGIN", "x", "0", "SHARED"), ("BEGIN", "x" * 40000, "0"),
+                      ("BEGIN", "x", "0", "LIMIT", "3"), ("DONE", "o", token, "99", "x"), ("DONE", "o", "x", "0", "x")):
+            self.assertRegex(self.reply(0, "ONCE." + words[0], *words[1:]), b"^-ERR ", words)
+        self.assertEqual(self.reply(0, "ONCE.DONE", "o", token, "0", ""), b":1\r\n")
 
 
 if __name__ == "__main__":

@@ -68,8 +68,10 @@ class RateCommandsTest(EngineTest):
     def test_words_that_make_no_sense(self):
         self.context.call("SET", "text", "hello")
         self.context.call("RPUSH", "list", "a")
-        for words, code in ((("CL.THROTTLE", "k", "-1", "1", "1"), b"ERR"), (("CL.THROTTLE", "k", "1", "0", "1"), b"ERR"),
-                            (("CL.THROTTLE", "k", "1", "1", "0"), b"ERR"), (("CL.THROTTLE", "k", "x", "1", "1"), b"ERR"),
+        for words, code in ((("CL.THROTTLE", "k", "-1", "1", "1"), b"ERR"),
+                            (("CL.THROTTLE", "k", "1", "0", "1"), b"ERR"),
+                            (("CL.THROTTLE", "k", "1", "1", "0"), b"ERR"),
+                            (("CL.THROTTLE", "k", "x", "1", "1"), b"ERR"),
                             (("CL.THROTTLE", "k", "1", "1", "1", "1", "1"), b"ERR"),
                             (("CL.THROTTLE", "k", "999999999", "1", "999999999"), b"ERR"),
                             (("CL.THROTTLE", "text", "1", "1", "1"), b"WRONGTYPE"),

@@ -216,7 +216,7 @@ class HostileTests(unittest.TestCase):
         before = what_it_has(queue.copy())
         options, fixed = options_of(), pack_fixed(b"g", b"k", 1, 1, [b"q:1"])
         bad = [
-            [], [b"put"], [b"nothing", b"1"], job_words(1, record_of()), job_words(0, b""),
+            [], [b"put"], [b"nothing", b"1"], job_words(0, record_of()), job_words(1, record_of()), job_words(0, b""),
             job_words(2, record_of()[:-1]), job_words(2, b"\x07" + record_of()[1:]), job_words(2, record_of())[:-1],
             job_words(2, record_of(at_ms=-1)), job_words(2, record_of(put_ms=1 << 60)),
             job_words(2, record_of(), options=options[:-1]), job_words(2, record_of(), options=options_of(ttr_ms=-1)),

@@ -24,10 +24,11 @@ To add commands: a module with a COMMANDS tuple, and its name in _MODULES.
 
 from ... import errors
 from . import (acl, bitfield, bits, blocking_lists, clients, config, connection, dumping, expiring, fast, gate, geo,
-               hashes, hyperloglogs, introspection, keys, known_scripts, large, lcs, lists, locks, meetings, native, numbers,
-               observing, pubsub, rates, replication, run, selecting, server, sets, shared, sorting, stream_groups,
-               stream_info, stream_reads, streams, strings, transactions, walking, zranges, zsetops, zsetpops, zsets)
-from . import job_control, job_following, job_reads, jobs, schedules
+               hashes, hyperloglogs, introspection, keys, known_scripts, large, lcs, lists, locks, meetings, native,
+               numbers, observing, pubsub, rates, replication, run, selecting, server, sets, shared, sorting,
+               stream_groups, stream_info, stream_reads, streams, strings, transactions, walking, zranges, zsetops,
+               zsetpops, zsets)
+from . import job_control, job_following, job_reads, jobs, once, schedules
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
@@ -35,8 +36,8 @@ __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_com
 _MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, clients, server, native, shared, large,
             transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
             streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, geo, replication,
-            dumping, config, observing, known_scripts, locks, meetings, rates) + (
-                jobs, job_control, job_reads, job_following, schedules)
+            dumping, config, observing, known_scripts, locks, meetings, rates)
+_MODULES += jobs, job_control, job_reads, job_following, schedules, once
 
 TABLE = {}
 keys_of = introspection.keys_of

@@ -17,6 +17,7 @@ import heapq
 
 from ... import errors
 from ...formats import resp
+from ..jobs import many
 from ..jobs.asked import SETTINGS
 from ..jobs.transitions import DRAINING, PAUSED
 from ..structures import job_records
@@ -116,7 +117,7 @@ def purge(context, args):
         raise errors.CommandError("reserved jobs belong to their workers: JOB.CANCEL asks them to give one up")
     jobs = context.server.jobs
     queue = jobs.queue(key)
-    return 0 if queue is None else jobs.purge(key, queue, states)
+    return 0 if queue is None else many.purge(jobs, key, queue, states)
 
 
 def pause(context, args):
@@ -157,7 +158,7 @@ def drop(context, args):
     queue = jobs.queue(key)
     if queue is None:
         return 0
-    jobs.drop(key, queue)
+    many.drop(jobs, key, queue)
     return 1
 
 

@@ -1,7 +1,8 @@
-"""What is told about queues and jobs: JOB.INFO PEEK STATS QUEUES WAIT.
+"""What is told about queues and jobs: JOB.INFO PEEK STATS QUEUES WAIT JOIN.
 
     JOB.INFO id                              a map, or null
     JOB.WAIT id ms                           the map when it is done, dead or cancelled; null if that takes longer
+    JOB.JOIN queue ms                        1 when every job that was put is finished; null if that takes longer
     JOB.PEEK queue state count [offset]      maps of the jobs in a state, those that come first first
     JOB.STATS queue                          a map
     JOB.QUEUES                               the names of all queues of the database
@@ -13,8 +14,9 @@ import heapq
 
 from ...formats import resp
 from .. import databases
+from ..jobs.ids import FLOOR, ROOM, parse_id
 from ..jobs.service import shown_id
-from ..jobs.transitions import DRAINING, FLOOR, PAUSED, parse_id, queued
+from ..jobs.transitions import DRAINING, PAUSED, queued
 from ..structures import job_records
 from ..structures.job_records import (CANCEL, CANCELLED, DEAD, DONE, FIFO, OPTIONS, READY, RECORD, RESERVED, STATES,
                                       UNTIL_FINISHED, UNTIL_STARTED, unpack_fixed, unpack_notes)
@@ -118,7 +120,24 @@ def wait(context, args):
 
 def _forgotten(context, key, number):
     """The map of a job that has ended, and of which nothing is kept: it was done, or dropped or purged."""
-    return resp.Map([(b"id", shown_id(context, key, number)), (b"queue", _name(context, key)), (b"state", b"forgotten")])
+    return resp.Map([(b"id", shown_id(context, key, number)), (b"queue", _name(context, key)),
+                     (b"state", b"forgotten")])
+
+
+def join(context, args):
+    """Wait until a queue has nothing left to do: no job waits, is delayed, ready, or reserved."""
+    key = job_words.queue_key(args[0])
+    waits, timeout_s = job_words.wait_s(args[1])
+    jobs = context.server.jobs
+
+    def attempt(context, keys):
+        queue = jobs.queue(key)
+        return None if queue is not None and any(queue.index.counts[:RESERVED + 1]) else 1
+
+    reply = attempt(context, ())
+    if reply is not None or not waits:
+        return reply
+    return context.block([key + ROOM], timeout_s, attempt, None)
 
 
 def peek(context, args):
@@ -131,10 +150,14 @@ def peek(context, args):
     queue = context.server.jobs.queue(key)
     if queue is None or not queue.index.counts[state]:
         return []
-    found = ((job_records.place_of(job, number) if state == READY else job_records.timer(RECORD.unpack(job[0])[7], number),
-              number) for number, job in queue.jobs.items() if job[0][0] == state)
+    place = job_records.place_of if state == READY else _time_of
+    found = ((place(job, number), number) for number, job in queue.jobs.items() if job[0][0] == state)
     first = heapq.nsmallest(min(count + offset, queue.index.counts[state]), found)[offset:]
     return [_map_of(context, key, queue, number, queue.jobs[number]) for _, number in first]
+
+
+def _time_of(job, number):
+    return job_records.timer(RECORD.unpack(job[0])[7], number)
 
 
 def stats(context, args):
@@ -170,6 +193,7 @@ _WAIT = READ | {"blocking"}
 COMMANDS = (
     Command(b"JOB.INFO", info, 2, READ, 1, 1, 1),
     Command(b"JOB.WAIT", wait, 3, _WAIT, 1, 1, 1),
+    Command(b"JOB.JOIN", join, 3, _WAIT, 1, 1, 1),
     Command(b"JOB.PEEK", peek, -4, READ, 1, 1, 1),
     Command(b"JOB.STATS", stats, 2, READ, 1, 1, 1),
     Command(b"JOB.QUEUES", queues, 1, READ),

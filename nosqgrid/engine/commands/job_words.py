@@ -2,7 +2,7 @@
 
 from ... import errors, limits
 from ..jobs.asked import OVERFLOWS, Asked
-from ..jobs.transitions import key_of
+from ..jobs.ids import key_of
 from ..structures.job_records import FIFO, PRIORITY_MAX, STATES, TIME_MAX, UNTIL_FINISHED, UNTIL_STARTED
 from .command import bounded, integer, syntax_error
 

@@ -5,12 +5,13 @@ there.  A job is named by its id, queue:number; whoever was handed one has a rec
 acknowledged, fails, or is handed to somebody else: then every command with it is refused (STALE).
 
     JOB.PUT queue type payload [DELAY ms] [ETA wall_ms] [PRIORITY n] [TTR ms] [RETRIES n]
-            [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms] [GROUP name]
-            [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest] [WAIT ms]
-            [KEEP ms] [KIND text] [REPLACE] [FOLLOW session]    [id, created 0|1], or null where there is no room
+            [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms]
+            [GROUP name] [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest]
+            [WAIT ms] [KEEP ms] [KIND text] [REPLACE] [FOLLOW session]
+            [id, created 0|1], or null where there is no room
     JOB.PUTMANY queue n (type payload)... [options]    [[id, created]...]; all of them, or null
-    JOB.RESERVE [WAIT ms] [COUNT n] [ORDER strict|weighted] [REQUEST n] [WORKER text] [THREAD text]
-            QUEUES n queue [weight]...
+    JOB.RESERVE [WAIT ms] [COUNT n] [ORDER strict|weighted] QUEUES n queue [weight]... [REQUEST n] [WORKER text]
+            [THREAD text]
             [[id, receipt, type, payload, attempt, kind, group, priority, ttr_ms, put_wall_ms]...]
     JOB.ACK id receipt [type value]                    1; the value is the result, kept as long as the job's KEEP says
     JOB.NACK id receipt [DELAY ms] [FRONT] [NOCOUNT] [ERROR text]    what it is then: ready, delayed, dead, cancelled
@@ -22,10 +23,11 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
 from ... import errors
 from ...formats import values
 from ..jobs.asked import DROP_NEWEST, ERROR
+from ..jobs.ids import ROOM, id_of
 from ..jobs.service import shown_id
-from ..jobs.transitions import FULL, ROOM, id_of
+from ..jobs.transitions import FULL
 from ..structures import job_records
-from ..structures.job_records import DONE, OPTIONS, RECORD, STATES
+from ..structures.job_records import DONE, OPTIONS, STATES
 from ..waiting import NOBODY
 from . import job_words
 from .command import WRITE_SEVERAL, WRITE_SEVERAL_OOM, Command, bounded, command_error, syntax_error
@@ -33,7 +35,9 @@ from .job_following import follower_of
 
 _TYPE_MAX = len(values.NAMES) - 1
 _WEIGHTED = b"weighted"
-_NO_BYTES = b""
+_REQUEST_MAX = (1 << 63) - 1
+_REMEMBERED_MAX = 256
+_remembered = {}  # words of JOB.RESERVE -> _Reserve
 
 
 # -- putting ----------------------------------------------------------------------------------------------------------
@@ -95,122 +99,122 @@ def _put(context, key, items, asked, shape):
 
 
 class _Reserve(object):
-    """What JOB.RESERVE was asked for."""
+    """What JOB.RESERVE was asked for, but for the number of the request, which stands at `request_at` if anywhere."""
 
     def __init__(self, args):
-        self.waits, self.timeout_s, self.count, self.request = False, 0.0, 1, 0
+        self.waits, self.timeout_s, self.count, self.request_at = False, 0.0, 1, 0
         self.worker = self.thread = b""
-        self.weights = None
-        at = self._read_options(args)
-        if self.weights is None:
-            self.keys = list(map(job_words.queue_key, args[at:]))
-        else:
-            self.keys = list(map(job_words.queue_key, args[at::2]))
-            self.weights = [bounded(word, job_words.WEIGHT_MAX, "a weight") for word in args[at + 1::2]]
-
-    def _read_options(self, args):
-        """The index of the first queue."""
+        self.keys, self.weights = [], None
         at = 0
         while at + 1 < len(args):
-            option, word = args[at].upper(), args[at + 1]
-            at += 2
-            if option == b"WAIT":
-                self.waits, self.timeout_s = job_words.wait_s(word)
-            elif option == b"COUNT":
-                self.count = bounded(word, job_words.COUNT_MAX, "COUNT")
-            elif option == b"ORDER" and word.lower() in (b"strict", _WEIGHTED):
-                self.weights = [] if word.lower() == _WEIGHTED else None
-            elif option == b"REQUEST":
-                self.request = bounded(word, (1 << 63) - 1, "REQUEST")
-            elif option == b"WORKER":
-                self.worker = job_words.text(word, "WORKER")
-            elif option == b"THREAD":
-                self.thread = job_words.text(word, "THREAD")
-            elif option == b"QUEUES":
-                count = bounded(word, job_words.QUEUES_MAX, "the number of queues")
-                if not count or len(args) - at != count * (1 if self.weights is None else 2):
-                    raise syntax_error()
-                return at
-            else:
-                raise syntax_error()
-        raise syntax_error()
+            at = self._read_option(args, at)
+        if at != len(args) or not self.keys:
+            raise syntax_error()
+
+    def _read_option(self, args, at):
+        """Read the option at an index; where the next begins."""
+        option, word = args[at].upper(), args[at + 1]
+        if option == b"WAIT":
+            self.waits, self.timeout_s = job_words.wait_s(word)
+        elif option == b"COUNT":
+            self.count = bounded(word, job_words.COUNT_MAX, "COUNT")
+        elif option == b"ORDER" and word.lower() in (b"strict", _WEIGHTED) and not self.keys:
+            self.weights = [] if word.lower() == _WEIGHTED else None
+        elif option == b"REQUEST":
+            self.request_at = at + 1
+        elif option == b"WORKER":
+            self.worker = job_words.text(word, "WORKER")
+        elif option == b"THREAD":
+            self.thread = job_words.text(word, "THREAD")
+        elif option == b"QUEUES" and not self.keys:
+            return self._read_queues(args, at + 2, bounded(word, job_words.QUEUES_MAX, "the number of queues"))
+        else:
+            raise syntax_error()
+        return at + 2
+
+    def _read_queues(self, args, at, count):
+        stop = at + count * (1 if self.weights is None else 2)
+        if stop > len(args):
+            raise syntax_error()
+        names = args[at:stop]
+        if self.weights is not None:
+            self.weights = [bounded(word, job_words.WEIGHT_MAX, "a weight") for word in names[1::2]]
+            names = names[::2]
+        self.keys = list(map(job_words.queue_key, names))
+        return stop
+
+
+def _reserve_of(args):
+    """(_Reserve, number of the request) of the words of JOB.RESERVE.  What was read of the last ones is remembered."""
+    words = tuple(args[:-1]) if args[-2] == b"REQUEST" else tuple(args)
+    asked = _remembered.get(words)
+    if asked is None:
+        asked = _Reserve(args)
+        if len(words) == len(args) and not asked.request_at or asked.request_at == len(args) - 1 == len(words):
+            if len(_remembered) >= _REMEMBERED_MAX:
+                _remembered.clear()
+            _remembered[words] = asked
+    return asked, bounded(args[asked.request_at], _REQUEST_MAX, "REQUEST") if asked.request_at else 0
 
 
 def reserve(context, args):
     """Hand out jobs of several queues, and wait for one where there is none."""
-    asked = _Reserve(args)
-    jobs, session = context.server.jobs, context.session
-    owner = jobs.owner(session, asked.worker, asked.thread)
-
-    def attempt(context, keys):
-        found = []
-        for key in keys:
-            _take(context, jobs, key, owner, asked, found)
-            if len(found) >= asked.count:
-                break
-        return found or NOBODY
-
+    asked, request = _reserve_of(args)
+    owner = context.server.jobs.owner(context.session, asked.worker, asked.thread)
     if asked.weights is None:
-        found = []
-        for key in asked.keys:
-            _take(context, jobs, key, owner, asked, found)
-            if len(found) >= asked.count:
-                break
+        found = _take_strict(context, asked.keys, owner, asked.count, request)
     else:
-        found = _take_weighted(context, jobs, owner, asked)
+        found = _take_weighted(context, asked, owner, request)
     if found or not asked.waits or not asked.count:
         return found
+
+    def attempt(context, keys):
+        return _take_strict(context, keys, owner, asked.count, request) or NOBODY
+
     return context.block(asked.keys, asked.timeout_s, attempt, [])
 
 
-def _take(context, jobs, key, owner, asked, found):
-    """Add to what was found what a queue has, up to the count."""
-    queue = jobs.queue(key)
-    if queue is None:
-        return
-    while len(found) < asked.count:
-        taken = jobs.take(context.session, key, queue, owner, asked.request)
-        if taken is None:
+def _take_strict(context, keys, owner, count, request):
+    """What workers are told of up to `count` jobs of these queues, the first ones first."""
+    jobs, found = context.server.jobs, []
+    for key in keys:
+        queue = jobs.queue(key)
+        if queue is None:
+            continue
+        while len(found) < count:
+            taken = jobs.take(context.session, key, queue, owner, request)
+            if taken is None:
+                break
+            found.append(_handed(context, key, *taken))
+        if queue.index.timers:
+            jobs.note(key, queue)
+        if len(found) >= count:
             break
-        found.append(_handed(context, key, *taken))
-    if queue.index.timers:
-        jobs.note(key, queue)
+    return found
 
 
-def _handed(context, key, number, job):
-    """What a worker is told about a job."""
-    record, payload, options, fixed, _ = job
-    _, _, kind, attempt, receipt, priority, put_ms, _ = RECORD.unpack(record)
-    group = job_records.group_of(fixed) if fixed else _NO_BYTES
-    return [shown_id(context, key, number), receipt, kind, payload, attempt, options[OPTIONS.size:], group, priority,
-            OPTIONS.unpack_from(options)[2], put_ms]
-
-
-def _take_weighted(context, jobs, owner, asked):
-    """Jobs one by one, each of a queue that is drawn by weight among those that have some."""
+def _take_weighted(context, asked, owner, request):
+    """The same one by one, each of a queue that is drawn by weight among those that have some."""
     found, left = [], list(zip(asked.keys, asked.weights))
-    one = _One(asked)
     while left and len(found) < asked.count:
-        drawn = context.random_bits(53) % max(sum(weight for _, weight in left), 1)
-        at = 0
+        drawn, at = context.random_bits(53) % max(sum(weight for _, weight in left), 1), 0
         while drawn >= left[at][1] and at < len(left) - 1:
             drawn -= left[at][1]
             at += 1
-        taken = []
-        _take(context, jobs, left[at][0], owner, one, taken)
+        taken = _take_strict(context, left[at][:1], owner, 1, request)
         found += taken
         if not taken:
             del left[at]
     return found
 
 
-class _One(object):
-    """A _Reserve of one job."""
-
-    count = 1
-
-    def __init__(self, asked):
-        self.request = asked.request
+def _handed(context, key, number, job, record):
+    """What a worker is told about a job that he was handed."""
+    _, payload, options, fixed, _ = job
+    _, _, kind, attempt, receipt, priority, put_ms, _ = record
+    group = job_records.group_of(fixed) if fixed else b""
+    return [shown_id(context, key, number), receipt, kind, payload, attempt, options[OPTIONS.size:], group, priority,
+            OPTIONS.unpack_from(options)[2], put_ms]
 
 
 # -- what comes of it -------------------------------------------------------------------------------------------------
@@ -268,7 +272,7 @@ def touch(context, args):
 
 def undo(context, args):
     """Give back what a request of this session was handed: nobody has seen the answer."""
-    request = bounded(args[0], (1 << 63) - 1, "a request")
+    request = bounded(args[0], _REQUEST_MAX, "a request")
     return context.server.jobs.undo(context.session, request) if request else 0
 
 

@@ -35,13 +35,13 @@ _FLAGS = {
     "RW update|RO access": "SINTERSTORE",
 }
 _BY_NAME = {name.encode("ascii"): flags.split("|") for flags, names in _FLAGS.items() for name in names.split()}
-_OURS = (b"NOSQGRID.", b"SCHEDULE.")
+_OURS = b"."  # as in NOSQGRID.CLAIM and LOCK.ACQUIRE
 _READ_AND_CHANGED, _READ = ["RW access update"], ["RO access"]
 
 
 def flags_of_keys(row, argv, count):
     """A list of words for each of so many keys of a command."""
-    found = _BY_NAME.get(row.name) or (_READ_AND_CHANGED if row.name.startswith(_OURS) and "write" in row.flags
+    found = _BY_NAME.get(row.name) or (_READ_AND_CHANGED if _OURS in row.name and "write" in row.flags
                                        else _READ)
     if row.name == b"SET" and b"GET" in {word.upper() for word in argv[3:]}:
         found = _READ_AND_CHANGED
@@ -56,7 +56,7 @@ _OTHER_FLAGS = {b"SET": "RW access update variable_flags", b"BITFIELD": "RW acce
                 b"PFDEBUG": "RW access"}
 _COUNTED_AT = {b"LMPOP": 1, b"SINTERCARD": 1, b"ZDIFF": 1, b"ZINTER": 1, b"ZINTERCARD": 1, b"ZMPOP": 1, b"ZUNION": 1,
                b"BLMPOP": 2, b"BZMPOP": 2, b"EVAL": 2, b"EVALSHA": 2, b"EVAL_RO": 2, b"EVALSHA_RO": 2, b"FCALL": 2,
-               b"FCALL_RO": 2}
+               b"FCALL_RO": 2, b"LOCK.ACQUIREALL": 1}
 _COUNTED_BEHIND_ONE = (b"ZDIFFSTORE", b"ZINTERSTORE", b"ZUNIONSTORE")
 _STREAMS_FROM = {b"XREAD": 1, b"XREADGROUP": 4}
 _STORE_FROM = {b"GEORADIUS": 6, b"GEORADIUSBYMEMBER": 5}

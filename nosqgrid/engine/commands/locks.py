@@ -6,7 +6,8 @@
     LOCK.RELEASE name token [UNITS k]               what is left: the depth, or the units
     LOCK.EXTEND name token ms                       it ends in so many ms from now; 0: with its session alone
     LOCK.CHECK name token                           FENCED where it is not held with this token; for batches
-    LOCK.UNDO request                               give back what a request of this session was granted
+    LOCK.UNDO request                               give back what a request of this session was granted, or one of this
+                                                    process before a restart
     LOCK.INFO name, LOCK.LIST [pattern]             who holds it, who waits, since when
     LOCK.FORCE name reason [token]                  end it, whoever has it
     LOCK.RECLAIM name token mode units limit depth ttl thread info [DETACHED]

@@ -11,7 +11,8 @@
 from ... import errors
 from ...formats import resp, values
 from .. import databases, glob
-from ..jobs.transitions import FULL, id_of
+from ..jobs.ids import id_of
+from ..jobs.transitions import FULL
 from ..structures.job_records import pack_notes
 from . import job_words
 from .command import READ, WRITE, WRITE_SEVERAL_OOM, Command, bounded, integer

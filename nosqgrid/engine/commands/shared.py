@@ -7,6 +7,8 @@
     NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
     NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
     NOSQGRID.CHECKPOINT [path]      answered when it stands: a map of path, lsn, keys, bytes, ms
+    NOSQGRID.COMPANION [ANCHOR]     be there for an attachment of the same process, and as its ANCHOR have what it owns
+                                    where it ends first; the number of this session
     NOSQGRID.INHERIT number         have what another session of the same process has been granted
     NOSQGRID.LEAVE                  good-bye; 1 when the coordinator ends with this client
 """
@@ -33,8 +35,13 @@ def attach(context, args):
 
 
 def batch(context, args):
-    """A batch over the socket."""
-    return apply_batch(context, args[0])
+    """A batch over the socket; nothing waits in it."""
+    may_wait, context.may_wait = context.may_wait, False
+    may_block, context.may_block = context.may_block, False
+    try:
+        return apply_batch(context, args[0])
+    finally:
+        context.may_wait, context.may_block = may_wait, may_block
 
 
 def claim(context, args):
@@ -85,6 +92,13 @@ def checkpoint(context, args):
     return context.defer()
 
 
+def companion(context, args):
+    """Be there for an attachment of the same process; the number of this session."""
+    if len(args) > 1 or args and args[0].upper() != b"ANCHOR":
+        raise syntax_error()
+    return context.server.accompany(context.session, bool(args))
+
+
 def inherit(context, args):
     """Have what a session with this number owns: it waited for that in the place of this one."""
     context.server.adopt(context.session, bounded(args[0], INT64_MAX, "a session"))
@@ -98,6 +112,7 @@ def leave(context, args):
 
 COMMANDS = (
     Command(b"NOSQGRID.CHECKPOINT", checkpoint, -1, ADMIN),
+    Command(b"NOSQGRID.COMPANION", companion, -1, CONNECTION),
     Command(b"NOSQGRID.INHERIT", inherit, 2, WRITE_ALONE),
     Command(b"NOSQGRID.LEAVE", leave, 1, CONNECTION),
     Command(b"NOSQGRID.ATTACH", attach, 2, CONNECTION),

@@ -15,7 +15,7 @@ from functools import partial
 
 from ...errors import UnknownJobError
 from ..structures.job_records import RESERVED, STATES, unpack_notes
-from .transitions import parse_id
+from .ids import parse_id
 
 FORGOTTEN = b"forgotten"
 TOLD_MAX = 1000  # jobs in one answer

@@ -9,8 +9,8 @@ Invariants
     or disk, and the next look: then it belongs to nobody and is tried again.
  2. What the clock does is a write of its own, in slices.
 
-A kill at any line: the next coordinator finds the jobs reserved that were; they stay so as long as their workers' processes
-live, for their time to run at most, counted anew.
+A kill at any line: the next coordinator finds the jobs reserved that were; they stay so as long as the processes of
+their workers live, for their time to run at most, counted anew.
 """
 
 import heapq
@@ -21,14 +21,16 @@ from .. import databases
 from ..structures.job_records import OPTIONS, RECORD, RESERVED, pack_notes, unpack_notes
 from ..structures.jobs import Queue
 from ..waiting import SLEEP_S_MAX
+from .ids import id_of
 from .leases import Lease, Leases
-from .transitions import PAUSED, RIPEN_MAX, Transitions, id_of
+from .transitions import PAUSED, RIPEN_MAX, Transitions
 
 AGAIN_MS = 1000  # after which what could not be given back is tried again
 LOOK_S_MAX = 1.0  # the wall clock may be set while nothing happens
 LEASES_MAX = 200  # that end in one slice
 OWNERS_MAX = 64  # of a session, whose notes are kept ready
 _SOON_S = 0.001
+_SPARE = 64  # times that were replaced
 
 
 class Owner(object):
@@ -77,19 +79,18 @@ class Jobs(Transitions):
         return found
 
     def take(self, session, key, queue, owner, request=0):
-        """(number, job) of the job whose turn it is, which is this session's from now on; or None."""
+        """As reserve(): the job is this session's from now on."""
         taken = self.reserve(key, queue, owner)
         if taken is None:
             return None
-        number, job, before = taken
-        ttr_ms = OPTIONS.unpack_from(job[2])[2]
-        lease = Lease(session, key, number, RECORD.unpack(job[0])[4], self.keyspace.now_ms + ttr_ms,
+        number, before, record = taken
+        lease = Lease(session, key, number, record[4], self.keyspace.now_ms + OPTIONS.unpack_from(before[2])[2],
                       (before[0], before[4]), request)
         if self.keyspace.staging:
             self.keyspace.when_published(partial(self.leases.enter, lease))
         else:
             self.leases.enter(lease)
-        return number, job
+        return taken
 
     def let_go(self, key, number):
         """The job is nobody's any more, once that is published."""
@@ -154,11 +155,18 @@ class Jobs(Transitions):
             self._try(leases[at:at + LEASES_MAX], error)
 
     def _try(self, leases, error):
-        """Give back the jobs of some leases; where there is no room or no disk for that, later."""
-        try:
-            self._as_write(self.keyspace, lambda: [self._lose_one(lease, error) for lease in leases])
-        except (GridFullError, StorageError):
-            self.leases.move_to_nobody(leases, self.keyspace.now_ms + AGAIN_MS)
+        """Give back the jobs of some leases; without what is noted of them where there is no room for that, and later
+        where the disk takes nothing.
+        """
+        for text in (error, b""):
+            try:
+                self._as_write(self.keyspace, lambda: [self._lose_one(lease, text) for lease in leases])
+                return
+            except GridFullError:
+                continue
+            except StorageError:
+                break
+        self.leases.move_to_nobody(leases, self.keyspace.now_ms + AGAIN_MS)
 
     def _lose_one(self, lease, error):
         queue = self._held(lease)
@@ -184,6 +192,9 @@ class Jobs(Transitions):
         if at_ms and at_ms != self._times.get(key):
             self._times[key] = at_ms
             heapq.heappush(self._heap, (at_ms, key))
+            if len(self._heap) > 2 * len(self._times) + _SPARE:
+                self._heap = [(ms, one) for one, ms in self._times.items()]
+                heapq.heapify(self._heap)
 
     def tick(self, now):
         """By the clock: leases that end, and what is due."""

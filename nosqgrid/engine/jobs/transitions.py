@@ -5,9 +5,9 @@
                  |                    `-> dead (no attempts are left, or buried) -> ready (redriven)
     waiting, delayed and ready jobs may be cancelled; one that is reserved is asked to be given up
 
-An attempt begins when a job is reserved and is counted then: a worker that dies with a job has used one up.  A job whose
-worker was lost is ready again at once the first time, and after its backoff from then on, so that one that kills its
-workers does not stand in front.
+An attempt begins when a job is reserved and is counted then: a worker that dies with a job has used one up.  A job
+whose worker was lost is ready again at once the first time, and after its backoff from then on, so that one that kills
+its workers does not stand in front.
 
 Invariants
  1. Everything is changes of structures in the keyspace: it is logged, and taken back with its batch.
@@ -24,36 +24,17 @@ from ..structures.job_records import (CANCEL, CANCELLED, DEAD, DELAYED, DONE, OP
                                       WAITING, pack_fixed, pack_notes, unpack_notes)
 from ..structures.jobs import LEADS, NEEDS, Queue
 from .asked import DROP_OLDEST
+from .ids import FLOOR, ROOM, id_of, parse_id, shown_text
 
-ROOM = b"\x00room"  # behind a queue's key: who waits for it waits for room
 ERROR_BYTES_MAX = 64 * 1024
 FAILURES_MAX = 10  # that are remembered of a job
 FAILURE_BYTES_MAX = 200
+BRIEF_BYTES = 40
 WAITED_KEEP_MS = 10000  # for how long the outcome is kept that somebody waits for
 RIPEN_MAX = 200  # jobs whose time has come, at a time
-PURGED_ONE_BY_ONE = 1000  # of more the queue is made anew without them
 PAUSED, DRAINING = b"paused", b"draining"
-FLOOR = databases.in_space(databases.QUEUES, b"")  # a queue without jobs, whose numbers are above all that were dropped
 
 FULL = object()  # put(): there is no room
-
-
-def key_of(name):
-    """The key of a queue; `name` as the words of a command have it."""
-    return databases.in_space(databases.QUEUES, name)
-
-
-def id_of(key, number):
-    """The id of a job, with the prefix of the queue's database."""
-    return b"%b:%d" % (databases.name_of(key), number)
-
-
-def parse_id(word):
-    """(key of the queue, number) of an id; UnknownJobError where it is none."""
-    name, _, digits = word.rpartition(b":")
-    if not name or not digits.isdigit() or len(digits) > 16 or digits[:1] == b"0":
-        raise UnknownJobError("%s is no id of a job: one is the name of its queue, a colon and a number" % _shown(word))
-    return key_of(name), int(digits)
 
 
 def backoff_ms(options, attempts, random_bits):
@@ -101,7 +82,7 @@ class Transitions(object):
         queue = self.queue(key)
         job = None if queue is None else queue.jobs.get(number)
         if job is None:
-            raise UnknownJobError("there is no job %s, or not any more" % _shown(word))
+            raise UnknownJobError("there is no job %s, or not any more" % shown_text(word))
         return key, queue, number, job
 
     def known(self, word):
@@ -109,22 +90,22 @@ class Transitions(object):
         key, number = parse_id(word)
         queue = self.queue(key)
         if queue is None or number >= queue.next_number:
-            raise UnknownJobError("there is no job %s" % _shown(word))
+            raise UnknownJobError("there is no job %s" % shown_text(word))
 
     def reserved(self, word, receipt):
         """The same of a job that was reserved with this receipt; StaleReceiptError where it is not that any more."""
         key, number = parse_id(word)
         queue = self.queue(key)
         if queue is None or number >= queue.next_number:
-            raise UnknownJobError("there is no job %s" % _shown(word))
+            raise UnknownJobError("there is no job %s" % shown_text(word))
         job = queue.jobs.get(number)
         if job is None:
-            raise StaleReceiptError("job %s is finished" % _shown(word))
+            raise StaleReceiptError("job %s is finished" % shown_text(word))
         state, _, _, _, deliveries, _, _, _ = RECORD.unpack(job[0])
         if state != RESERVED or deliveries != receipt:
-            raise StaleReceiptError("job %s is %s, and receipt %d (of %d that were given) is good no more: its time was "
-                                    "over, it was given back, or its worker was taken for dead"
-                                    % (_shown(word), job_records.STATES[state].decode(), receipt, deliveries))
+            raise StaleReceiptError("job %s is %s, and receipt %d (of %d that were given) is good no more: its time "
+                                    "was over, it was given back, or its worker was taken for dead"
+                                    % (shown_text(word), job_records.STATES[state].decode(), receipt, deliveries))
         return key, queue, number, job
 
     def change(self, key, queue, words):
@@ -200,10 +181,13 @@ class Transitions(object):
         job = queue.jobs.get(number)
         if asked.replace and job is not None and job[0][0] <= QUEUED and not asked.after:
             needs = queue.needs.get(number, ())
-            pieces = self._pieces(queue, asked, item[0], item[1], now_ms, needs)
+            pieces = list(self._pieces(queue, asked, item[0], item[1], now_ms, needs))
+            record = list(RECORD.unpack(pieces[0]))
+            record[4] = RECORD.unpack(job[0])[4]  # no receipt is given twice
+            pieces[0] = RECORD.pack(*record)
             links = [(kind, list(ids)) for kind, ids in ((NEEDS, needs), (LEADS, queue.leads.get(number, ()))) if ids]
             self.change(key, queue, [b"del", b"%d" % number])
-            self.change(key, queue, [b"put", b"%d" % number] + list(pieces))
+            self.change(key, queue, [b"put", b"%d" % number] + pieces)
             for kind, ids in links:
                 self.change(key, queue, [b"link", kind, b"%d" % number] + ids)
         return number, 0
@@ -230,7 +214,7 @@ class Transitions(object):
             key, number = parse_id(word)
             queue = self.queue(key)
             if queue is None or number >= queue.next_number:
-                raise UnknownJobError("there is no job %s to wait for" % _shown(word))
+                raise UnknownJobError("there is no job %s to wait for" % shown_text(word))
             job = queue.jobs.get(number)
             if job is None or job[0][0] == DONE:
                 continue
@@ -276,6 +260,9 @@ class Transitions(object):
 
     def end(self, key, queue, number, state, noted, keep=True):
         """A job ends, as done, dead or cancelled; and those that waited for it go on, or end too."""
+        if number not in queue.leads:
+            self._end_one(key, queue, number, state, noted, keep)
+            return
         ends = [(key, queue, number, state, noted, keep)]
         while ends:
             key, queue, number, state, noted, keep = ends.pop()
@@ -294,8 +281,10 @@ class Transitions(object):
 
     def _end_one(self, key, queue, number, state, noted, keep):
         job = queue.jobs[number]
-        waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
-        is_waited = waited_key in self.keyspace.waited
+        waited, waited_key = self.keyspace.waited, b""
+        if waited:
+            waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
+        is_waited = waited_key in waited
         keep_ms = OPTIONS.unpack_from(job[2])[3] if keep else 0
         if state == DEAD and keep or keep_ms or is_waited:
             record = list(RECORD.unpack(job[0]))
@@ -311,9 +300,9 @@ class Transitions(object):
         if is_waited:
             self.keyspace.ready.append(waited_key)
         if self.followed:
-            self._tell_followers(key, (number,))
+            self.tell_followers(key, (number,))
 
-    def _tell_followers(self, key, numbers):
+    def tell_followers(self, key, numbers):
         """Jobs have ended, or are about to go: whoever follows them is told when that is published."""
         for number in numbers:
             own = id_of(key, number)
@@ -363,7 +352,10 @@ class Transitions(object):
             queue.settings[PAUSED] == b"-1" or int(queue.settings[PAUSED]) > self.keyspace.wall_ms())
 
     def reserve(self, key, queue, owner):
-        """(number, job, the job before) of the job whose turn it is, which is handed to `owner` (notes); or None."""
+        """(number, the job as it was, what its record has now) of the job whose turn it is; `owner` (notes) has it now.
+
+        None where there is no such job.
+        """
         if queue.index.timers:
             self.ripen(key, queue)
         if queue.settings and self.is_paused(queue):
@@ -373,9 +365,10 @@ class Transitions(object):
             return None
         before = queue.jobs[number]
         _, _, kind, attempts, deliveries, priority, put_ms, _ = RECORD.unpack(before[0])
-        record = RECORD.pack(RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms())
-        self.change(key, queue, [b"state", b"%d" % number, record, before[4] + owner if before[4] else owner])
-        return number, queue.jobs[number], before
+        record = RESERVED, 0, kind, attempts + 1, deliveries + 1, priority, put_ms, self.keyspace.wall_ms()
+        self.change(key, queue, [b"state", b"%d" % number, RECORD.pack(*record),
+                                 before[4] + owner if before[4] else owner])
+        return number, before, record
 
     def give_back(self, key, queue, number, before):
         """Undo a reservation that nobody heard of: the job is what it was, but for the receipt, which is used up."""
@@ -407,8 +400,15 @@ class Transitions(object):
         return record[0]
 
     def lose(self, key, queue, number, error):
-        """The worker of a job is lost: the job is ready at once the first time, later after a backoff."""
+        """The worker of a job is lost: the job is ready at once the first time, later after a backoff.
+
+        Without an error what is noted of it, but who had it, is forgotten, for want of room.
+        """
         job = queue.jobs[number]
+        if not error:
+            worker = pack_notes({b"process": unpack_notes(job[4]).get(b"process", b"")[:BRIEF_BYTES]})
+            self.set_state(key, queue, number, RECORD.unpack(job[0]), worker)
+            job = queue.jobs[number]
         attempts = RECORD.unpack(job[0])[3]
         delay_ms = 0 if attempts <= 1 else backoff_ms(job[2], attempts - 1, self.random_bits)
         return self.fail(key, queue, number, error, delay_ms)
@@ -450,65 +450,11 @@ class Transitions(object):
         self.set_state(key, queue, number, record, self._without_error(job))
         return True
 
-    # -- many at once -------------------------------------------------------------------------------------------------
-
-    def purge(self, key, queue, states):
-        """Remove the jobs in some states, which are none that anybody has; how many."""
-        numbers = [number for number, job in queue.jobs.items() if job[0][0] in states]
-        for number in list(queue.leads):
-            if number in queue.jobs and queue.jobs[number][0][0] in states:
-                self.end(key, queue, number, CANCELLED, {b"error": b"purged"}, keep=False)
-        numbers = [number for number in numbers if number in queue.jobs and queue.jobs[number][0][0] in states]
-        self._wake_all(key, numbers)
-        if len(numbers) <= PURGED_ONE_BY_ONE:
-            if numbers:
-                self.change(key, queue, [b"del"] + [b"%d" % number for number in numbers])
-        else:
-            self.keyspace.put(key, _kept(queue, set(numbers)))
-            self.keyspace.ready += [key + ROOM] if key + ROOM in self.keyspace.waited else []
-        return len(numbers)
-
-    def drop(self, key, queue):
-        """Remove a queue with everything; who waits for its jobs is told, and what depended on them is dead."""
-        for number in list(queue.leads):
-            self.end(key, queue, number, CANCELLED, {}, keep=False)
-        self._wake_all(key, queue.jobs)
-        floor = self.made(FLOOR)
-        if floor.next_number < queue.next_number:
-            self.change(FLOOR, floor, [b"next", b"%d" % queue.next_number])
-        self.keyspace.delete(key)
-
-    def _wake_all(self, key, numbers):
-        """Jobs go: who waits for one of them looks again."""
-        waited = self.keyspace.waited
-        if self.followed:
-            self._tell_followers(key, numbers)
-        if waited:
-            self.keyspace.ready += [found for found in (databases.in_space(databases.QUEUES, id_of(key, number))
-                                                        for number in numbers) if found in waited]
-
     @staticmethod
     def _without_error(job):
         noted = unpack_notes(job[4])
         noted.pop(b"error", None)
         return pack_notes(noted)
-
-
-def _kept(queue, gone):
-    """A queue that has everything of another but some jobs."""
-    made = Queue()
-    for change in queue.copy().changes():
-        if change[0] == b"put":
-            pieces = [b"put"]
-            for at in range(1, len(change), 6):
-                if int(change[at]) not in gone:
-                    pieces += change[at:at + 6]
-            change = pieces
-        elif change[0] == b"link" and int(change[2]) in gone:
-            continue
-        if len(change) > 1:
-            made.apply(change)
-    return made
 
 
 def queued(queue):
@@ -520,12 +466,7 @@ def _first_two(holds):
     return [holds[key] for key, _ in zip(holds, range(2))]
 
 
-def _shown(word):
-    """An id or a name for a message."""
-    return databases.name_of(word)[:100].decode("utf-8", "replace")
-
-
 def _draining(key):
-    error = CommandError("queue %s takes no more jobs (JOB.DRAIN)" % _shown(databases.name_of(key)))
+    error = CommandError("queue %s takes no more jobs (JOB.DRAIN)" % shown_text(databases.name_of(key)))
     error.code = "DRAINING"
     return error

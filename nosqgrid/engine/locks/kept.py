@@ -1,11 +1,10 @@
 """What is kept of locks where there is a log: how a grant becomes a record of engine/structures/grants, and back.
 
-    g<token>    name, mode, units, limit, reentrant, detached, depth, ttl_ms, since (wall clock, ms), thread, info, and
-                the seven words of its Holder
+    g<token>    name, mode, units, limit, reentrant, detached, depth, ttl_ms, since (wall clock, ms), request, thread,
+                info, and the seven words of its Holder
     a<name>     the lock was abandoned
     e<name>     the event is set
     l<name>     the latch, and how many it waits for
-    o<name>     what was to be done once is done: type and value of its result
 
 Changes are gathered and saved together, as one entry of the log, before anybody is told of them.  What the log does not
 take has not happened, except that something ended: that is tried again with the next.
@@ -22,7 +21,7 @@ TOKENS_AHEAD = 1 << 20  # so many more tokens may be given before it is logged a
 TOKENS_LEFT_MIN = 1 << 19
 TOKEN_EPOCH_MS = 1577836800000  # of the wall clock: 2020
 TOKEN_SHIFT = 14
-_GRANT_WORDS = 11
+_GRANT_WORDS = 12
 
 
 class Kept(object):
@@ -115,22 +114,23 @@ class Kept(object):
 def _grant_words(grant, since_ms):
     asked = grant.asked
     return [grant.name, asked.mode, b"%d" % grant.units, b"%d" % asked.limit, b"%d" % asked.reentrant,
-            b"%d" % asked.detached, b"%d" % grant.depth, b"%d" % grant.ttl_ms, b"%d" % since_ms, asked.thread,
-            asked.info]
+            b"%d" % asked.detached, b"%d" % grant.depth, b"%d" % grant.ttl_ms, b"%d" % since_ms, b"%d" % asked.request,
+            asked.thread, asked.info]
 
 
 def read_grant(key, words):
-    """(token, Request, depth, since by the wall clock) of a record; CorruptValueError where it is none."""
+    """(token, Request, since by the wall clock) of a record; CorruptValueError where it is none."""
     try:
         token = int(key[1:])
-        name, mode, units, limit, reentrant, detached, depth, ttl_ms, since_ms, thread, info = words[:_GRANT_WORDS]
+        name, mode = words[:2]
+        thread, info = words[_GRANT_WORDS - 2:_GRANT_WORDS]
         mode = MODES[MODES.index(mode)]  # the very object
-        numbers = [int(word) for word in (units, limit, reentrant, detached, depth, ttl_ms, since_ms)]
+        numbers = [int(word) for word in words[2:_GRANT_WORDS - 2]]
+        units, limit, reentrant, detached, depth, ttl_ms, since_ms, number = numbers
     except ValueError as error:
         raise CorruptValueError("no grant of a lock: %.100r" % (words,)) from error
-    units, limit, reentrant, detached, depth, ttl_ms, since_ms = numbers
     if not 0 < token < TOKEN_MAX or min(numbers) < 0 or not depth or mode is UNITS and not 0 < units <= limit:
         raise CorruptValueError("a grant of a lock with token %d: %.100r" % (token, words))
     request = Request((name,), None, holders.from_words(words[_GRANT_WORDS:]), None, mode, units, limit,
-                      bool(reentrant), ttl_ms, thread, 0, info, bool(detached), depth)
+                      bool(reentrant), ttl_ms, thread, number, info, bool(detached), depth)
     return token, request, since_ms

@@ -83,8 +83,9 @@ class Conditions(object):
         return len(waiters)
 
     def _ask_again(self, waiter):
+        request = waiter.request
         self._forget(waiter)
-        error = self._locks.requeue(waiter.session, waiter.request)
+        error = self._locks.requeue(waiter.session, request)
         if error is not None:
             self._locks.waiting.finish(waiter.session, error)
 
@@ -93,6 +94,7 @@ class Conditions(object):
 
     def _forget(self, waiter):
         del self._by_session[waiter.session]
+        waiter.request = None  # which refers to it, and nothing collects what does that
         queue = self._queues[waiter.name]
         del queue[waiter.session]
         if not queue:

@@ -16,12 +16,13 @@ nothing for the time of grace, but what holders present again.
 from collections import OrderedDict
 
 from ...errors import CommandError, DeadlockError, FencedError, LockLostError, NosqgridError
+from ...formats.lane import LOCK_ABANDONED
 from ...limits import LOCK_REASONS_MAX, RECOVERY_GRACE_S
 from ..waiting import SLEEP_S_MAX
 from . import deadlock, holders
 from .kept import Kept, read_grant
 from .meetings import Meetings
-from .table import ENDED, EXPIRED, RELEASED, UNITS, Table
+from .table import ENDED, EXPIRED, RELEASED, SHARED, UNITS, Request, Table
 
 _NO_SLEEP_S = 0.001
 
@@ -41,7 +42,8 @@ class Locks(object):
         self._processes = processes
         self._grace_ms = grace_ms
         self._grace_until_ms = 0
-        self._unsure = set()  # tokens of absent holders of whom nobody knows whether they live
+        self._absent = {}  # token -> Grant of one who is to come back
+        self._unsure = set()  # those of them of whom nobody knows whether they live
         self._holders = {}  # session -> Holder
         self._waits = {}  # session -> Request
         self._watching = {}  # session -> Grant, until whose end it waits
@@ -81,11 +83,15 @@ class Locks(object):
     def try_acquire(self, request):
         """The Grants, or None where they cannot be had at once.  Raises CommandError, StorageError, GridFullError."""
         self.expire()
+        if self._absent and request.request:
+            grants = self._granted_before(request)
+            if grants:
+                return grants
         grants = self.table.acquire(request, self.keyspace.now_ms)
         if grants is None or self.keyspace.log is None:
             return grants
         for grant in grants:
-            self.kept.put_grant(grant)
+            self._keep_new(grant)
         try:
             self.save()
         except NosqgridError:
@@ -93,11 +99,43 @@ class Locks(object):
             raise
         return grants
 
+    def _granted_before(self, request):
+        """The Grants of this very request: a coordinator had it in its log, and was killed before it could answer."""
+        grants = [grant for grant in self._absent_of(request.who) if request.request in grant.requests]
+        by_name = {grant.name: grant for grant in grants}
+        if not set(request.names).issubset(by_name):
+            return []
+        for grant in grants:
+            self._come_back(grant, request)
+        self._settle([])
+        return [by_name[name] for name in request.names]
+
+    def _absent_of(self, who):
+        return [grant for grant in self._absent.values()
+                if grant.asked.who.pid == who.pid > 0 and grant.asked.who.uid == who.uid]
+
+    def acquire_now(self, session, name, number, thread, deeper):
+        """A lock for one alone, for a frame in a lane: its token, with LOCK_ABANDONED, or 0 where it is not free."""
+        request = Request((name,), session, self.holder(session), holders.node_of(session, thread), reentrant=deeper,
+                          thread=thread, request=number)
+        grants = self.try_acquire(request)
+        if grants is None:
+            return 0
+        return grants[0].token | LOCK_ABANDONED if grants[0].abandoned else grants[0].token
+
+    def _keep_new(self, grant):
+        self.kept.put_grant(grant)
+        if grant.abandoned and grant.asked.mode is not SHARED:
+            self.kept.delete(b"a" + grant.name)
+
     def _take_back(self, request, grants):
         """What the log did not take is not granted."""
         granted = []
         for grant in grants:
             if grant.asked is request:
+                if grant.abandoned and grant.asked.mode is not SHARED:
+                    self.kept.leave(b"a" + grant.name)
+                    self.table.abandon(grant.name)
                 granted += self.table.end(grant, self.keyspace.now_ms)
                 self.kept.delete_grant(grant)
             else:
@@ -125,6 +163,13 @@ class Locks(object):
         request = self._waits.pop(session, None)
         if request is not None and not self._closed:
             self._settle(self.table.leave(request, self.keyspace.now_ms))
+
+    def answer_waiters(self, name, reply):
+        """Let all who wait for a lock have something else instead of it."""
+        lock = self.table.locks.get(name)
+        for request in list(lock.queue) if lock is not None else ():
+            self.table.leave(request, self.keyspace.now_ms)  # it has a holder, so that nobody is granted it by that
+            self._answer(request, reply)
 
     def requeue(self, session, request):
         """Let a session that waits for something else wait for a lock, without end; an error where it cannot."""
@@ -167,23 +212,31 @@ class Locks(object):
             self._lost[grant.token] = reason
             if len(self._lost) > LOCK_REASONS_MAX:
                 self._lost.popitem(last=False)
-        granted = self.table.end(grant, self.keyspace.now_ms, abandoned)
-        self._unsure.discard(grant.token)
+        if abandoned and grant.asked.mode is not SHARED:  # who may only read leaves nothing half done
+            self._abandon(grant.name)
+        granted = self.table.end(grant, self.keyspace.now_ms)
+        if self._absent:
+            self._absent.pop(grant.token, None)
+            self._unsure.discard(grant.token)
         if self.keyspace.log is not None:
             self.kept.delete_grant(grant)
-            if grant.name in self.table.abandoned:
-                self.kept.put(b"a" + grant.name)
         for session in grant.watchers:
             del self._watching[session]
             self.waiting.finish(session, reason)
         return granted
 
+    def _abandon(self, name):
+        forgotten = self.table.abandon(name)
+        self.kept.put(b"a" + name)
+        if forgotten is not None:
+            self.kept.delete(b"a" + forgotten)
+
     def _settle(self, granted):
         """Save what has changed, then tell those whose turn it is; where that is refused they do not have it."""
-        while True:
+        while granted or self.kept.owes:
             for _, grants in granted:
                 for grant in grants:
-                    self.kept.put_grant(grant)
+                    self._keep_new(grant)
             try:
                 self.save()
             except NosqgridError as error:  # which no name here may keep: its frames lead to this one
@@ -233,7 +286,8 @@ class Locks(object):
             self.waiting.finish(session, None)
             return 1
         count = 0
-        for grant in list(self.table.held.get(session, {}).values()):
+        absent = self._absent_of(self.holder(session)) if self._absent else []
+        for grant in list(self.table.held.get(session, {}).values()) + absent:
             while request in grant.requests:
                 requests = list(grant.requests)
                 requests.remove(request)
@@ -292,7 +346,7 @@ class Locks(object):
 
     def expire(self):
         """End the grants whose lease is over; not within a batch, which could not log that."""
-        if self.keyspace.staging or self._closed:
+        if not self.table.leases or self.keyspace.staging or self._closed:
             return
         for grant in self.table.expired(self.keyspace.now_ms):
             self.end(grant, EXPIRED, True)
@@ -343,12 +397,14 @@ class Locks(object):
     def _take_over(self, key, words, now_ms, offset_ms):
         token, request, since_ms = read_grant(key, words)
         holder = request.who
-        grant = self.table.regrant(request, token, now_ms, absent=not request.detached)
+        grant = self.table.regrant(request, token, now_ms)
         if grant is None:
             raise CommandError("the log has two holders of the lock %.100r" % request.names[0])
         grant.since_ms = min(since_ms - offset_ms, now_ms)
         if request.detached:
             return
+        self._absent[token] = grant
+        grant.absent = True
         lives = self._processes.lives(holder)
         if lives is None:
             self._unsure.add(token)
@@ -358,14 +414,14 @@ class Locks(object):
             self.end(grant, ENDED, True)
 
     def _process_died(self, pid):
-        for grant in list(self.table.grants.values()):
-            if grant.absent and grant.asked.who.pid == pid:
+        for grant in list(self._absent.values()):
+            if grant.asked.who.pid == pid:
                 self.end(grant, ENDED, True)
 
     def _end_grace(self):
         self._grace_until_ms = 0
         for token in list(self._unsure):
-            self.end(self.table.grants[token], b"its holder did not come back after a restart", True)
+            self.end(self._absent[token], b"its holder did not come back after a restart", True)
         if self.table.frozen:
             self._settle(self.table.thaw(self.keyspace.now_ms))
 
@@ -383,8 +439,14 @@ class Locks(object):
         if not grant.absent:
             self.own(session, name, token)
             return
-        grant.absent = False
-        self._unsure.discard(token)
-        self.table.hand_over(grant, session, request.node, request.who)
-        self.kept.put_grant(grant)
+        self._come_back(grant, request)
+        grant.depth = request.depth  # which the holder knows best: it may have given one level back in vain
         self._settle([])
+
+    def _come_back(self, grant, request):
+        """The holder of a grant is here again."""
+        grant.absent = False
+        del self._absent[grant.token]
+        self._unsure.discard(grant.token)
+        self.table.hand_over(grant, request.session, request.node, request.who)
+        self.kept.put_grant(grant)

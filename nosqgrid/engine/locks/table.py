@@ -111,7 +111,7 @@ class Table(object):
         self.by_node = {}  # node -> {token: Grant}
         self.waiting = {}  # node -> {Request: None}
         self.abandoned = OrderedDict()  # names, those first that have been the longest
-        self._leases = []  # heap of (deadline_ms, token)
+        self.leases = []  # heap of (deadline_ms, token)
         self._number = 0
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -265,14 +265,9 @@ class Table(object):
 
     # -- giving back --------------------------------------------------------------------------------------------------
 
-    def end(self, grant, now_ms, abandoned=False):
-        """A grant is over; what that granted to others: [(request, grants)].
-
-        `abandoned`: its holder did not say so, and the next one who has the lock exclusively is told.
-        """
+    def end(self, grant, now_ms):
+        """A grant is over; what that granted to others: [(request, grants)]."""
         lock = self._remove(grant)
-        if abandoned and grant.asked.mode is not SHARED:
-            self.abandon(grant.name)
         if lock.queue:
             return self._advance(grant.name, now_ms)
         if not lock.holders:
@@ -280,11 +275,12 @@ class Table(object):
         return []
 
     def abandon(self, name):
-        """Whoever has this lock next is told that somebody left it without a word."""
+        """Whoever has this lock next is told that somebody left it without a word; a name of which that is forgotten
+        for it, or None.
+        """
         self.abandoned[name] = None
         self.abandoned.move_to_end(name)
-        if len(self.abandoned) > LOCKS_ABANDONED_MAX:
-            self.abandoned.popitem(last=False)
+        return self.abandoned.popitem(last=False)[0] if len(self.abandoned) > LOCKS_ABANDONED_MAX else None
 
     def _remove(self, grant):
         name, token = grant.name, grant.token
@@ -332,16 +328,14 @@ class Table(object):
             grant.node, grant.asked.node, grant.asked.who = node, node, who
         self._add(grant)
 
-    def regrant(self, request, token, now_ms, absent=False):
+    def regrant(self, request, token, now_ms):
         """Grant a lock again under the token that it had; the Grant, or None where somebody else has it by now."""
         name = request.names[0]
         lock = self.locks.get(name)
         if token in self.grants or lock is not None and (lock.limit != request.limit or not _fits(lock, request)):
             return None
         self.last_token = max(self.last_token, token)
-        grant = Grant(name, token, request, False, now_ms)
-        grant.absent = absent
-        return self._add(grant)
+        return self._add(Grant(name, token, request, False, now_ms))
 
     def thaw(self, now_ms):
         """Grant from now on; what that granted: [(request, grants)]."""
@@ -354,10 +348,10 @@ class Table(object):
     # -- leases -------------------------------------------------------------------------------------------------------
 
     def _lease(self, grant):
-        heapq.heappush(self._leases, (grant.deadline_ms, grant.token))
-        if len(self._leases) > 2 * len(self.grants) + _SPARE_LEASES:
-            self._leases = list({lease for lease in self._leases if self._stands(lease)})
-            heapq.heapify(self._leases)
+        heapq.heappush(self.leases, (grant.deadline_ms, grant.token))
+        if len(self.leases) > 2 * len(self.grants) + _SPARE_LEASES:
+            self.leases = list({lease for lease in self.leases if self._stands(lease)})
+            heapq.heapify(self.leases)
 
     def _stands(self, lease):
         grant = self.grants.get(lease[1])
@@ -365,15 +359,15 @@ class Table(object):
 
     def next_deadline_ms(self):
         """When the next lease ends, or None."""
-        while self._leases and not self._stands(self._leases[0]):
-            heapq.heappop(self._leases)
-        return self._leases[0][0] if self._leases else None
+        while self.leases and not self._stands(self.leases[0]):
+            heapq.heappop(self.leases)
+        return self.leases[0][0] if self.leases else None
 
     def expired(self, now_ms):
         """The Grants whose lease is over; they stand until they are ended."""
         found = []
-        while self._leases and self._leases[0][0] <= now_ms:
-            lease = heapq.heappop(self._leases)
+        while self.leases and self.leases[0][0] <= now_ms:
+            lease = heapq.heappop(self.leases)
             if self._stands(lease):
                 found.append(self.grants[lease[1]])
         return list(dict.fromkeys(found))

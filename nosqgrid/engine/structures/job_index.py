@@ -102,7 +102,7 @@ class Index(object):
             group = self.groups[name]
             group.ready -= 1
             places = group.places
-            if places[0] == place_of(job, number):
+            if places[0] & NUMBER_MASK == number:  # an old place of it, perhaps: then its own counts no more
                 heapq.heappop(places)
                 if len(self.groups) > 1:
                     self._offer(group)

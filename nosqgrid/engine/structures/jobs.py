@@ -22,10 +22,11 @@ from ...errors import CorruptValueError
 from ...formats import values
 from ...limits import KIB
 from .job_index import Index
-from .job_records import NUMBER_MAX, TIME_MAX, check_fixed, check_notes, check_options, check_record
-from .structure import ELEMENT_BYTES, STRUCTURE_BYTES, Structure
+from .job_records import NUMBER_MAX, check_fixed, check_notes, check_options, check_record
+from .structure import ELEMENT_BYTES, Structure
 
 JOB_BYTES = 400  # of a job, its place in the index included, without the bytes of its pieces
+NOTES_BYTES = 160  # of notes that count as nothing: who has a job, so that jobs are handed out where there is no room
 PUT_BYTES = 32 * KIB  # of a change of changes(), at least
 NEEDS, LEADS = b"needs", b"leads"
 
@@ -80,17 +81,16 @@ class Queue(Structure):
 
     def _put(self, words):
         count = len(words)
+        if count == _PIECES + 1:
+            return self._put_one(words)
         if count % _PIECES != 1:
             raise _corrupt(words)
         before, made = self.next_number, []
         for at in range(1, count, _PIECES):
             made.append((_number(words[at], words), self._job(words[at + 1:at + _PIECES])))
         jobs, index = self.jobs, self.index
-        if len(made) == 1:
-            numbers = made[0][:1]
-        else:
-            numbers = {number for number, _ in made}
-        if len(numbers) != len(made) or any(number in jobs for number in numbers):
+        numbers = {number for number, _ in made}
+        if len(numbers) != len(made) or 0 in numbers or any(number in jobs for number in numbers):
             raise _corrupt(words)
         for number, job in made:
             jobs[number] = job
@@ -102,6 +102,20 @@ class Queue(Structure):
         if self.next_number != before:
             inverse.append([b"next", b"%d" % before])
         return inverse
+
+    def _put_one(self, words):
+        number, job = _number(words[1], words), self._job(words[2:])
+        jobs = self.jobs
+        if not number or number in jobs:
+            raise _corrupt(words)
+        jobs[number] = job
+        self.index.enter(number, job)
+        self.size_bytes += _size(job)
+        before = self.next_number
+        if number < before:
+            return [[b"del", words[1]]]
+        self.next_number = number + 1
+        return [[b"del", words[1]], [b"next", b"%d" % before]]
 
     def _job(self, pieces):
         """The tuple of a job; CorruptValueError for pieces of which none can be made."""
@@ -127,7 +141,8 @@ class Queue(Structure):
         self.jobs[number] = made
         index.leave(number, job)
         index.enter(number, made)
-        self.size_bytes += len(notes) - len(old_notes)
+        if notes or old_notes:
+            self.size_bytes += max(len(notes), NOTES_BYTES) - max(len(old_notes), NOTES_BYTES)
         return [[b"state", number_word, job[0], old_notes]]
 
     def _del(self, words):
@@ -283,7 +298,7 @@ def _share(known, piece, check):
 
 def _size(job):
     _, payload, options, fixed, notes = job
-    return JOB_BYTES + len(payload) + len(fixed) + len(notes)
+    return JOB_BYTES + len(payload) + len(fixed) + max(len(notes) - NOTES_BYTES, 0)
 
 
 def _number(word, words):

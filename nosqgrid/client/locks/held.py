@@ -1,0 +1,64 @@
+"""What this process holds: presented to each coordinator that it attaches to, given back when the grid is closed."""
+
+import os
+import threading
+
+from ...errors import LockLostError, NosqgridError
+
+
+class Grant(object):
+    """One lock that this process holds, as it would be presented to another coordinator."""
+
+    __slots__ = ("name", "token", "abandoned", "words", "pid", "ended", "lost")
+
+    def __init__(self, name, token, abandoned, words):
+        self.name = name
+        self.token = token
+        self.abandoned = abandoned
+        self.words = words  # of LOCK.RECLAIM, behind the token
+        self.pid = os.getpid()
+        self.ended = False  # whether this process has begun to give it back
+        self.lost = None  # why it is not held any more, where that is known
+
+
+class Held(object):
+    """The locks that a process holds through one store, by their tokens."""
+
+    def __init__(self):
+        self._grants = {}
+        self._lock = threading.Lock()
+
+    def add(self, grant):
+        with self._lock:
+            self._grants[grant.token] = grant
+
+    def remove(self, grant):
+        with self._lock:
+            self._grants.pop(grant.token, None)
+
+    def all(self):
+        with self._lock:
+            return list(self._grants.values())
+
+    def present(self, attachment):
+        """Present all of them to the coordinator of a new attachment; those that it refuses are lost."""
+        for grant in self.all():
+            try:
+                attachment.command(b"LOCK.RECLAIM", grant.name, grant.token, *grant.words)
+            except LockLostError as error:
+                grant.lost = str(error)
+                self.remove(grant)
+
+    def after_fork(self):
+        """In a forked child: the parent has them."""
+        self._grants = {}
+        self._lock = threading.Lock()
+
+    def release_all(self, command):
+        """Give all of them back, as the grid is closed."""
+        for grant in self.all():
+            self.remove(grant)
+            try:
+                command(b"LOCK.RELEASE", grant.name, grant.token)
+            except NosqgridError as error:  # it is over in any case: with the session that ends now
+                grant.lost = str(error)
