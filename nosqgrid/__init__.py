@@ -13,15 +13,15 @@ Public names stand here; where they come from may change.
 from .client.grid import CheckpointInfo, Grid, attach, open
 from .client.work.running import current_job
 from .errors import (BatchError, BrokenBarrierError, ClosedError, ComputationCycleError, CoordinatorLostError,
-                     CoordinatorTimeoutError, CorruptFileError, DeadlockError, DiskError, FencedError, GridFullError,
-                     JobCancelledError, JobFailedError, KeyTooLargeError, LockLostError, NosqgridError, NotServedError,
-                     PermissionRefusedError, StaleReceiptError, StartError, StorageError, UnknownJobError,
-                     UnsupportedTypeError, UsageError, ValueTooLargeError)
+                     CoordinatorTimeoutError, CorruptFileError, CursorLostError, DeadlockError, DiskError, FencedError,
+                     GridFullError, JobCancelledError, JobFailedError, KeyTooLargeError, LockLostError, NosqgridError,
+                     NotServedError, PermissionRefusedError, StaleReceiptError, StartError, StorageError,
+                     UnknownJobError, UnsupportedTypeError, UsageError, ValueTooLargeError)
 
 __version__ = "0.1.0"
 __all__ = ["CheckpointInfo", "Grid", "attach", "current_job", "open", "BatchError", "BrokenBarrierError", "ClosedError",
            "ComputationCycleError", "CoordinatorLostError", "CoordinatorTimeoutError", "CorruptFileError",
-           "DeadlockError", "DiskError", "FencedError", "GridFullError", "JobCancelledError", "JobFailedError",
-           "KeyTooLargeError", "LockLostError", "NosqgridError", "NotServedError", "PermissionRefusedError",
-           "StaleReceiptError", "StartError", "StorageError", "UnknownJobError", "UnsupportedTypeError", "UsageError",
-           "ValueTooLargeError"]
+           "CursorLostError", "DeadlockError", "DiskError", "FencedError", "GridFullError", "JobCancelledError",
+           "JobFailedError", "KeyTooLargeError", "LockLostError", "NosqgridError", "NotServedError",
+           "PermissionRefusedError", "StaleReceiptError", "StartError", "StorageError", "UnknownJobError",
+           "UnsupportedTypeError", "UsageError", "ValueTooLargeError"]

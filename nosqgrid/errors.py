@@ -129,6 +129,12 @@ class JobCancelledError(CallerError, RuntimeError):
     code = "JOBCANCELLED"
 
 
+class CursorLostError(CallerError, LookupError):
+    """A cursor tells nothing any more: the topic, or what keeps the events, began anew since or is gone."""
+
+    code = "CURSORLOST"
+
+
 class PermissionRefusedError(CallerError, PermissionError):
     """This user may not do that here."""
 

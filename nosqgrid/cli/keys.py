@@ -41,14 +41,15 @@ def _set_arguments(parser):
 
 
 def _set(arguments, out):
-    value = _parse(arguments.value, arguments.type)
+    value = parse_value(arguments.value, arguments.type)
     with _grid(arguments) as grid:
         version = grid.set(arguments.key, value, arguments.ttl, if_absent=arguments.if_absent,
                            if_present=arguments.if_present)
     return 0 if version is not None else 1
 
 
-def _parse(text, kind):
+def parse_value(text, kind):
+    """The value that a word of the command line stands for; - is standard input.  Raises UsageError."""
     if text == "-":
         data = sys.stdin.buffer.read()
         if kind in (None, "bytes"):

@@ -12,7 +12,7 @@ import sys
 from .. import __version__
 from ..errors import (CallerError, CoordinatorError, CorruptFileError, GridFullError, NosqgridError, StartError,
                       UsageError)
-from . import bench, commands, demo, keys, locks, serve, status, storage, worker
+from . import bench, commands, demo, keys, locks, queues, serve, status, storage, topics, worker
 
 EXIT_NO = 1
 EXIT_USAGE = 2
@@ -38,7 +38,7 @@ def build_parser():
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     modules = [("serve", serve.HELP, serve.DESCRIPTION, serve.add_arguments, serve.run)]
     modules += list(keys.COMMANDS) + list(status.COMMANDS) + list(storage.COMMANDS)
-    modules += list(locks.COMMANDS)
+    modules += list(locks.COMMANDS) + list(queues.COMMANDS) + list(topics.COMMANDS)
     modules.append(("commands", commands.HELP, commands.DESCRIPTION, commands.add_arguments, commands.run))
     modules.append(("worker", worker.HELP, worker.DESCRIPTION, worker.add_arguments, worker.run))
     modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))

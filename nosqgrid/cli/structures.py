@@ -4,6 +4,7 @@
     hash     {field: value, ...}, or [[field, value], ...] where a field is no text
     set      [member, ...]
     zset     [[member, score], ...] by score; an infinite one is "inf" or "-inf"
+    topic    {"last", "maxlen", "maxbytes", "maxage", "messages": [[number, wall clock in ms, type, payload], ...]}
     stream   {"entries": [[id, fields], ...], "last_id", "max_deleted_id", "entries_added", "groups": [...]}; fields as
              in a hash, or a list of name and value in turn where a name comes twice
     queue    {"jobs": [{"number", "state", "payload", ...}, ...], "settings", "next"}, as JOB.INFO tells them
@@ -15,6 +16,7 @@ Bytes that are no UTF-8 are {"base64": text}.
 import base64
 
 from ..engine.structures import ids, job_records
+from ..engine.structures.topics import HEAD
 from ..formats import values
 
 
@@ -77,6 +79,15 @@ def _group(group):
                           for _, consumer in sorted(group.consumers.items())]}
 
 
+def _topic(topic):
+    messages = []
+    for number, record in enumerate(topic.records(), topic.first):
+        published_ms, value_type = HEAD.unpack_from(record)
+        messages.append([number, published_ms, value_type, text(record[HEAD.size:])])
+    return {"last": topic.last, "maxlen": topic.records_max, "maxbytes": topic.bytes_max, "maxage": topic.age_ms_max,
+            "messages": messages}
+
+
 def _id(entry_id):
     return ids.text(entry_id).decode("ascii")
 
@@ -103,4 +114,4 @@ def _grants(structure):
 
 
 _READABLE = {values.LIST: _texts, values.HASH: _hash, values.SET: _texts, values.ZSET: _zset, values.STREAM: _stream,
-             values.GRANTS: _grants, values.QUEUE: _queue}
+             values.TOPIC: _topic, values.GRANTS: _grants, values.QUEUE: _queue}

@@ -5,6 +5,7 @@ from ..formats import lane as layout
 from ..formats.records import BODY
 from ..formats.resp import encode_command
 from .mapping import ALWAYS, condition_of, deadline_ms_of, encode_checked, set_frame
+from .topics.words import publish_words
 
 
 class Pipeline(object):
@@ -74,6 +75,10 @@ class Pipeline(object):
     def persist(self, key):
         """As Grid.persist."""
         return self._command(b"NOSQGRID.DEADLINE", self._raw(key), 0, decoder=bool)
+
+    def publish(self, topic, value):
+        """Publish to a topic, by its name or as Grid.topic() gives it; the result is the message's number."""
+        return self._command(*publish_words(self._store.codec, topic, value))
 
     def put(self, queue, obj, **options):
         """As Queue.put, which waits for nothing here: the job is there if and when the rest of the batch is.  The

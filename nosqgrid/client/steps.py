@@ -8,8 +8,9 @@ An operation is a generator.  It yields what is to be done and is sent what came
 
 A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
 what an interrupted one asked for: where the coordinator is gone there is nothing to take back, and where it is
-interrupted itself it is made before the next that owns.  The word THREAD stands for who waits, among those of this
-process.
+interrupted itself it is made before the next that owns.  One that may be made `again` is, at the next coordinator,
+where this one ends in its middle and the grid is one that reconnects (client/store).  The word THREAD stands for who
+waits, among those of this process.
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
@@ -21,8 +22,8 @@ from collections import namedtuple
 
 from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
 
-Call = namedtuple("Call", "words waits timeout_s owns late")
-Call.__new__.__defaults__ = (False, None, False, False)
+Call = namedtuple("Call", "words waits timeout_s owns late again")
+Call.__new__.__defaults__ = (False, None, False, False, False)
 Pause = namedtuple("Pause", "seconds")
 THREAD = object()
 
@@ -56,10 +57,10 @@ def perform(store, step):
     if step.owns:
         store.links.prepare_to_own()
     if not step.waits:
-        return store.command(*words)
+        return store.command(*words, again=step.again)
     while True:
         try:
-            return store.links.wait(*words, timeout_s=step.timeout_s)
+            return store.links.wait(*words, timeout_s=step.timeout_s, inherit=step.owns)
         except CoordinatorLostError:
             if not store.tries_again or store.closed:
                 raise

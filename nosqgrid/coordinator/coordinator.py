@@ -28,6 +28,7 @@ from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.jobs.following import Following
 from ..engine.jobs.service import Jobs
+from ..engine.listening import Listening
 from ..engine.locks.service import Locks
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
@@ -129,6 +130,7 @@ class Coordinator(Asked):
         self.following = Following(self.jobs, self.blocked)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
+        self.listening = Listening(space.keyspace)
         self.schedules = Scheduler(space.keyspace, self.put_scheduled, self.clock.local, as_write, self.log)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
 
@@ -257,7 +259,7 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking, self.locks, self.jobs, self.processes,
+                self.admission, self.tracking, self.listening, self.locks, self.jobs, self.processes,
                 self.schedules)
 
     def _sleep_s(self):
@@ -407,7 +409,7 @@ class Coordinator(Asked):
             self.pins.session_ended(session)
         self.pass_on(session)
         for part in (self.large_values, self.claims, self.locks, self.jobs, self.following, self.blocked, self.pubsub,
-                     self.oversight, self.admission, self.tracking):
+                     self.oversight, self.admission, self.tracking, self.listening):
             part.session_ended(session)
         self._ended.append(session)
 

@@ -50,6 +50,8 @@ def stats(server):
         ("index_growths", index.growths),
         ("index_growth_failures", index.growth_failures),
         ("claims", len(server.claims)),
+        ("locks", len(server.locks.table.grants)),
+        ("locks_waiting", len(server.locks)),
         ("lanes_refused", server.lanes_refused),
         ("shared_memory", server.arena.file.backend),
         ("value_size_bytes_max", keyspace.value_size_bytes_max),

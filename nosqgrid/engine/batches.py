@@ -9,12 +9,14 @@ A kill at any line: what was staged is gone, or the log has all of it.
 
 from ..errors import GridFullError, InvariantError
 from ..formats.slots import FIRST_REAL
+from .changes import SET
 
 
 class Batches(object):
     """What a keyspace does to let several effects take place together."""
 
     touched = None
+    _receivers = ()  # (receiver, what the hot path tells instead, or None)
 
     def begin(self):
         """Stage effects from here on."""
@@ -61,7 +63,7 @@ class Batches(object):
         self.behind = False
         self.index.let_go()
         if self._told:
-            self._tell_all()
+            self._tell_all(staged)
 
     def _new_hashes(self, staged):
         """The hashes of the staged keys that will need a slot and have none."""
@@ -109,12 +111,31 @@ class Batches(object):
 
     # -- who is told --------------------------------------------------------------------------------------------------
 
-    def tell_changes(self, touched):
-        """From now on touched(key) is called for each published change of a key, whatever made it, and touched(None)
-        for a clearing; None ends that.  Meanwhile the hot path of writing stands aside.
+    def tell_changes(self, receiver, told=True, hot=None):
+        """From now on receiver(key, kind) is called for each published change of a key, whatever made it; or no more.
+
+        The kind is one of engine/changes; CLEAR comes with the key None.  A batch counts with what comes out of it: a
+        key that it changes several times is told of once.  None as a kind says once more that a key has changed, now
+        that everything of a batch is published.
+
+        Meanwhile the hot path of writing stands aside, unless the only receiver has a hot(key) to be called there for
+        each key that is set, in the middle of it.
         """
-        self.touched = touched
+        self._receivers = [pair for pair in self._receivers if pair[0] != receiver] + [(receiver, hot)] * told
+        self.touched = None
+        if self._receivers:
+            self.touched = self._tell_each if len(self._receivers) > 1 else self._receivers[0][0]
         self.make_hot_paths()
+
+    def _tell_each(self, key, kind):
+        for receiver, _ in self._receivers:
+            receiver(key, kind)
+
+    def _hot_tell(self):
+        """What the hot path tells of each key that is set: a function, None for nobody, False where it stands aside."""
+        if not self._receivers:
+            return None
+        return self._receivers[0][1] or False if len(self._receivers) == 1 else False
 
     def when_published(self, function):
         """Call a function when what the batch under way has done by now is published, at once where there is none;
@@ -125,18 +146,20 @@ class Batches(object):
         else:
             self._told.append(function)
 
-    def _tell(self, key):
-        """A structure has changed."""
+    def _tell(self, key, gone):
+        """A structure has changed; it is `gone` where it has no elements any more, which was told already."""
         if self._staged is None:
-            self.touched(key)
+            self.touched(key, None if gone else SET)
         else:
             self._told.append(key)
 
-    def _tell_all(self):
-        """What the batch made is published."""
+    def _tell_all(self, staged):
+        """What the batch made is published; what became of these keys was told when that was done."""
         told, self._told = self._told, []
+        known = set(staged)
         for item in told:
             if type(item) is not bytes:
                 item()
             elif self.touched is not None:
-                self.touched(item)
+                self.touched(item, None if item in known else SET)
+                known.add(item)

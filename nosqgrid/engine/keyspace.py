@@ -32,6 +32,7 @@ from ..formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ..limits import KEY_SIZE_BYTES_MAX, large_value_bytes, value_size_bytes_max
 from .batches import Batches
 from .budget import HEAP, STRUCTURES, Unlimited
+from .changes import CLEAR, DELETE, EVICT, EXPIRE, SET
 from .cleaner import Cleaner
 from .databases import PREFIX, PREFIX_SIZE_BYTES, Databases
 from .expiry import Expiry
@@ -62,6 +63,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.arena = arena
         self.source = arena if source is None else source
         self.secret = header.secret
+        self.life = (header.epoch & 0xffffffff).to_bytes(4, "little")  # of this coordinator: another one has another
         self.wall_ms = wall_ms
         self.now_ms = 0
         self.version = 0
@@ -132,11 +134,19 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
 
     def hot_note(self):
         """What the hot path notes each set with: a function, None for nobody, False where it has to stand aside."""
-        if self.touched is not None:
+        tell = self._hot_tell()
+        if tell is False or self._tracker is not None and self._tracker.refuses_by_quota():
             return False
-        if self._tracker is None:
-            return None
-        return False if self._tracker.refuses_by_quota() else self._tracker.noted.append
+        note = None if self._tracker is None else self._tracker.noted.append
+        if tell is None:
+            return note
+
+        def note_and_tell(noted):
+            if note is not None:
+                note(noted)
+            tell(noted[3])
+
+        return note_and_tell
 
     # -- lookup -------------------------------------------------------------------------------------------------------
 
@@ -255,8 +265,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         live = self._is_live(offset)
         self.index.remove(slot)
         self._discard(offset)
-        if self.touched is not None:
-            self.touched(key)
+        if live and self.touched is not None:
+            self.touched(key, DELETE)
         return live
 
     def has_record(self, key):
@@ -311,7 +321,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self._place_hidden(kept)
         self.behind = False
         if self.touched is not None:
-            self.touched(None)
+            self.touched(None, CLEAR)
         return dropped
 
     # -- publication --------------------------------------------------------------------------------------------------
@@ -346,7 +356,7 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         if flags & (LARGE | ELSEWHERE):
             self._published_outside(key, offset, flags)
         if self.touched is not None:
-            self.touched(key)
+            self.touched(key, SET)
         if self.heard is not None and old < FIRST_REAL:
             self.heard(b"n", b"new", key)
 
@@ -355,11 +365,17 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         flags = self.source[offset + HEADER_SIZE_BYTES - 1]
         if flags & EXPIRES:
             self.expiring -= 1
-            if self.heard is not None and self.deadline_at(offset) <= self.now_ms:
-                self.heard(b"x", b"expired", self.key_at(offset))
+            if (self.heard is not None or self.touched is not None) and self.deadline_at(offset) <= self.now_ms:
+                self._tell_expired(self.key_at(offset))
         if flags & ELSEWHERE:
             self.databases.removed(self.key_at(offset), bool(flags & EXPIRES))
         self._dead(offset)
+
+    def _tell_expired(self, key):
+        if self.heard is not None:
+            self.heard(b"x", b"expired", key)
+        if self.touched is not None:
+            self.touched(key, EXPIRE)
 
     def _dead(self, offset):
         """A record, published or staged, is dead: no slot word names it."""
@@ -377,8 +393,6 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
             self.expiry.add(self.deadline_at(offset), offset >> 3)
 
     def remove_expired(self, slot, offset, size):
-        if self.touched is not None:
-            self.touched(self.key_at(offset))
         self.index.remove(slot)
         self._discard(offset)
         self.expired_count += 1
@@ -390,8 +404,8 @@ class Keyspace(StoredRecords, Reclaiming, Outside, Batches):
         self.index.remove(slot)
         if self.heard is not None:
             self.heard(b"e", b"evicted", self.key_at(offset))
-        if self.touched is not None:
-            self.touched(self.key_at(offset))
+        if self.touched is not None and self._is_live(offset):
+            self.touched(self.key_at(offset), EVICT)
         if flags:
             self._discard(offset)
             return self.size_at(offset)

@@ -117,7 +117,8 @@ class Outside(object):
                 self._growing = None
         self.version += 1
         structure.version = self.version
-        if not len(structure) and not structure.KEPT_EMPTY:
+        gone = not len(structure) and not structure.KEPT_EMPTY
+        if gone:
             self.version -= 1
             self.delete(key)
         elif self.log is not None:
@@ -125,7 +126,7 @@ class Outside(object):
         if self._tracker is not None:
             self._note_growth(key, structure)
         if self.touched is not None:
-            self._tell(key)
+            self._tell(key, gone)
         if key in self.waited:
             self.ready.append(key)
 

@@ -6,7 +6,8 @@ in Redis.  The keyspace calls touched() for each change, whoever made it; what f
 which the loop calls before the one who made the change is answered.
 
 Invariants
- 1. While a session tracks, keyspace.touched is set; while none does, it is not, and nothing here costs anything.
+ 1. While a session tracks, the keyspace tells of changes; while none does, it does not, and nothing here costs
+    anything.
  2. `items` is the number of sessions remembered over all keys of the table.
  3. What a session has changed itself it is told after the reply to the command that changed it.
  4. Of the table `keys_max` keys are kept at most; who read a key that has to go is told as if it had changed.
@@ -73,7 +74,7 @@ class Tracking(object):
             tracked = session.tracking = Tracked()
             self.sessions[session.id] = session
             session.changed()
-            if self._keyspace.touched is None:
+            if len(self.sessions) == 1:
                 self._keyspace.tell_changes(self.touched)
         tracked.redirect, tracked.broken, tracked.broadcast = redirect, False, broadcast
         tracked.optin, tracked.optout, tracked.noloop = optin, optout, noloop
@@ -97,7 +98,7 @@ class Tracking(object):
         session.changed()
         if not self.sessions:
             self._forget_keys()
-            self._keyspace.tell_changes(None)
+            self._keyspace.tell_changes(self.touched, False)
 
     def _forget_keys(self):
         self._table.clear()
@@ -152,7 +153,7 @@ class Tracking(object):
 
     # -- what changes -------------------------------------------------------------------------------------------------
 
-    def touched(self, key):
+    def touched(self, key, kind):
         """A key has changed, or all have (None)."""
         if key is None:
             self.flushed()

@@ -93,6 +93,7 @@ class LockSurvivalTest(DurableTestCase):
         child, link = self.holder(), self.link()
         token = self.token(child, "a")
         self.assert_held(link)
+        self.assertEqual(self.attach().stats()["locks"], 1)
         child.kill()
         found, abandoned = self.have(link, b"a")
         self.assertGreater(found, token)
@@ -148,6 +149,23 @@ class LockSurvivalTest(DurableTestCase):
             self.assertGreater(found, token)
             link.command(b"LOCK.RELEASE", b"a", found)
             self.assertEqual(served.stop(), 0)
+
+    def test_checkpoint_and_log_have_all_of_them(self):
+        served = self.serve(level="everysec")
+        child = self.holder()
+        self.token(child, "a")
+        link = self.link()
+        for _ in range(2):
+            link.command(b"SAVE")
+            self.assertIsNone(link.command(b"LOCK.ACQUIRE", b"a"))
+        self.token(child, "b")
+        given_back = self.token(child, "c")
+        self.ask(child, "LOCK.RELEASE", "c", str(given_back))
+        self.restart(served, level="everysec")
+        link = self.link()
+        self.assert_held(link, b"a")
+        self.assert_held(link, b"b")
+        self.assertGreater(self.have(link, b"c", 0)[0], given_back)
 
     def test_one_who_died_meanwhile_is_followed_at_once(self):
         served = self.serve(level="everysec")

@@ -10,6 +10,7 @@ from nosqgrid.engine.claims import Claims
 from nosqgrid.engine.client_state import ClientState
 from nosqgrid.engine.commands import run
 from nosqgrid.engine.context import CommandContext
+from nosqgrid.engine.listening import Listening
 from nosqgrid.engine.oversight import Oversight
 from nosqgrid.engine.pubsub import PubSub
 from nosqgrid.engine.scheduling import Scheduler
@@ -48,6 +49,7 @@ class PlainServer:
         self._sessions = sessions
         self._keyspace = keyspace
         self.settings = Settings()
+        self.listening = Listening(keyspace)
         self.acl = Acl(commands.CATALOGUE, self.sessions, lambda: keyspace.now_ms)
         self.random_bits = lambda count: 1 << (count - 2)
         self.asked = []  # what it was asked to do, in words

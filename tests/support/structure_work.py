@@ -8,6 +8,7 @@ import itertools
 import struct
 
 from nosqgrid.engine import databases
+from nosqgrid.engine.structures import topics
 from nosqgrid.engine.structures.classes import CLASSES
 from nosqgrid.engine.structures.ids import LAST, ZERO
 from nosqgrid.errors import GridFullError, StorageError
@@ -33,6 +34,9 @@ def shown(structure):
         return "grants", frozenset(structure.items.items()), structure.high
     if kind == values.QUEUE:
         return "queue", frozenset(structure.jobs.items()), frozenset(structure.settings.items()), structure.next_number
+    if kind == values.TOPIC:
+        return ("topic", structure.born, structure.last, structure.first, structure.ancestors) + structure.bounds() + (
+            tuple(structure.records()),)
     groups = tuple((name, group.last_id, group.entries_read, tuple(
         (consumer.name, consumer.seen_ms, tuple((entry_id, pending.time_ms, pending.count)
                                                 for entry_id, pending in consumer.pending.items()))
@@ -101,6 +105,21 @@ class Changes(object):
             return [b"-"] + rng.sample(names, rng.randrange(1, min(len(names), 4) + 1))
         return [b"+"] + list(itertools.chain.from_iterable(
             (struct.pack("<d", rng.randrange(-5, 50)), word) for word in dict.fromkeys(self._words())))
+
+    def _topic(self, structure):
+        rng, draw = self.rng, self.rng.random()
+        if draw < 0.1:
+            born = bytes(rng.randrange(256) for _ in range(8))
+            last = structure.last if len(structure) else structure.last + rng.randrange(3)
+            ancestors = [(born[:4], rng.randrange(9)) for _ in range(rng.randrange(3))]
+            bounds = rng.randrange(1, 99), rng.randrange(1, 9999), rng.randrange(99)
+            return topics.meta_words(born, last, *bounds, ancestors=ancestors)
+        records = [topics.HEAD.pack(rng.randrange(1000), 0) + word for word in self._words()]
+        if len(structure) and draw < 0.3:
+            return [b"unpub", b"%d" % rng.randrange(1, len(structure) + 1)]
+        if structure.first > 1 and draw < 0.4:
+            return [b"unpub", b"0"] + records[:structure.first - 1]
+        return [b"pub", b"%d" % rng.randrange(min(len(structure), 3) + 1)] + records
 
     def _stream(self, structure):
         rng, draw = self.rng, self.rng.random()

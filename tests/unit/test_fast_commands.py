@@ -148,7 +148,7 @@ class FastTest(unittest.TestCase):
 
     def test_changes_are_left_to_the_plain_way_while_somebody_caches(self):
         context = self.warm()
-        context.keyspace.tell_changes(lambda key: None)
+        context.keyspace.tell_changes(lambda key, kind: None)
         for words in self.HOT + [[b"APPEND", b"k", b"x"], [b"DEL", b"k"]]:
             self.assertEqual(self.run_fast(context, [words])[1], 1 if words[0] == b"GET" else 0, words)
 

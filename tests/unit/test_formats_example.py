@@ -48,7 +48,7 @@ class FormatsPageTests(unittest.TestCase):
 
     def test_no_example_is_left_out_here(self):
         self.assertEqual(set(self.examples), {"header", "generation", "slot", "record", "checked body", "delete",
-                                              "command", "batch", "reply", "segment header", "entry",
+                                              "command", "batch", "lock", "unlock", "reply", "segment header", "entry",
                                               "checkpoint header", "records block", "end block", "array", "buffer",
                                               "pickle", "large record", "pins", "structure record", "words",
                                               "part", "change", "expire", "structure records"})
@@ -178,7 +178,8 @@ class FormatsPageTests(unittest.TestCase):
             pickled.loads(payload, b"user:2", bytes(range(32)))
 
     def test_every_request_frame_is_whole_and_of_its_operation(self):
-        for name, operation in (("delete", lane.DELETE), ("command", lane.COMMAND), ("batch", lane.BATCH)):
+        for name, operation in (("delete", lane.DELETE), ("command", lane.COMMAND), ("batch", lane.BATCH),
+                                ("lock", lane.LOCK), ("unlock", lane.UNLOCK)):
             frame = self.examples[name]
             self.assertEqual(frames.frame_end(frame, 0, len(frame)), len(frame), name)
             self.assertEqual(frames.operation_of(frame, 0), operation, name)
@@ -186,6 +187,8 @@ class FormatsPageTests(unittest.TestCase):
         parser.feed(self.examples["command"][records.BODY.size:])
         self.assertEqual(parser.next(), [b"PING"])
         self.assertEqual(self.examples["batch"][records.BODY.size:], records.pack_body(b"a", b"1", values.INT))
+        self.assertEqual(self.examples["lock"], lane.pack_lock(b"report", 7, b"main"))
+        self.assertEqual(self.examples["unlock"], lane.pack_unlock(b"report", 3575868396208129))
 
     def test_the_reply_answers_the_frame_that_ended_at_36(self):
         reply = self.examples["reply"]

@@ -199,6 +199,26 @@ class LockCommandsTest(unittest.TestCase):
             self.assertRegex(self.reply(0, "LOCK." + words[0], *words[1:]), b"^-ERR a lock cannot be part of a batch")
         self.keyspace.rollback()
 
+    def test_who_is_granted_a_lock_by_a_batch_is_told_when_it_is_over(self):
+        self.acquire(0, "a", "SHARED")
+        self.waits(1, "LOCK.ACQUIRE", "a", "WAIT", "-1", "THREAD", "t")
+        self.waits(2, "LOCK.ACQUIRE", "a", "WAIT", "-1", "SHARED")
+        self.waits(3, "LOCK.ACQUIRE", "a", "WAIT", "50", "SHARED")
+        writer = self.clients.contexts[1].session.id
+        self.reply(4, "MULTI")
+        self.reply(4, "CLIENT", "UNBLOCK", str(writer))
+        self.reply(4, "SET", "k", "1")
+        reply, answers = self.call(4, "EXEC")
+        self.assertEqual((reply, answers), (b"*2\r\n:1\r\n+OK\r\n", [(1, b"$-1\r\n")]))
+        self.assertEqual(self.end(3), [])  # who does not hear of it any more does not have it
+        self.assertEqual([number for number, _ in self.pass_time(1)], [2])
+        self.assertEqual(len(self.locks.table.grants), 2)
+
+    def test_undo_of_what_has_run_out(self):
+        self.acquire(0, "a", "TTL", "10", "REQUEST", "5")
+        self.keyspace.now_ms += 20
+        self.assertEqual(self.reply(0, "LOCK.UNDO", "5"), b":0\r\n")
+
     # -- taking back, inheriting --------------------------------------------------------------------------------------
 
     def test_undo_gives_back_what_a_request_was_granted(self):

@@ -253,6 +253,16 @@ class RestartTest(unittest.TestCase):
         self.restart(living=(100,), replaced=False)
         self.assertEqual(list(self.locks.table.grants), [token])
 
+    def test_of_two_holders_in_what_was_salvaged_the_later_one_has_it(self):
+        first = self.token(0, "a")
+        record = self.space.structures.by_key[kept.KEY].items[b"g%d" % first]
+        self.call(0, "LOCK.RELEASE", "a", str(first))
+        second = self.token(1, "a")
+        self.space.update(kept.KEY, self.space.structures.by_key[kept.KEY], Grants, (b"put", b"g%d" % first) + record)
+        self.restart(living=(100, 101))
+        self.assertEqual(list(self.locks.table.grants), [second])
+        self.assertNotIn(b"g%d" % first, self.space.structures.by_key[kept.KEY].items)
+
     # -- tokens -------------------------------------------------------------------------------------------------------
 
     def test_tokens_never_go_back_whatever_the_wall_clock_does(self):

@@ -23,7 +23,7 @@ class Store(object):
         self.done.append(words)
         return self._next()
 
-    def wait(self, *words, timeout_s=None):
+    def wait(self, *words, timeout_s=None, inherit=True):
         self.done.append(("waits", timeout_s) + words)
         return self._next()
 

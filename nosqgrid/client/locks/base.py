@@ -109,7 +109,7 @@ class Asking(Named):
         request = self._store.links.next_request()
         words = list(head) + [b"REQUEST", request, b"THREAD", THREAD] + self._options()
         try:
-            reply = yield Call(words, owns=True)
+            reply = yield Call(words, owns=True, again=True)
             if reply is None and wait_ms:
                 reply = yield Call(words + [b"WAIT", wait_ms], waits=True, owns=True)
             if reply is None:
@@ -121,7 +121,7 @@ class Asking(Named):
             raise
 
     def _info_steps(self, raw_name):
-        return named_values((yield Call([b"LOCK.INFO", raw_name])), self._store.address)
+        return named_values((yield Call([b"LOCK.INFO", raw_name], again=True)), self._store.address)
 
     def info_steps(self):
         return (yield from self._info_steps(self._raw))
@@ -167,7 +167,7 @@ class Asking(Named):
 def checks_token_steps(raw_name, token):
     """Whether a token is that of a present holder."""
     try:
-        yield Call([b"LOCK.CHECK", raw_name, token])
+        yield Call([b"LOCK.CHECK", raw_name, token], again=True)
     except FencedError:
         return False
     return True

@@ -155,7 +155,7 @@ class Lock(Asking):
 
     def extend_steps(self, ttl=None):
         grant = self._own()
-        yield Call([b"LOCK.EXTEND", grant.name, grant.token, milliseconds(ttl or 0, "a ttl")])
+        yield Call([b"LOCK.EXTEND", grant.name, grant.token, milliseconds(ttl or 0, "a ttl")], again=True)
         grant.words[4] = milliseconds(ttl or 0, "a ttl")
 
     def extend(self, ttl=None):

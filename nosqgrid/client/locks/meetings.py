@@ -71,7 +71,7 @@ class Barrier(Named):
         self._run(self.reset_steps())
 
     def _info_steps(self):
-        return named_values((yield Call([b"BARRIER.INFO", self._raw])), self._store.address)
+        return named_values((yield Call([b"BARRIER.INFO", self._raw], again=True)), self._store.address)
 
     @property
     def n_waiting(self):
@@ -88,21 +88,21 @@ class Event(Named):
     """A flag that processes wait for.  Made by grid.event(name).  As threading.Event; it outlives those who set it."""
 
     def is_set_steps(self):
-        return bool((yield Call([b"EVENT.ISSET", self._raw])))
+        return bool((yield Call([b"EVENT.ISSET", self._raw], again=True)))
 
     def is_set(self):
         """Whether it is set."""
         return self._run(self.is_set_steps())
 
     def set_steps(self):
-        yield Call([b"EVENT.SET", self._raw])
+        yield Call([b"EVENT.SET", self._raw], again=True)
 
     def set(self):
         """Set it: all who wait go on."""
         self._run(self.set_steps())
 
     def clear_steps(self):
-        yield Call([b"EVENT.CLEAR", self._raw])
+        yield Call([b"EVENT.CLEAR", self._raw], again=True)
 
     def clear(self):
         """Let it not be set."""
@@ -110,7 +110,7 @@ class Event(Named):
 
     def wait_steps(self, timeout=None):
         wait_ms = _ms(timeout)
-        if (yield Call([b"EVENT.ISSET", self._raw])):
+        if (yield Call([b"EVENT.ISSET", self._raw], again=True)):
             return True
         return bool(wait_ms and (yield Call([b"EVENT.WAIT", self._raw, wait_ms], waits=True)))
 
@@ -132,7 +132,7 @@ class Latch(Named):
         return self.name, self._count
 
     def _open_steps(self):
-        return (yield Call([b"LATCH.OPEN", self._raw, self._count]))
+        return (yield Call([b"LATCH.OPEN", self._raw, self._count], again=True))
 
     def count_down_steps(self, n=1):
         yield from self._open_steps()

@@ -40,7 +40,7 @@ class Job(object):
         return self._store.codec.decode(value_type, payload, _context(self._raw_id.rpartition(b":")[0]))
 
     def info_steps(self):
-        reply = yield Call([b"JOB.INFO", self._raw_id])
+        reply = yield Call([b"JOB.INFO", self._raw_id], again=True)
         if reply is None:
             raise UnknownJobError("nothing is kept of job %s (any more)" % self.id)
         return self._told(reply)
@@ -58,7 +58,7 @@ class Job(object):
         return self._run(self.info_steps())
 
     def state_steps(self):
-        reply = yield Call([b"JOB.INFO", self._raw_id])
+        reply = yield Call([b"JOB.INFO", self._raw_id], again=True)
         return "forgotten" if reply is None else named_values(reply, self._store.address)["state"]
 
     @property
@@ -68,7 +68,7 @@ class Job(object):
 
     def wait_steps(self, timeout=None):
         wait_ms = words.wait_ms_of(True, timeout)
-        reply = yield Call([b"JOB.WAIT", self._raw_id, 0])
+        reply = yield Call([b"JOB.WAIT", self._raw_id, 0], again=True)
         if reply is None and wait_ms:
             reply = yield Call([b"JOB.WAIT", self._raw_id, wait_ms], waits=True)
         if reply is None:
@@ -89,14 +89,14 @@ class Job(object):
         return self._run(self.wait_steps(timeout))
 
     def cancel_steps(self):
-        return (yield Call([b"JOB.CANCEL", self._raw_id])).decode()
+        return (yield Call([b"JOB.CANCEL", self._raw_id], again=True)).decode()
 
     def cancel(self):
         """Let it not be done; its state then.  One that is being worked on stays reserved: its worker is told."""
         return self._run(self.cancel_steps())
 
     def reprioritise_steps(self, priority):
-        yield Call([b"JOB.PRIORITY", self._raw_id, priority])
+        yield Call([b"JOB.PRIORITY", self._raw_id, priority], again=True)
 
     def reprioritise(self, priority):
         """Give it another priority; lower ones come first."""

@@ -189,7 +189,7 @@ class Queue(object):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def stats_steps(self):
-        return named_values((yield Call([b"JOB.STATS", self._raw])), self._store.address)
+        return named_values((yield Call([b"JOB.STATS", self._raw], again=True)), self._store.address)
 
     def stats(self):
         """How many jobs are in which state, and how the queue is set, as a dict."""
@@ -208,7 +208,7 @@ class Queue(object):
         return 0 < self.maxsize <= self.qsize()
 
     def peek_steps(self, n=1, state="ready", offset=0):
-        rows = yield Call([b"JOB.PEEK", self._raw, state, n, offset])
+        rows = yield Call([b"JOB.PEEK", self._raw, state, n, offset], again=True)
         return [Job(self._store, b"%b:0" % self._raw)._told(row) for row in rows]
 
     def peek(self, n=1, state="ready", offset=0):

@@ -46,6 +46,8 @@ def put_words(delay=0, eta=None, priority=0, ttr=None, retries=None, backoff=Non
             words += [name, number]
     if backoff is not None:
         words += [b"BACKOFF"] + _backoff_words(backoff)
+    if unique is None and until != "finished":
+        raise UsageError("until says for how long a job is unique: give the key that makes it so")
     if unique is not None:
         words += [b"UNIQUE", encode_key(unique)]
         if until != "finished":

@@ -14,6 +14,7 @@ _OF_MODULES = {
     "lists": "@list", "blocking_lists": "@list", "geo": "@geo", "transactions": "@transaction",
     "known_scripts": "@scripting",
 }
+_OF_MODULES.update({"topics": "@stream", "listening": "@pubsub"})
 _OF_MODULES.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), "@sortedset"))
 _OF_MODULES.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), "@stream"))
 _OF_CONTAINERS = {b"CLIENT": "@connection", b"COMMAND": "@connection", b"OBJECT": "@keyspace",

@@ -47,9 +47,14 @@ class Locks(object):
         self._holders = {}  # session -> Holder
         self._waits = {}  # session -> Request
         self._watching = {}  # session -> Grant, until whose end it waits
+        self._put_off = []  # what a batch under way has led to, as [(request, grants)]: it could not log that
         self._lost = OrderedDict()  # token -> reason
         self._closed = False
         self.meetings = Meetings(self)
+
+    def __len__(self):
+        """How many wait for a lock."""
+        return len(self._waits)
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -161,8 +166,14 @@ class Locks(object):
     def left(self, session):
         """A session waits for a lock no more, where it did."""
         request = self._waits.pop(session, None)
-        if request is not None and not self._closed:
-            self._settle(self.table.leave(request, self.keyspace.now_ms))
+        if request is None or self._closed:
+            return
+        for entry in self._put_off:
+            if entry[0] is request:
+                self._put_off.remove(entry)
+                self._settle(self._take_back(request, entry[1]))
+                return
+        self._settle(self.table.leave(request, self.keyspace.now_ms))
 
     def answer_waiters(self, name, reply):
         """Let all who wait for a lock have something else instead of it."""
@@ -233,6 +244,9 @@ class Locks(object):
 
     def _settle(self, granted):
         """Save what has changed, then tell those whose turn it is; where that is refused they do not have it."""
+        if self.keyspace.staging:
+            self._put_off += granted
+            return
         while granted or self.kept.owes:
             for _, grants in granted:
                 for grant in grants:
@@ -280,6 +294,7 @@ class Locks(object):
 
     def undo(self, session, request):
         """Give back what a request of this session was granted, or stop waiting for it; how many that were."""
+        self.expire()
         waiting = self._waits.get(session)
         if waiting is not None and waiting.request == request:
             self.left(session)
@@ -356,12 +371,15 @@ class Locks(object):
         self.expire()
         if self._grace_until_ms and self.keyspace.now_ms >= self._grace_until_ms:
             self._end_grace()
-        if self.kept.owes:
-            self._settle([])
+        if self.kept.owes or self._put_off:
+            granted, self._put_off = self._put_off, []
+            self._settle(granted)
         self.meetings.tick()
 
     def sleep_s(self, now):
         """For how many seconds no lease ends, and no grace."""
+        if self._put_off:
+            return _NO_SLEEP_S
         wait_s = 1.0 if self.kept.owes else SLEEP_S_MAX
         for due_ms in (self.table.next_deadline_ms(), self._grace_until_ms, self.meetings.next_deadline_ms()):
             if due_ms:
@@ -385,22 +403,26 @@ class Locks(object):
                 self._grace_until_ms = now_ms + self._grace_ms
             return
         offset_ms = self.keyspace.wall_ms() - now_ms
+        grants = []
         for key, words in list(structure.items.items()):
             if key[:1] == b"a":
                 self.table.abandon(key[1:])
             elif key[:1] == b"g":
-                self._take_over(key, words, now_ms, offset_ms)
+                grants.append(read_grant(key, words))
+        for token, request, since_ms in sorted(grants, key=lambda grant: -grant[0]):
+            self._take_over(token, request, min(since_ms - offset_ms, now_ms))
         if self._unsure:
             self._grace_until_ms = now_ms + self._grace_ms
         self.meetings.open(structure)
 
-    def _take_over(self, key, words, now_ms, offset_ms):
-        token, request, since_ms = read_grant(key, words)
+    def _take_over(self, token, request, since_ms):
         holder = request.who
-        grant = self.table.regrant(request, token, now_ms)
-        if grant is None:
-            raise CommandError("the log has two holders of the lock %.100r" % request.names[0])
-        grant.since_ms = min(since_ms - offset_ms, now_ms)
+        grant = self.table.regrant(request, token, self.keyspace.now_ms)
+        if grant is None:  # of a log that was salvaged, and has not all that was in it: the later one had it
+            self.kept.delete(b"g%d" % token)
+            self._settle([])
+            return
+        grant.since_ms = since_ms
         if request.detached:
             return
         self._absent[token] = grant
