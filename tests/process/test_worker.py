@@ -20,7 +20,7 @@ class JobTests(WorkingTestCase):
 
     def test_a_job_that_raises_is_tried_again_and_then_dead_with_its_traceback(self):
         worker = self.work("-c", "1")
-        found = self.ended(self.put("fail", "no luck", retries=2, backoff=(0.01, 0.05)))
+        found = self.ended(self.put("fail", "no luck", retries=2, backoff=(0.01, 0.05, 2)))
         self.assertEqual((found["state"], found["attempts"], self.grid["fails"]), ("dead", 3, 3))
         self.assertIn("ValueError: no luck", found["error"])
         self.assertIn("work_tasks.py", found["error"])
@@ -29,7 +29,7 @@ class JobTests(WorkingTestCase):
 
     def test_a_job_that_kills_its_worker_is_dead_after_its_attempts(self):
         worker = self.work("-c", "1")
-        found = self.ended(self.put("kill_own_process", retries=2, backoff=(0, 0)))
+        found = self.ended(self.put("kill_own_process", retries=2, backoff=(0, 0, 1)))
         self.assertEqual((found["state"], found["attempts"], self.grid["kills"]), ("dead", 3, 3))
         self.assertEqual(self.result(self.put("add", 1, 1)), 2)  # the worker goes on
         self.end(worker)
@@ -199,7 +199,7 @@ class KillTests(WorkingTestCase):
     JOBS = 300
 
     def put_all(self):
-        return [self.put("note", number, retries=50, backoff=(0, 0)) for number in range(self.JOBS)]
+        return [self.put("note", number, retries=50, backoff=(0, 0, 1)) for number in range(self.JOBS)]
 
     def all_done(self):
         """Every job has come to its end, and none was run more often than there were deaths."""

@@ -17,7 +17,7 @@ def add(a, b=0):
     return a + b
 
 
-@grid.task(retries=5, backoff=(0, 0))
+@grid.task(retries=5, backoff=(0, 0, 1))
 def note(number):
     """Leave a trace of each time that it is run."""
     grid.incr("runs")
@@ -26,14 +26,14 @@ def note(number):
     grid.incr("end:%d" % number)
 
 
-@grid.task(retries=2, backoff=(0, 0))
+@grid.task(retries=2, backoff=(0, 0, 1))
 def kill_own_process():
     """Die in the middle."""
     grid.incr("kills")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@grid.task(retries=2, backoff=(0.01, 0.05))
+@grid.task(retries=2, backoff=(0.01, 0.05, 2))
 def fail(text):
     """Raise."""
     grid.incr("fails")

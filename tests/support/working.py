@@ -6,7 +6,7 @@ import signal
 import nosqgrid
 from nosqgrid.client import launcher
 from nosqgrid.client.link import named_values
-from nosqgrid.client.work.options import words_of
+from nosqgrid.client.queues.words import put_words
 from nosqgrid.formats import values
 from tests.support.processes import ProcessTestCase, wait_until
 
@@ -57,9 +57,8 @@ class WorkingTestCase(ProcessTestCase):
     def put(self, task, *args, queue="default", **options):
         """Put a job for a task; its id."""
         value_type, payload = values.encode([list(args), {}])
-        words = words_of(dict({"keep": 600}, **options))
-        kind = "%s:%s" % (TASKS, task)
-        return self.command("JOB.PUT", queue, str(value_type), payload, "KIND", kind, *words)[0]
+        words = put_words(kind="%s:%s" % (TASKS, task), **dict({"keep": 600}, **options))
+        return self.command("JOB.PUT", queue, value_type, payload, *words)[0]
 
     def command(self, *words):
         return self.grid._store.command(*words)

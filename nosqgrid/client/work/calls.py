@@ -22,14 +22,9 @@ CALL, MAP, SEALED = b"call ", b"map ", b"sealed "
 _SEAL_BYTES = 32
 
 
-def raw_key(kind):
-    """The name that a pickled payload is signed with."""
-    return b"job:" + kind
-
-
-def encode(codec, kind, obj):
-    """(type, payload) of what goes into a job of some kind.  Raises UnsupportedTypeError."""
-    return codec.encode(obj, raw_key(kind))
+def context(raw_queue):
+    """What payloads and results of a queue are bound to where they are signed (client/pickled), as for any job."""
+    return b"queue:" + raw_queue
 
 
 def seal(secret, kind, value_type, payload):
@@ -66,8 +61,8 @@ class Functions(object):
         self._modules = modules
         self._secret = secret
 
-    def prepared(self, kind, value_type, payload):
-        """(function without arguments, whether an outcome is wanted, kind without seal, codec) for a job.
+    def prepared(self, raw_queue, kind, value_type, payload):
+        """(function without arguments, whether an outcome is wanted, codec) for a job.
 
         Raises NosqgridError where there is no such function, or it may not be run.
         """
@@ -79,28 +74,28 @@ class Functions(object):
         verb, name = (CALL, kind[len(CALL):]) if kind.startswith(CALL) else (
             (MAP, kind[len(MAP):]) if kind.startswith(MAP) else (b"", kind))
         if not verb:
-            return self._task(kind, value_type, payload)
+            return self._task(context(raw_queue), kind, value_type, payload)
         function = self._named(name.decode("utf-8"), sealed)
-        found = self._codec.decode(value_type, payload, raw_key(kind))
+        found = self._codec.decode(value_type, payload, context(raw_queue))
         if verb == MAP:
             _check(isinstance(found, list) and all(isinstance(each, (list, tuple)) for each in found), kind)
-            return lambda: [function(*args) for args in found], True, kind, self._codec
+            return lambda: [function(*args) for args in found], True, self._codec
         args, kwargs = _arguments(found, kind)
-        return lambda: function(*args, **kwargs), True, kind, self._codec
+        return lambda: function(*args, **kwargs), True, self._codec
 
-    def _task(self, kind, value_type, payload):
+    def _task(self, key, kind, value_type, payload):
         if not kind:
             if self._plain is None:
                 raise CorruptValueError("the job says nothing about a function, and this worker has none for such jobs:"
                                         " name one behind the module, nosqgrid worker module:function")
-            value = self._codec.decode(value_type, payload, raw_key(kind))
-            return lambda: self._plain(value), False, kind, self._codec
+            value = self._codec.decode(value_type, payload, key)
+            return lambda: self._plain(value), False, self._codec
         task = self._tasks.get(kind.decode("utf-8"))
         if task is None:
             raise CorruptValueError("this worker has no task %s: it has %s; name the module of the task when you start "
                                     "the worker" % (kind.decode("utf-8"), ", ".join(sorted(self._tasks)) or "none"))
-        args, kwargs = _arguments(task.codec.decode(value_type, payload, raw_key(kind)), kind)
-        return lambda: task.function(*args, **kwargs), False, kind, task.codec
+        args, kwargs = _arguments(task.codec.decode(value_type, payload, key), kind)
+        return lambda: task.function(*args, **kwargs), False, task.codec
 
     def _named(self, name, sealed):
         module = name.partition(":")[0]

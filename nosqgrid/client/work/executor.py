@@ -29,10 +29,11 @@ import weakref
 from ...errors import (CommandError, CoordinatorError, CoordinatorLostError, JobCancelledError, JobFailedError,
                        NosqgridError, PeerError, UnknownJobError)
 from ...formats import values
+from ...formats.values import encode_key
 from ..link import Link, checked_reply
+from ..queues.words import milliseconds, put_words
 from . import calls, names, outcomes
 from .local_workers import LocalWorkers
-from .options import ms_of, words_of
 
 GIVE_UP_S = 60.0
 RETRY_S_MIN, RETRY_S_MAX = 0.02, 1.0
@@ -49,10 +50,9 @@ class ExecutorBrokenError(_Broken, NosqgridError):
 class GridFuture(concurrent.futures.Future):
     """The future of a call; `job_id` names its job."""
 
-    def __init__(self, watcher, kind):
+    def __init__(self, watcher):
         super().__init__()
         self._watcher = watcher
-        self._kind = kind
         self._cancelling = False
         self.job_id = None
 
@@ -82,7 +82,7 @@ class GridFuture(concurrent.futures.Future):
         value = error = None
         if state == b"done" and value_type == values.BYTES:
             try:
-                value, error = outcomes.outcome(self._watcher.codec, data, calls.raw_key(self._kind))
+                value, error = outcomes.outcome(self._watcher.codec, data, calls.context(self.job_id.rpartition(b":")[0]))
             except NosqgridError as broken:
                 error = broken
         elif state == b"cancelled":
@@ -298,10 +298,11 @@ class GridExecutor(concurrent.futures.Executor):
     def __init__(self, grid, queue, workers, max_attempts, ttr, keep):
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
             raise ValueError("workers is how many processes are started, from 0 on, not %r" % (workers,))
-        ms_of("ttr", ttr, 0.1)
         self._queue = queue if not workers else "%s:%d:%s" % (queue, os.getpid(), os.urandom(4).hex())
         self._workers = workers
-        self._options = words_of({"retries": max_attempts - 1, "ttr": ttr, "keep": keep, "backoff": (0, 0)})
+        if max_attempts < 1 or not milliseconds(ttr, "ttr") or not milliseconds(keep, "keep"):
+            raise ValueError("max_attempts, ttr and keep are numbers above 0")
+        self._options = put_words(retries=max_attempts - 1, ttr=ttr, keep=keep, backoff=(0, 0, 1))
         self._grid = grid
         self._secret = None
         self._pid = os.getpid()
@@ -322,7 +323,7 @@ class GridExecutor(concurrent.futures.Executor):
         self, function = args[:2]
         kind = calls.CALL + names.name_of(function).encode("utf-8")
         self._begin()
-        future = GridFuture(self._watcher, kind)
+        future = GridFuture(self._watcher)
         sent, value_type, payload = self._encoded(kind, [list(args[2:]), kwargs])
         self._watcher.put([b"JOB.PUT", self._queue, b"%d" % value_type, payload, b"KIND", sent] + self._options,
                           [future])
@@ -344,14 +345,14 @@ class GridExecutor(concurrent.futures.Executor):
             batch.append(self._encoded(kind, chunk))
             size += len(batch[-1][2])
             if len(batch) >= PUT_MAX or size >= PUT_BYTES_MAX:
-                futures += self._put_batch(kind, batch)
+                futures += self._put_batch(batch)
                 batch, size = [], 0
         if batch:
-            futures += self._put_batch(kind, batch)
+            futures += self._put_batch(batch)
         return _results(futures, end)
 
-    def _put_batch(self, kind, batch):
-        futures = [GridFuture(self._watcher, kind) for _ in batch]
+    def _put_batch(self, batch):
+        futures = [GridFuture(self._watcher) for _ in batch]
         words = [b"JOB.PUTMANY", self._queue, b"%d" % len(batch)]
         for _, value_type, payload in batch:
             words += [b"%d" % value_type, payload]
@@ -372,7 +373,7 @@ class GridExecutor(concurrent.futures.Executor):
 
     def _encoded(self, kind, obj):
         """(kind, type, payload) as they travel."""
-        value_type, payload = calls.encode(self._watcher.codec, kind, obj)
+        value_type, payload = self._watcher.codec.encode(obj, calls.context(encode_key(self._queue)))
         if self._secret is None:
             return kind, value_type, payload
         return calls.seal(self._secret, kind, value_type, payload)

@@ -180,13 +180,14 @@ class Loop(object):
     def _outcome_of(self, job, delivery):
         """(words that answer for a job, a word for people)."""
         prefix, kind = [job.raw_id, b"%d" % job.receipt], delivery[5]
+        raw_queue = job.raw_id.rpartition(b":")[0]
         try:
-            function, wants_outcome, kind, codec = self._functions.prepared(kind, delivery[2], delivery[3])
+            function, wants_outcome, codec = self._functions.prepared(raw_queue, kind, delivery[2], delivery[3])
         except Exception as error:  # what imports a module may raise anything
             if kind.startswith((calls.CALL, calls.MAP, calls.SEALED)):
                 return [b"JOB.ACK"] + prefix + [b"0", outcomes.raised(error)], "refused"
             return self._failed(prefix, error), "refused"
-        key = calls.raw_key(kind)
+        key = calls.context(raw_queue)
         try:
             value = self._call(job, function)
             if wants_outcome:

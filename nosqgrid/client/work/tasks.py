@@ -13,11 +13,12 @@ in it; nothing but names and arguments travels.
 import functools
 
 from ...errors import UsageError
+from ...formats.values import encode_key
+from ..queues import words
+from ..queues.job import made_job
 from . import calls, names
-from .options import ms_of, words_of
 
 TASKS = {}  # name -> Task, of this process
-_CALL_OPTIONS = frozenset("delay eta priority unique until group fifo ttl depends_on".split())
 
 
 class Task(object):
@@ -35,7 +36,7 @@ class Task(object):
         if self._kind.startswith((calls.CALL, calls.MAP, calls.SEALED)):
             raise UsageError("a task cannot be called %r: that is what calls of an executor are called" % self.name)
         self._options = options
-        words_of(options)
+        words.put_words(**options)
         functools.update_wrapper(self, function)
 
     def __call__(self, *args, **kwargs):
@@ -55,13 +56,13 @@ class Task(object):
         (less is sooner), unique (a key: while there is a job with it, that one is returned), until, group, fifo, ttl,
         depends_on, and whatever the task itself may have (retries, ttr, backoff, keep).
         """
-        reply = self._grid._store.command(b"JOB.PUT", *self._put_words(args, kwargs, options))
-        return self._grid.job(reply[0])
+        store = self._grid._store
+        return made_job(store, store.command(b"JOB.PUT", *self._put_words(args, kwargs, options)))
 
     def _put_words(self, args, kwargs, options):
-        value_type, payload = calls.encode(self.codec, self._kind, [list(args), dict(kwargs or {})])
-        return ([self.queue, b"%d" % value_type, payload, b"KIND", self._kind]
-                + words_of(dict(self._options, **options)))
+        queue = encode_key(self.queue)
+        value_type, payload = self.codec.encode([list(args), dict(kwargs or {})], calls.context(queue))
+        return [queue, value_type, payload] + words.put_words(kind=self._kind, **dict(self._options, **options))
 
     def schedule(self, cron=None, every=None, key=None, args=(), kwargs=None, **options):
         """Have the coordinator put a job for this task at each time of a cron rule, or each `every` seconds.
@@ -72,7 +73,7 @@ class Task(object):
         """
         if (cron is None) == (every is None):
             raise UsageError("schedule() takes a rule, cron=\"*/5 * * * *\", or every=seconds: one of them")
-        rule = [b"CRON", cron] if cron is not None else [b"EVERY", b"%d" % ms_of("every", every, 0.1)]
+        rule = [b"CRON", cron] if cron is not None else [b"EVERY", words.milliseconds(every, "every")]
         reply = self._grid._store.command(b"SCHEDULE.SET", self.name if key is None else key, *rule
                                           + self._put_words(args, kwargs, options))
         return bool(reply[0])
