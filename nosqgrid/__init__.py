@@ -11,7 +11,7 @@ Public names stand here; where they come from may change.
 """
 
 from .client.grid import CheckpointInfo, Grid, attach, open
-from .client.work.running import current_job
+from .client.workers.running import current_job
 from .errors import (BatchError, BrokenBarrierError, ClosedError, ComputationCycleError, CoordinatorLostError,
                      CoordinatorTimeoutError, CorruptFileError, CursorLostError, DeadlockError, DiskError, FencedError,
                      GridFullError, JobCancelledError, JobFailedError, KeyTooLargeError, LockLostError, NosqgridError,

@@ -4,7 +4,7 @@ import os
 import sys
 
 from ..client import codec
-from ..client.work import child, worker
+from ..client.workers import child, worker
 from ..errors import UsageError
 from ..limits import CALL_TIMEOUT_S, MIB
 from ..network import addresses
@@ -18,7 +18,7 @@ DESCRIPTION = """Run jobs: the tasks (@grid.task) of a module, and calls of an e
 
 Each process takes jobs by itself. One that dies gives its job back at once, and another takes its place; one whose job
 outlives its time is killed. SIGTERM and SIGINT let jobs finish, for --grace seconds; what is not done then is handed
-back as if it had not been begun. A second signal ends at once. When the coordinator goes, the workers wait for the next.
+back as if it had not been begun. A second signal ends at once. When the coordinator goes, workers wait for the next.
 
 With --thread jobs run in threads of one process: cheaper where they wait for others, but nothing can end a job whose
 time is over, or that does not end."""
@@ -41,12 +41,13 @@ def add_arguments(parser):
     parser.add_argument("--max-rss", type=int, default=0, metavar="MB",
                         help="let a process end that has taken more memory, when its job is done, and start another")
     parser.add_argument("--allow", action="append", default=[], metavar="MODULE",
-                        help="let calls of an executor name functions of this module or package, beside those of MODULE")
-    parser.add_argument("--pickle", action="store_true", help="read and write pickled values, as attach(codec=\"pickle\")"
-                        " does")
+                        help="let calls of an executor name functions of this module or package, beside those of "
+                        "MODULE")
+    parser.add_argument("--pickle", action="store_true", help="read and write pickled values, as "
+                        "attach(codec=\"pickle\") does")
     parser.add_argument("--verbose", action="store_true", help="a line for each job")
-    parser.add_argument("--sealed-by-stdin", action="store_true", help="for executors: the first line of standard input "
-                        "is a secret; run only what is sealed with it, until standard input ends")
+    parser.add_argument("--sealed-by-stdin", action="store_true", help="for executors: the first line of standard "
+                        "input is a secret; run only what is sealed with it, until standard input ends")
 
 
 def run(arguments, out):

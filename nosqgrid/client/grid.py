@@ -20,7 +20,7 @@ from .pipeline import Pipeline
 from .queues.methods import QueueMethods
 from .store import Store
 from .topics.methods import TopicMethods
-from .work.methods import WorkMethods
+from .workers.methods import WorkMethods
 
 CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
 

@@ -11,8 +11,8 @@ import time
 import unittest
 
 import nosqgrid
-from nosqgrid.client.work import outcomes
-from nosqgrid.client.work.executor import ExecutorBrokenError
+from nosqgrid.client.workers import outcomes
+from nosqgrid.client.workers.executor import ExecutorBrokenError
 from tests.support.processes import wait_until
 from tests.support.working import TASKS, WorkingTestCase, is_there
 
@@ -27,7 +27,7 @@ LEFT_OUT = {
     "test_submit_after_interpreter_shutdown": "its script makes an executor by its class",
     "test_hang_gh83386": "its script makes an executor by its class", "test_hang_issue39205": "the same",
     "test_cancel_futures": "workers that are only starting have begun with nothing, and then all are cancelled",
-    "test_hang_gh94440": "its script makes an executor by its class", "test_killed_child": "it is about the pool's class",
+    "test_hang_gh94440": "its script makes an executor by its class",
 }
 if sys.version_info < (3, 9):
     LEFT_OUT["test_submit_keyword"] = "the function is no keyword here, as from Python 3.9 on"
@@ -71,8 +71,8 @@ def standard_case(name):
     """The TestCase that runs a mixin of the standard library against grid.executor."""
     mixin = standard_mixin(name)
     if mixin is None:
-        return type(name, (unittest.TestCase,), {
-            "__module__": __name__, "test_nothing": unittest.skip("this Python has no test package")(lambda self: None)})
+        skipped = unittest.skip("this Python has no test package")(lambda self: None)
+        return type(name, (unittest.TestCase,), {"__module__": __name__, "test_nothing": skipped})
     return type(name, (mixin, StandardTestCase), {"__module__": __name__})
 
 

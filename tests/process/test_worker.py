@@ -24,7 +24,7 @@ class JobTests(WorkingTestCase):
         self.assertEqual((found["state"], found["attempts"], self.grid["fails"]), ("dead", 3, 3))
         self.assertIn("ValueError: no luck", found["error"])
         self.assertIn("work_tasks.py", found["error"])
-        self.assertNotIn("client/work", found["error"])
+        self.assertNotIn("client/workers", found["error"])
         self.end(worker)
 
     def test_a_job_that_kills_its_worker_is_dead_after_its_attempts(self):

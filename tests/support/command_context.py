@@ -1,6 +1,5 @@
 """What command functions need without a coordinator, and tables of commands with their exact replies."""
 
-import time
 import unittest
 
 from nosqgrid import errors
@@ -13,7 +12,6 @@ from nosqgrid.engine.context import CommandContext
 from nosqgrid.engine.listening import Listening
 from nosqgrid.engine.oversight import Oversight
 from nosqgrid.engine.pubsub import PubSub
-from nosqgrid.engine.scheduling import Scheduler
 from nosqgrid.engine.settings import Settings
 from nosqgrid.engine.tracking import Tracking
 from nosqgrid.engine.waiting import Waiting
@@ -53,11 +51,6 @@ class PlainServer:
         self.acl = Acl(commands.CATALOGUE, self.sessions, lambda: keyspace.now_ms)
         self.random_bits = lambda count: 1 << (count - 2)
         self.asked = []  # what it was asked to do, in words
-        self.schedules = Scheduler(keyspace, self._put_scheduled, time.gmtime, run.as_write, self.asked.append)
-
-    def _put_scheduled(self, words, due_ms):
-        self.asked.append("put %r" % (words,))
-        return b"a job"
 
     def info(self, section):
         known = [("Server", [("redis_version", "7.0.15"), ("redis_mode", "standalone")]),

@@ -1,4 +1,4 @@
-"""Workers of a grid for tests: a coordinator that can be killed and started again, jobs for tests.support.work_tasks."""
+"""Workers of a grid for tests: a coordinator that can be killed and come back, jobs for tests.support.work_tasks."""
 
 import os
 import signal

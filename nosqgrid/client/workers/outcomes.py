@@ -40,7 +40,7 @@ def traceback_text(error):
 
 
 def returned(codec, value, raw_key):
-    """The outcome of a call that returned a value.  Raises UnsupportedTypeError for one that the grid does not carry."""
+    """The outcome of a call that returned a value.  Raises UnsupportedTypeError for what the grid does not carry."""
     value_type, payload = codec.encode(value, raw_key)
     return bytes((RETURNED, value_type)) + payload
 

@@ -3,11 +3,10 @@
 from collections import namedtuple
 
 from ..link import named_values
-from .executor import GridExecutor
 from .tasks import Task, register
 
 Schedule = namedtuple("Schedule", "key rule queue task next_at last_at count note")
-Schedule.__doc__ = """A schedule as the coordinator keeps it: times in seconds since 1970, last_at None before the first.
+Schedule.__doc__ = """A schedule as the coordinator keeps it: times are seconds since 1970, or None.
 
 `count` says how often it was, `note` what became of the last time: the id of its job, or why there was none.
 """
@@ -17,7 +16,7 @@ class WorkMethods(object):
     """To be mixed into a Grid."""
 
     def task(self, queue="default", retries=3, name=None, **options):
-        """A decorator that makes a Task of a function: see client/work/tasks.
+        """A decorator that makes a Task of a function: see client/workers/tasks.
 
             @grid.task(queue="mail", retries=5, backoff=(1, 60))
             def send(to): ...
@@ -36,7 +35,8 @@ class WorkMethods(object):
         return decorate
 
     def executor(self, queue="executor", *, workers=0, max_attempts=3, ttr=3600.0, keep=600.0):
-        """A concurrent.futures.Executor over the workers of this grid: a GridExecutor (client/work/executor)."""
+        """A concurrent.futures.Executor over the workers of this grid: a GridExecutor (client/workers/executor)."""
+        from .executor import GridExecutor  # here alone: it brings the threads and processes of concurrent.futures
         return GridExecutor(self, queue, workers, max_attempts, ttr, keep)
 
     def schedules(self, pattern=None):

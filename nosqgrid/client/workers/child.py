@@ -1,8 +1,8 @@
-"""A worker process: imports the module with the tasks, and runs the loops (client/work/loop).
+"""A worker process: imports the module with the tasks, and runs the loops (client/workers/loop).
 
-Its parent (client/work/worker) has forked it, and holds the other end of `control`: one byte there, or its end, means to
-finish the job at hand and to end.  With a cancelled job the parent says so with CANCEL and SIGTERM; a SIGTERM without it
-came from elsewhere, and is the parent's business.
+Its parent (client/workers/worker) has forked it, and holds the other end of `control`: one byte there, or its end,
+means to finish the job at hand and to end.  That a job is cancelled the parent says with CANCEL and SIGTERM; a SIGTERM
+without it came from elsewhere, and is the parent's business.
 """
 
 import atexit

@@ -2,7 +2,7 @@
 
     kind                        payload                                 what comes back
     name of a task              [args, kwargs], a value of the grid     the value that it returns
-    call module:qualname        the same                                an outcome (client/work/outcomes)
+    call module:qualname        the same                                an outcome (client/workers/outcomes)
     map module:qualname         [args, args, ...]                       an outcome: the list of what came back
     sealed call|map ...         seal and payload                        the same
     nothing                     any value                               what the worker's own function returns

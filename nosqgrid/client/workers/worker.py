@@ -1,7 +1,7 @@
 """The parent of worker processes: starts them, watches them, ends them.  `nosqgrid worker` is this.
 
     parent (this module)  -- fork -->  child: imports the module, takes jobs over a connection of its own
-           <-- board --                what it runs, since when, and until when it may (client/work/board)
+           <-- board --                what it runs, since when, and until when it may (client/workers/board)
            -- control -->              finish what you have, and end
 
 The parent imports nothing of the program, has one thread, and waits in one place: so it can fork at any time, and
@@ -53,7 +53,7 @@ class _Child(object):
         self.control = control
         self.board = board
         self.started = time.monotonic()
-        self.asked = {}  # slot -> (id, receipt, when it was asked about last, when found cancelled or 0.0, SIGTERM sent)
+        self.asked = {}  # slot -> (id, receipt, when asked about last, when found cancelled or 0.0, whether told so)
 
     def say(self, message):
         """Write to it; nothing where it is gone already."""
@@ -188,7 +188,8 @@ class Pool(object):
                 other.close()
             self._unlink()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-            status = child_process.run(self._work, self._settings, control_read, board, self._options.threads, self._say)
+            status = child_process.run(self._work, self._settings, control_read, board, self._options.threads,
+                                       self._say)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -82,7 +82,8 @@ class GridFuture(concurrent.futures.Future):
         value = error = None
         if state == b"done" and value_type == values.BYTES:
             try:
-                value, error = outcomes.outcome(self._watcher.codec, data, calls.context(self.job_id.rpartition(b":")[0]))
+                raw_queue = self.job_id.rpartition(b":")[0]
+                value, error = outcomes.outcome(self._watcher.codec, data, calls.context(raw_queue))
             except NosqgridError as broken:
                 error = broken
         elif state == b"cancelled":
