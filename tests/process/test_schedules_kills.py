@@ -52,6 +52,13 @@ class TickTests(WorkingTestCase):
         self.assertLessEqual(len(missed), 1)
         self.command("SCHEDULE.DELETE", "k")
 
+    def test_a_schedule_is_there_after_an_orderly_restart(self):
+        self.schedule("k", "CRON", "0 3 * * *")
+        before = self.grid.schedules()
+        self.launched.stop()  # which makes a checkpoint
+        self.restart()
+        self.assertEqual(self.grid.schedules(), before)
+
     def test_many_workers_run_each_tick_once(self):
         workers = [self.work("-c", "2", "-q", "ticks") for _ in range(2)]
         self.assertEqual(self.schedule("k", "EVERY", "100")[0], 1)

@@ -75,7 +75,7 @@ def outcome(codec, data, raw_key):
         found = json.loads(data[1:].decode("ascii"))
         error = _exception(found["name"], found["args"], found["text"])
         error.__cause__ = RemoteTraceback(found["traceback"])
-    except (ValueError, TypeError, KeyError) as broken:
+    except (ValueError, TypeError, LookupError, AttributeError) as broken:
         raise CorruptValueError("the outcome of a call makes no sense: %s" % broken) from broken
     return None, error
 
