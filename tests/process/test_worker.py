@@ -232,6 +232,17 @@ class KillTests(WorkingTestCase):
         self.assertEqual((states[b"dead"], states[b"cancelled"]), (0, 0))
         self.end(worker)
 
+    def test_what_was_done_while_nobody_was_there_is_told_to_the_next_coordinator(self):
+        worker = self.work("-c", "1", "--grace", "60")
+        job = self.put("rest", "a", 1.0, retries=3)
+        self.await_key("begun:a")
+        self.kill_coordinator()
+        worker.signal(signal.SIGTERM)
+        time.sleep(1.5)  # the job ends meanwhile, and the worker has nobody to tell
+        self.restart()
+        self.assertEqual(worker.wait(60), 0)
+        self.assertEqual((self.info(job)["state"], self.info(job)["attempts"], self.grid["begun:a"]), ("done", 1, 1))
+
     def test_workers_go_on_with_the_next_coordinator_and_no_job_is_lost(self):
         self.put_all()
         worker = self.work("-c", "3")

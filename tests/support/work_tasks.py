@@ -55,6 +55,13 @@ def hold(name, seconds):
     grid.incr("done:" + name)
 
 
+@grid.task(retries=3)
+def rest(name, seconds):
+    """Begin, and then need nobody."""
+    grid.incr("begun:" + name)
+    time.sleep(seconds)
+
+
 @grid.task(retries=0, ttr=0.5)
 def outlive(name):
     """Take longer than it may, with a process of its own."""

@@ -18,7 +18,8 @@ from ...errors import JobCancelledError, NosqgridError
 from . import calls, loop
 from .tasks import TASKS
 
-EXIT_STOPPED, EXIT_AGAIN, EXIT_CANNOT = 0, 75, 70  # it was told to; another is to go on; it could not even begin
+# It was told to; another is to go on; it failed, and another is to try; it could not even begin.
+EXIT_STOPPED, EXIT_AGAIN, EXIT_FAILED, EXIT_CANNOT = 0, 75, 71, 70
 STOP, CANCEL = b"s", b"c"
 _LOOK_S = 0.05  # between two looks at threads that are to end
 
@@ -62,7 +63,7 @@ def run(work, settings, control, board, threads, say):
             settings, functions, control, board, threads, say)
     except NosqgridError as error:
         say("%s" % error)
-        return EXIT_AGAIN
+        return EXIT_FAILED
     return EXIT_STOPPED if ends <= {loop.STOPPED} else EXIT_AGAIN
 
 

@@ -19,6 +19,7 @@ What may go wrong
     may not have run.
 """
 
+import atexit
 import concurrent.futures
 import itertools
 import os
@@ -282,6 +283,7 @@ class _Watcher(object):
             future.end(None, broken)
 
     def _close_workers(self):
+        atexit.unregister(self.end)
         workers, self.workers = self.workers, None
         if workers is not None:
             workers.close()
@@ -311,7 +313,8 @@ class GridExecutor(concurrent.futures.Executor):
         self._lock = threading.Lock()
         store, own_queue = grid._store, self._queue if workers else None
         self._watcher = _Watcher(store, lambda: _drop(store, own_queue))
-        weakref.finalize(self, self._watcher.end, True)  # nobody shall lose what he has asked for, at exit least of all
+        weakref.finalize(self, self._watcher.end, False).atexit = False
+        atexit.register(self._watcher.end, True)  # nobody shall lose what he has asked for
 
     def submit(*args, **kwargs):
         """submit(fn, *args, **kwargs): let a worker call it; its GridFuture.

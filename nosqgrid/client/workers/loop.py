@@ -60,9 +60,8 @@ class Loop(object):
         while True:
             try:
                 self._connect()
-                pause_s, told = RETRY_S_MIN, False
                 while self._take_and_run():
-                    continue
+                    pause_s, told = RETRY_S_MIN, False
                 return ORPHANED if self._orphaned else STOPPED if self.stopping else WORN
             except (CoordinatorError, PeerError) as error:
                 if not told:
@@ -70,8 +69,9 @@ class Loop(object):
                     told = True
             finally:
                 self._disconnect()
-            if self._pause(pause_s):
-                return STOPPED
+            self._pause(pause_s)
+            if self.stopping and self._answer is None:
+                return STOPPED  # else the next coordinator is to hear what was done, as long as the grace lasts
             pause_s = min(2 * pause_s, RETRY_S_MAX)
 
     def _connect(self):
@@ -87,10 +87,11 @@ class Loop(object):
             self._link = None
 
     def _pause(self, seconds):
-        """Wait between two attempts; whether it is time to stop."""
-        if select.select([self._control], [], [], seconds)[0]:
+        """Wait between two attempts, or until it is time to stop."""
+        if self.stopping:
+            time.sleep(seconds)
+        elif select.select([self._control], [], [], seconds)[0]:
             self.stopping = True
-        return self.stopping
 
     def _take_and_run(self):
         """Answer for the last job and run the next; false where there is to be none."""

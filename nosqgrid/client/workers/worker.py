@@ -177,7 +177,7 @@ class Pool(object):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     def _become_child(self, control_read, control_write, board, signals):
-        status = child_process.EXIT_AGAIN
+        status = child_process.EXIT_FAILED
         try:
             os.setpgid(0, 0)  # what a terminal sends is for the parent
             signal.set_wakeup_fd(-1)
