@@ -24,6 +24,7 @@ from ..engine.claims import Claims
 from ..engine.acl import Acl
 from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
+from ..engine.commands.fastruns import make_run_alike
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.jobs.following import Following
@@ -133,6 +134,7 @@ class Coordinator(Asked):
         self.listening = Listening(space.keyspace)
         self.schedules = Scheduler(space.keyspace, self.put_scheduled, self.clock.local, as_write, self.log)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
+        self.run_alike = make_run_alike(space.keyspace, self.pubsub)
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -318,7 +320,7 @@ class Coordinator(Asked):
         if mask & READ and session not in self._pending:
             bells = session.parser.bells
             try:
-                state = sockets.serve_short(session, self.run_fast)
+                state = sockets.serve_short(session, self.run_fast, self.run_alike)
             except Exception:
                 self._fault(session)
                 return

@@ -31,6 +31,7 @@ PUT_BYTES = 32 * KIB  # of a change of changes(), at least
 NEEDS, LEADS = b"needs", b"leads"
 
 _DIGITS_MAX = 16
+_SETTING_WORDS = (b"-1", b"block", b"error", b"drop_oldest", b"drop_newest")  # other settings are numbers
 _SHARED_MAX = 512  # pieces that are the same in many jobs, and are kept once
 _PIECES = 6  # of a job in a put
 
@@ -220,6 +221,8 @@ class Queue(Structure):
         if len(words) != 3 or not words[1]:
             raise _corrupt(words)
         name, value = words[1:]
+        if value and value not in _SETTING_WORDS and not (value.isdigit() and len(value) <= _DIGITS_MAX):
+            raise _corrupt(words)
         old = self.settings.pop(name, b"")
         if old:
             self.size_bytes -= ELEMENT_BYTES + len(name) + len(old)
@@ -240,11 +243,8 @@ class Queue(Structure):
 
     def changes(self):
         """See Structure."""
-        yield [b"next", b"%d" % self.next_number]
-        for name, value in self.settings.items():
-            yield [b"set", name, value]
-        for key, (number, until_ms) in self.holds.items():
-            yield [b"hold", key, b"%d" % number, b"%d" % until_ms]
+        for change in self.changes_but_jobs():
+            yield change
         words, size = [b"put"], 0
         for number, job in self.jobs.items():
             words.append(b"%d" % number)
@@ -255,6 +255,19 @@ class Queue(Structure):
                 words, size = [b"put"], 0
         if size:
             yield words
+        for change in self.links():
+            yield change
+
+    def changes_but_jobs(self):
+        """Those of changes() that are about the queue itself."""
+        yield [b"next", b"%d" % self.next_number]
+        for name, value in self.settings.items():
+            yield [b"set", name, value]
+        for key, (number, until_ms) in self.holds.items():
+            yield [b"hold", key, b"%d" % number, b"%d" % until_ms]
+
+    def links(self):
+        """Those of changes() that link jobs, which have to be there."""
         for kind in (NEEDS, LEADS):
             for number, ids in self._links(kind).items():
                 yield [b"link", kind, b"%d" % number] + list(ids)
@@ -275,7 +288,7 @@ class Queue(Structure):
         index = self._index
         if index is not None:
             index.jobs = {}  # it is not asked any more
-            for heap in [index.timers] + [group.places for group in index.groups.values()]:
+            for heap in [index.timers, index.oldest or []] + [group.places for group in index.groups.values()]:
                 del heap[-count:]
         for _ in range(min(count, len(self.jobs))):
             self.jobs.popitem()
