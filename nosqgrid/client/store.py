@@ -52,6 +52,7 @@ class Store(object):
         self._retire = None
         self.links = Links(self)
         self.held = Held()
+        self.aio = None  # what awaits through this one (client/aio)
         self.attachment = None
         self._attach_within(0.0)
 
@@ -81,6 +82,10 @@ class Store(object):
         if self.closed:
             raise ClosedError("this grid was closed; attach again")
         return self.read_function(key, default)
+
+    def thread(self):
+        """Who asks, among those of this process: the word behind THREAD."""
+        return b"%d" % threading.get_ident()
 
     def read_function(self, key, default):
         raise NotImplementedError("the grid sets this")
@@ -222,6 +227,8 @@ class Store(object):
             if self.attachment.usable():
                 self.held.release_all(self.attachment.command)
             self.links.close()
+            if self.aio is not None:
+                self.aio.close()
             if self.starter is not None and self.attachment.usable():
                 self._leave()
             self.attachment.release()

@@ -1,7 +1,6 @@
 """Locks for one, or for one who writes and many who read."""
 
 import os
-import threading
 
 from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
@@ -56,13 +55,16 @@ class Lock(Asking):
 
     def _granted(self, reply):
         token, abandoned, _ = reply
-        thread = b"%d" % threading.get_ident()
+        thread = self._store.thread()
         words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]
         grant = Grant(self._raw, token, bool(abandoned), words)
         self._store.held.add(grant)
         self._grant = grant
         if self.on_lost is not None:
-            loss.watch(self._store, grant, self.on_lost)
+            self._watch(grant)
+
+    def _watch(self, grant):
+        loss.watch(self._store, grant, self.on_lost)
 
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take the lock; whether it was had.  As threading.Lock.acquire; never raises for a timeout.
@@ -208,20 +210,23 @@ class RLock(Lock):
         self._depths = {}  # (pid, thread) -> [Grant, how often]
 
     def _me(self):
-        return os.getpid(), threading.get_ident()
+        return os.getpid(), self._store.thread()
 
     def _granted(self, reply):
         super()._granted(reply)
         self._grant.words[3] = 1
         self._depths[self._me()] = [self._grant, 1]
 
+    def acquire_steps(self, blocking=True, timeout=FOR_EVER):
+        mine = self._depths.get(self._me())
+        if mine is None:
+            return (yield from super().acquire_steps(blocking, timeout))
+        wait_ms_of(blocking, timeout)
+        mine[1] += 1
+        return True
+
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take the lock, or take it once more; whether it was had.  As threading.RLock.acquire."""
-        mine = self._depths.get(self._me())
-        if mine is not None:
-            wait_ms_of(blocking, timeout)
-            mine[1] += 1
-            return True
         return super().acquire(blocking, timeout)
 
     def _own(self):
@@ -240,12 +245,15 @@ class RLock(Lock):
         self._depths.pop(self._me(), None)
         super()._ended(grant)
 
-    def release(self):
-        """Give it back, or one of the times that it was taken.  RuntimeError where this thread does not have it."""
+    def release_steps(self):
         mine = self._depths.get(self._me())
         if mine is not None and mine[1] > 1:
             mine[1] -= 1
             return
+        yield from super().release_steps()
+
+    def release(self):
+        """Give it back, or one of the times that it was taken.  RuntimeError where this thread does not have it."""
         super().release()
 
 

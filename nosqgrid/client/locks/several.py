@@ -1,7 +1,6 @@
 """Locks that are more than one thing: some of many units, or several names at once."""
 
 import os
-import threading
 
 from ...errors import LockLostError, UsageError
 from ...formats.values import encode_key
@@ -12,7 +11,7 @@ from .held import Grant
 
 def grants_of(store, names, replies, mode, units, limit, ttl):
     """The Grants for replies [token, abandoned, depth], which this process holds from here on."""
-    thread = b"%d" % threading.get_ident()
+    thread = store.thread()
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
         words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
