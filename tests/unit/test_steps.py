@@ -19,7 +19,7 @@ class Store(object):
     def links(self):
         return self
 
-    def command(self, *words):
+    def command(self, *words, again=False):
         self.done.append(words)
         return self._next()
 

@@ -16,10 +16,11 @@ _STEPS = "_steps"
 def awaits(cls):
     """Give a class, for each of its pairs x and x_steps, a coroutine function x; unless it has one of its own."""
     for name in dir(cls):
-        plain = name[:-len(_STEPS)]
-        if name.endswith(_STEPS) and not name.startswith("_") and hasattr(cls, plain) and (
-                not inspect.iscoroutinefunction(getattr(cls, plain))):
-            setattr(cls, plain, _coroutine(cls, plain, name))
+        if name.endswith(_STEPS) and not name.startswith("_"):
+            plain = name[:-len(_STEPS)]
+            found = getattr(cls, plain, None)
+            if isinstance(found, property) or inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
+                setattr(cls, plain, _coroutine(cls, plain, name, found))
     if hasattr(cls, "__enter__"):
         cls.__enter__ = _no_with
     if hasattr(cls, "__next__"):
@@ -28,11 +29,10 @@ def awaits(cls):
     return cls
 
 
-def _coroutine(cls, plain, steps_name):
+def _coroutine(cls, plain, steps_name, found):
     async def method(self, *args, **options):
         return await self._store.run(getattr(self, steps_name)(*args, **options))
 
-    found = getattr(cls, plain)
     functools.update_wrapper(method, found.fget if isinstance(found, property) else found)
     method.__qualname__ = "%s.%s" % (cls.__name__, plain)
     method.__module__ = cls.__module__

@@ -83,6 +83,12 @@ class Connection(object):
         if not self._unsent:
             self._loop.remove_writer(self._sock.fileno())
 
+    def usable(self):
+        """Whether its end has not come, as far as the kernel knows; the event loop may not have had its turn."""
+        if not self.ended:
+            self._readable()
+        return not self.ended
+
     def _readable(self):
         try:
             data = self._sock.recv(RECEIVE_BYTES)

@@ -1,5 +1,6 @@
 """Await forms of queues and jobs (client/queues)."""
 
+import asyncio
 import collections
 
 from ..queues import job, queue, words
@@ -27,6 +28,8 @@ class ReservedJob(job.ReservedJob):
         return self
 
     async def __aexit__(self, kind, value, trace):
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            kind = BaseException  # in 3.6 and 3.7 it is an error as any other
         await self._store.run(self.leave_steps(kind, value))
 
 

@@ -6,8 +6,8 @@ by the first (NOSQGRID.INHERIT) before the operation goes on.
 
 Invariants
  1. A call that waits and is cancelled has its connection closed: the coordinator takes back what it was granted there.
- 2. A command that was sent is not unsent by a cancellation.  The operation is told of that at its step, and says what is
-    to be taken back (`late`); that is sent behind it, over the same connection.
+ 2. A command that was sent is not unsent by a cancellation.  The operation is told of that at its step, and says what
+    is to be taken back (`late`); that is sent behind it, over the same connection.
  3. There is no thread, and nothing that waits but the event loop; with one exception: where a grid of open() has to
     start another coordinator, that is waited for.
 """
@@ -155,7 +155,7 @@ class Connections(object):
     def main(self):
         """The connection that owns what is granted; a new one, to which all of that is presented, where it is lost."""
         self.store.check_open()
-        if self._main is None or self._main.ended:
+        if self._main is None or not self._main.usable():
             main = Connection(self.loop, self.store.address)
             while self._owed:
                 main.request(self._owed.pop(0))
@@ -236,7 +236,7 @@ class Connections(object):
     async def _take(self):
         while self._idle:
             connection = self._idle.pop()
-            if not connection.ended:
+            if connection.usable():
                 break
         else:
             deadline = self.loop.time() + self.store.timeout_s

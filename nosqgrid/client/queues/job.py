@@ -212,7 +212,10 @@ class ReservedJob(Job):
         elif issubclass(kind, StaleReceiptError):
             self.finished = True
         else:
-            yield from self.nack_steps(error=value, count=issubclass(kind, Exception))
+            try:
+                yield from self.nack_steps(error=value, count=issubclass(kind, Exception))
+            except StaleReceiptError:
+                self.finished = True  # an ack that was interrupted had come, or somebody else has it: what is raised counts
 
     def __enter__(self):
         return self
