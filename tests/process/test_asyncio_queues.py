@@ -147,7 +147,7 @@ class QueueTest(AioTestCase):
             self.assertIsNone(await self.aio.queue("r").reserve(timeout=0))
             await self.aio.queue("r").resume()
             self.assertIsNotNone(await self.aio.queue("r").reserve(timeout=0))
-            self.assertEqual((await self.aio.queue("r").config(retries=7))["retries"], 7)
+            self.assertEqual((await self.aio.queue("r").config(retries=7))["retries"], "7")
             self.assertTrue(await self.aio.queue("r").drop())
 
         self.run_(main())
