@@ -174,8 +174,10 @@ def connect(address, timeout_s):
     try:
         sock.settimeout(timeout_s)
         sock.connect(address)
-    except OSError as error:
+    except BaseException as error:
         sock.close()
+        if not isinstance(error, OSError):
+            raise
         if error.errno in _REFUSED:
             raise PermissionRefusedError("no permission to connect to %s: it belongs to another user, who can start "
                                          "the coordinator with --allow-uid %d" % (address, os.getuid())) from error

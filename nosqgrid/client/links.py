@@ -15,12 +15,13 @@ Invariants
  2. Those in here were made for the coordinator that the store is attached to, by this process.
 """
 
+import contextlib
 import itertools
 import os
 import threading
 import weakref
 
-from ..errors import CommandError, CoordinatorLostError
+from ..errors import CallerError, CommandError, CoordinatorLostError
 from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
@@ -76,10 +77,15 @@ class Links(object):
         if len(self._owed) < OWED_MAX:  # those beyond were asked of nobody: the first of them could not be made yet
             self._owed.append(words)
 
+    def may_own(self, attachment):
+        """Whether prepare_to_own() has nothing to do for this attachment, which this process has made."""
+        return self._anchored_to is attachment and not self._owed
+
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
         while self._owed:
-            self._store.command(*self._owed[-1])
+            with contextlib.suppress(CallerError):  # it had been made, or there is nothing to take back any more
+                self._store.command(*self._owed[-1])
             self._owed.pop()
         if self._pid != os.getpid():
             self.after_fork()

@@ -7,10 +7,9 @@ An operation is a generator.  It yields what is to be done and is sent what came
     Pause(seconds)           nothing, for that long
 
 A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
-what an interrupted one asked for: where the coordinator is gone there is nothing to take back, and where it is
-interrupted itself it is made before the next that owns.  One that may be made `again` is, at the next coordinator,
-where this one ends in its middle and the grid is one that reconnects (client/store).  The word THREAD stands for who
-waits, among those of this process.
+what an interrupted one asked for: where the coordinator is gone, or it is interrupted itself, it is made before the
+next that owns.  One that may be made `again` is, at the next coordinator, where this one ends in its middle and the
+grid is one that reconnects (client/store).  The word THREAD stands for who waits, among those of this process.
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
@@ -32,14 +31,17 @@ def run(store, steps):
     reply = error = None
     try:
         while True:
-            step = steps.send(reply) if error is None else steps.throw(error)
-            reply = error = None
             try:
-                reply = perform(store, step)
+                while True:  # within, for an interrupt at the jump back is one between two steps
+                    step = steps.send(reply) if error is None else steps.throw(error)
+                    reply = error = None
+                    reply = perform(store, step)
+            except StopIteration as stop:
+                return stop.value
             except BaseException as raised:
-                error = raised
-    except StopIteration as stop:
-        return stop.value
+                if steps.gi_frame is None:
+                    raise  # the operation has ended with it
+                reply, error = None, raised
     finally:
         error = None  # its frames lead to this one
 

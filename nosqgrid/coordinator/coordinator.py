@@ -24,6 +24,7 @@ from ..engine.claims import Claims
 from ..engine.acl import Acl
 from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
+from ..engine.commands.fastruns import make_run_alike
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
 from ..engine.jobs.service import Jobs
@@ -129,6 +130,7 @@ class Coordinator(Asked):
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
         self.listening = Listening(space.keyspace)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
+        self.run_alike = make_run_alike(space.keyspace, self.pubsub)
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
@@ -313,7 +315,7 @@ class Coordinator(Asked):
         if mask & READ and session not in self._pending:
             bells = session.parser.bells
             try:
-                state = sockets.serve_short(session, self.run_fast)
+                state = sockets.serve_short(session, self.run_fast, self.run_alike)
             except Exception:
                 self._fault(session)
                 return

@@ -5,6 +5,7 @@ received is bounded by the parser.  Descriptors travel with the reply they belon
 """
 
 import socket
+from itertools import repeat
 
 from ..engine.context import DEFERRED
 from ..errors import NosqgridError, ProtocolError
@@ -20,13 +21,13 @@ COMMANDS_A_SLICE = 64  # the same where a write may have to evict others
 WAITING_BYTES_MAX = 1 << 20  # sent by a client behind a command whose answer it still waits for
 
 
-def serve_short(session, run_fast):
+def serve_short(session, run_fast, run_alike):
     """The hot way for a session that is at rest: receive, run what is short and common, answer.
 
     DONE where that was all; UNREAD where the plain way has to begin, RECEIVED where it has to go on: the parser has
     what was received, the session what was not sent yet.
     """
-    if session.output or session.waiting or session.filling or session.closing or session.partial_since:
+    if session.output or session.waiting or session.filling or session.partial_since or session.closing:
         return UNREAD
     sock, parser = session.sock, session.parser
     try:
@@ -35,8 +36,28 @@ def serve_short(session, run_fast):
         return UNREAD  # it will come again
     if not data:
         return UNREAD  # so will the end
-    parser.feed(data)
-    commands = parser.short_commands()
+    alike = parser.take_alike(data)
+    if alike is not None:
+        words, columns, count = alike
+        if count == 1:
+            commands, replies = [words], []
+            run_fast(session.on_socket, commands, replies.append)
+            data = None if commands else replies[0]
+        else:
+            data = run_alike(session.on_socket, words[0], columns, count)
+        if data is not None:
+            session.commands += count
+            session.last_command = words[0]
+            return _answer(session, data)
+        if count > 1:
+            commands = list(map(list, zip(repeat(words[0], count), *columns)))
+            commands.reverse()
+        parser.give_back(commands)
+        if count == 1:
+            return RECEIVED
+    else:
+        parser.feed(data)
+        commands = parser.short_commands()
     count, together, replies = len(commands), commands[:], []
     run_fast(session.on_socket, commands, replies.append)
     if not replies:
@@ -44,14 +65,20 @@ def serve_short(session, run_fast):
     count -= len(commands)
     session.commands += count
     session.last_command = together[-count][0]
-    data = replies[0] if len(replies) == 1 else b"".join(replies)
+    state = _answer(session, replies[0] if len(replies) == 1 else b"".join(replies))
+    return state if parser.at_rest else RECEIVED
+
+
+def _answer(session, data):
+    """Send what a session that is at rest is answered; DONE, or RECEIVED where it has to be looked at."""
     try:
-        sent = sock.send(data, _NO_SIGNAL)
+        sent = session.sock.send(data, _NO_SIGNAL)
     except OSError:
         sent = 0  # of a broken connection the plain way will hear as well
     if sent < len(data):
         queue(session, data[sent:])
-    return DONE if not session.output and not commands and parser.at_rest else RECEIVED
+        return RECEIVED
+    return DONE
 
 
 def receive(session):

@@ -32,6 +32,7 @@ NO_AUTH = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))  # nobody can be kep
 
 # Commands of ours beside Redis' that see or change keys which their words do not name.
 _ON_ANY_KEY = frozenset((b"NOSQGRID.SCAN", b"NOSQGRID.LARGE", b"NOSQGRID.QUOTA", b"NOSQGRID.CHECKPOINT"))
+_ON_PREFIX = frozenset((b"LISTEN.OPEN",))  # whose key stands for all that begin with it
 _ON_ANYTHING = frozenset((b"NOSQGRID.BATCH", b"NOSQGRID.ATTACH", b"NOSQGRID.PIN"))
 
 UNKNOWN = "Unknown command or category name in ACL"
@@ -42,6 +43,7 @@ _NO_PASSWORD = "The password you are trying to remove from the user does not exi
 _BAD_HASH = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
 _FIRST_OF_SUBCOMMAND = "Allowing first-arg of a subcommand is not supported"
 _SPACES = frozenset(SPACES + b"\0")
+_is_prefix = re.compile(rb"[^*?\[\\]*\*", re.DOTALL).fullmatch
 _match_hash = re.compile(rb"[0-9a-f]{64}").fullmatch
 
 
@@ -187,7 +189,8 @@ class Selector(object):
             if name in _ON_ANY_KEY:
                 return KEY, 0
             for index, access in keys:
-                if not self.allows_key(argv[index], access):
+                allows = self.allows_prefix if name in _ON_PREFIX else self.allows_key
+                if not allows(argv[index], access):
                     return KEY, index
         if not self.all_channels:
             for index, is_pattern in channels:
@@ -205,6 +208,11 @@ class Selector(object):
 
     def allows_key(self, key, access):
         return any(access & granted == access and glob.matches(key) for granted, glob in self.keys.values())
+
+    def allows_prefix(self, prefix, access):
+        """Whether every key that begins so is allowed; by a pattern that is text and a last *, and by no other."""
+        return any(access & granted == access and _is_prefix(pattern) and prefix.startswith(pattern[:-1])
+                   for pattern, (granted, _) in self.keys.items())
 
     def allows_channel(self, channel, is_pattern):
         if self.all_channels:

@@ -45,6 +45,8 @@ _BEGINS_LINE = frozenset(range(32, 127)) | frozenset(resp_inline.SPACES)
 _COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
 _LENGTHS = {b"$%d" % length: length for length in range(4096)}
 
+ALIKE_MAX = 64  # commands taken together: of one client, before the others have their turn
+
 # What an argument costs beside its bytes: its header, a pointer, and the head of a bytes object.
 _ARGUMENT_OVERHEAD_BYTES = 48
 
@@ -119,6 +121,47 @@ class Parser(resp_incoming.Incoming):
         arguments = self._arguments
         self._arguments = []
         return arguments
+
+    def take_alike(self, data):
+        """Take what was received, in the place of feed(), where it is short commands of one size and name, all whole.
+
+        (the words of the first command, columns, count): the first arguments of all, the second ones, and so on; no
+        columns for one command.  None where anything differs, and the bytes were not taken.
+        """
+        if self._position != len(self._buffer) or self._expected or self._missing or self._ready or not self.trusted:
+            return None
+        lines = data.split(CRLF)
+        size = _COUNTS.get(lines[0])
+        if size is None or lines[-1] or self._failure:
+            return None
+        period = 2 * size + 1
+        if len(lines) <= period + 1:
+            if len(lines) <= period:
+                return None
+            words = lines[2::2]
+            if list(map(_LENGTHS.get, lines[1:-1:2])) != list(map(len, words)):
+                return None
+            return words, [], 1
+        count, rest = divmod(len(lines) - 1, period)
+        name = lines[2]
+        if (rest or count > ALIKE_MAX or lines[::period].count(lines[0]) != count
+                or lines[2::period].count(name) != count or lines[1::period].count(b"$%d" % len(name)) != count):
+            return None
+        columns = []
+        for index in range(3, period, 2):
+            headers, column = lines[index::period], lines[index + 1::period]
+            length = headers[0]
+            if headers.count(length) == count:
+                if set(map(len, column)) != {_LENGTHS.get(length)}:
+                    return None
+            elif list(map(_LENGTHS.get, headers)) != list(map(len, column)):
+                return None
+            columns.append(column)
+        return lines[2:period:2], columns, count
+
+    def give_back(self, commands):
+        """Have commands again that were taken, as a list with the first of them last."""
+        self._ready = commands
 
     def short_commands(self):
         """The whole short commands that come next, as a list with the first of them last, for the caller to take away

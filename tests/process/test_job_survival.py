@@ -192,6 +192,22 @@ class WorkersTest(DurableTestCase):
         self.assertEqual(sorted((job[0], job[1]) for job in found), [(b"q:1", 2), (b"q:2", 2)])
 
 
+    def test_a_worker_that_outlives_the_coordinator_gives_back_its_lock_and_its_job(self):
+        served = self.serve(level="os")
+        self.link().command(b"JOB.PUT", b"q", b"0", b"x")
+        worker = self.start(HOLDER)
+        self.ask(worker, "LOCK.ACQUIRE l")
+        self.ask(worker, "JOB.RESERVE QUEUES 1 q")
+        served.kill()
+        self.serve(level="os")
+        link = self.link()
+        self.assertEqual(self.state(link, b"q:1"), b"reserved")
+        self.assertIsNone(link.command(b"LOCK.ACQUIRE", b"l"))
+        worker.kill()
+        self.assertEqual(len(link.command(b"JOB.RESERVE", b"WAIT", b"20000", b"QUEUES", b"1", b"q")), 1)
+        self.assertIsNotNone(link.command(b"LOCK.ACQUIRE", b"l", b"WAIT", b"20000"))
+
+
 def client_program(address):
     """Put and acknowledge from the number in each line on, until the coordinator is gone; then report."""
     print("ready", flush=True)

@@ -357,6 +357,20 @@ class CheckTest(AclTest):
             ("ACL DRYRUN u config|get x", b"-ERR Command 'config|get' not found\r\n"),
             ("ACL DRYRUN u", b"-ERR wrong number of arguments for 'acl|dryrun' command\r\n"), ("EXISTS r", b":0\r\n")])
 
+    def test_who_listens_may_see_every_key_with_the_prefix(self):
+        context = self.context
+        context.run(b"ACL SETUSER v on nopass %R~app:* ~user:? ~one ~x[ab]* %W~w:* +listen.open +topic.publish".split())
+        context.run([b"AUTH", b"v", b""])
+        for prefix in (b"app:", b"app:1"):
+            self.assertIn(b"@", context.run([b"LISTEN.OPEN", prefix]))
+        for prefix in (b"", b"ap", b"user:", b"user:1", b"one", b"xa", b"x[ab]", b"w:"):
+            with self.assertRaisesRegex(Exception, "permissions", msg=prefix):
+                context.run([b"LISTEN.OPEN", prefix])
+        self.assertEqual(context.run([b"TOPIC.PUBLISH", b"one", b"0", b"x"]), 1)
+        for name in (b"two", b"app:1"):
+            with self.assertRaisesRegex(Exception, "permissions", msg=name):
+                context.run([b"TOPIC.PUBLISH", name, b"0", b"x"])
+
     def test_every_command_that_writes_needs_to_be_allowed_to(self):
         reads = Selector(commands.CATALOGUE)
         for rule in (b"+@all", b"%R~*", b"allchannels"):

@@ -71,7 +71,7 @@ class ServerDifferentialTest(DifferentialTest):
 
     def test_commands_are_described_alike(self):
         real, compared = self.rows(), 0
-        table = [row for name, row in commands.TABLE.items() if not name.startswith(b"NOSQGRID.")]
+        table = [row for name, row in commands.TABLE.items() if b"." not in name]
         rows = table + [sub for row in table for sub in (row.subcommands or {}).values()]
         for row in rows:
             name = row.name.lower()

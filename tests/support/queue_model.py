@@ -4,6 +4,7 @@ from nosqgrid.engine.structures import job_records
 from nosqgrid.engine.structures.job_records import (
     CANCELLED, DEAD, DELAYED, DONE, FIFO, READY, RECORD, RESERVED, UNTIL_FINISHED, UNTIL_STARTED, WAITING)
 
+JOBS_MAX = 60
 GROUPS = (b"", b"", b"", b"a", b"b", b"fifo")
 
 
@@ -112,6 +113,8 @@ def random_change(rng, model):
     kind = rng.choice(("put", "put", "put", "state", "state", "state", "state", "del", "link", "unlink", "hold", "free",
                        "set", "puts"))
     numbers = list(jobs)
+    if len(numbers) > JOBS_MAX:
+        kind = "del"
     if kind in ("put", "puts"):
         words = [b"put"]
         for _ in range(1 if kind == "put" else rng.randrange(1, 6)):
@@ -144,7 +147,7 @@ def random_change(rng, model):
         del model.links[side, number]
         return [b"unlink", side, b"%d" % number] + ids
     if kind == "del":
-        gone = rng.sample(numbers, rng.choice((1, 1, min(3, len(numbers)))))
+        gone = rng.sample(numbers, rng.choice((1, 1, min(3, len(numbers)), len(numbers) // 2 or 1)))
         for number in gone:
             del jobs[number]
             model.links.pop((b"needs", number), None)

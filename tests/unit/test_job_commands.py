@@ -4,6 +4,9 @@ is here by name.
 
 from nosqgrid.engine.structures.job_records import STATES
 from nosqgrid.errors import DiskError
+from nosqgrid.formats import lane
+from nosqgrid.formats.records import BODY
+from nosqgrid.formats.resp import encode_command
 from tests.support.job_clients import WAITS, JobTest
 
 
@@ -132,6 +135,19 @@ class PutAndReserveTest(JobTest):
         self.assertEqual(self.call("EXEC"), ["OK", [b"q:1", 1], [], [b"q:2", 1]])
         self.assertEqual(len(self.log.entries), entries + 2)  # and what the waiter was handed
         self.assertEqual(self.answers()[1][0][:2], [b"q:1", 1])
+
+    def test_in_a_batch_over_the_socket_nobody_waits_either(self):
+        def frame(*words):
+            command = encode_command(*words)
+            return BODY.pack(len(command), 0, 0, lane.COMMAND) + command
+        batch = (frame("SET", "k", "v") + frame("JOB.PUT", "q", "0", "x") + frame("BLPOP", "none", "0")
+                 + frame("JOB.RESERVE", "WAIT", "-1", "QUEUES", "1", "other") + frame("JOB.RESERVE", "QUEUES", "1", "q")
+                 + frame("JOB.PUT", "q", "0", "y", "MAXLEN", "1")
+                 + frame("JOB.PUT", "q", "0", "z", "MAXLEN", "1", "WAIT", "-1"))
+        replies = self.call([b"NOSQGRID.BATCH", batch])
+        self.assertEqual(replies[:2] + replies[3:4] + replies[5:], ["OK", [b"q:1", 1], [], [b"q:2", 1], None])
+        self.assertEqual((replies[4][0][0], len(self.waiting)), (b"q:1", 0))
+        self.assertEqual(self.ack(["q:1", "1"]), 1)
 
     def test_ack_and_data_commit_together_or_not_at_all(self):
         self.put("q KEEP 1000")

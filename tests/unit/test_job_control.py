@@ -30,6 +30,26 @@ class OutcomeTest(JobTest):
         self.assertIsNone(self.info("q:1"))
         self.assertEqual(self.call("JOB.WAIT q:1 -1"), {"id": b"q:1", "queue": b"q", "state": b"forgotten"})
 
+    def test_a_queue_that_is_named_like_a_job(self):
+        self.put()
+        self.assertIs(self.reserve("q:1", 1, wait="-1"), WAITS)
+        self.assertIs(self.call("JOB.WAIT q:1 -1", client=2), WAITS)
+        self.ack(self.take())
+        self.assertEqual(self.answers()[2]["state"], b"done")
+        self.put("q:1")
+        self.assertEqual(self.answers()[1][0][0], b"q:1:1")
+
+    def test_who_waits_for_an_empty_queue(self):
+        self.put(), self.put("q DELAY 10")
+        self.assertIsNone(self.call("JOB.JOIN q 0"))
+        self.assertIs(self.call("JOB.JOIN q -1", client=1), WAITS)
+        self.ack(self.take())
+        self.pass_ms(10)
+        taken = self.take()
+        self.assertEqual(self.answers(), {})
+        self.ack(taken)
+        self.assertEqual((self.answers(), self.call("JOB.JOIN none -1")), ({1: 1}, 1))
+
     def test_who_waits_is_told_of_every_end(self):
         told = []
         for number, end in enumerate(("JOB.CANCEL q:1", "JOB.PURGE q", "JOB.DROP q"), 1):

@@ -1,6 +1,6 @@
 """Jobs whose workers are lost, whose time is over, or whose coordinator ended, over the real keyspace with a log."""
 
-from nosqgrid.errors import DiskError
+from nosqgrid.errors import DiskError, GridFullError
 from tests.support.job_clients import WAITS, JobTest
 
 
@@ -73,6 +73,37 @@ class LossTest(JobTest):
         self.assertEqual(self.state("q:1"), "reserved")
         self.pass_ms(1000)
         self.assertEqual((self.state("q:1"), len(self.jobs.leases)), ("ready", 0))
+
+    def test_a_full_grid_hands_out_acknowledges_and_takes_back(self):
+        def full(size):
+            raise GridFullError("planted")
+        self.call("JOB.PUTMANY q 300 " + " ".join(["0 x"] * 300))
+        table = self.space.structures
+        table._take = full
+        with self.assertRaises(GridFullError):
+            while True:
+                self.put("q", "y" * 50000)
+        held = self.reserve(client=1, count=200)
+        self.assertEqual(len(held), 200)
+        self.assertEqual(self.ack([held[0][0], "1"]), 1)
+        big = ["JOB.NACK", held[1][0], "1", "ERROR", "e" * 60000]
+        while table.reserved_bytes - table.used_bytes > 60000:
+            self.put("q", "y" * 50000)
+        with self.assertRaises(GridFullError):
+            self.call(big)
+        while table.reserved_bytes - table.used_bytes > 500:
+            self.put("q", "z" * max(table.reserved_bytes - table.used_bytes - 800, 0))
+        self.end(1)
+        self.assertEqual((self.stats()["reserved"], len(self.jobs.leases)), (0, 0))
+        told = self.info(held[5][0])
+        self.assertEqual((told["state"], told["attempts"], told["failures"]),
+                         (b"ready", 1, [[1, self.space.wall_ms(), b"pid 101", b""]]))
+
+    def test_times_that_were_replaced_do_not_stay_in_memory(self):
+        for number in range(1, 500):
+            self.put("q DELAY %d" % (100000 - number))
+            self.call("JOB.CANCEL q:%d" % number)
+        self.assertLess(len(self.jobs._heap), 100)
 
     def test_leases_that_are_over_leave_nothing(self):
         for _ in range(300):

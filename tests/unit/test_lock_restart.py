@@ -302,6 +302,13 @@ class RestartTest(unittest.TestCase):
         self.assertRegex(self.reclaim(2, "b", 5), b"^-LOCKLOST ")
         self.locks.table.check()
 
+    def test_with_a_log_that_has_no_locks_nobody_had_any(self):
+        self.start(replaced=True)
+        self.assertEqual(self.call(0, "LOCK.ACQUIRE", "a"), b"$-1\r\n")  # there may have been no log before
+        self.call(0, "SET", "k", "v")
+        self.start(replaced=True)
+        self.token(0, "a")
+
     def test_a_structure_that_nobody_keeps_up_to_date_is_not_believed(self):
         self.token(0, "a")
         self.space.set_log(None)

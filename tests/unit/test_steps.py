@@ -1,6 +1,7 @@
 """Steps: what is done for each, and that an operation can take back what it asked for, whatever interrupts it."""
 
 import gc
+import sys
 import unittest
 import weakref
 from unittest import mock
@@ -44,7 +45,48 @@ def acquire(undone):
         raise
 
 
+class Interrupt(Exception):
+    """What a test raises in between."""
+
+
+def interrupted_at(number, function):
+    """Call a function, in which the `number`-th line of steps.run() raises Interrupt; whether it was come to."""
+    left = [number]
+
+    def trace(frame, event, argument):
+        if frame.f_code is not steps.run.__code__:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if not left[0]:
+                raise Interrupt
+        return trace
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except Interrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
 class StepsTest(unittest.TestCase):
+    def test_what_interrupts_between_steps_is_thrown_in_as_well(self):
+        for number in range(1, 100):
+            store, ended = Store(None, b"token", 7, 8), []
+
+            def operation():
+                reply = yield from acquire([])
+                ended.append(reply)
+                return reply
+            if not interrupted_at(number, lambda: steps.run(store, operation())):
+                break
+            asked = [words for words in store.done if b"ACQUIRE" in words]
+            self.assertTrue(not asked or ended or store.done[-1] == (b"UNDO", 1), (number, store.done))
+        self.assertGreater(number, 10)
+
     def test_what_the_operation_returns(self):
         store = Store(None, b"token")
         self.assertEqual(steps.run(store, acquire([])), b"token")

@@ -6,6 +6,7 @@ import unittest
 from nosqgrid import errors
 from nosqgrid.client.topics.words import checked_news
 from nosqgrid.engine import cursors
+from nosqgrid.engine.commands import topics as topic_commands
 from nosqgrid.engine.structures import topics
 from nosqgrid.engine.structures.topics import HEAD, Topic, meta_words
 from nosqgrid.errors import CorruptValueError, CursorLostError
@@ -274,6 +275,15 @@ class CommandsTest(EngineTest):
         self.assertEqual(self.context.run([b"TOPIC.PUBLISH", b"t", b"0", b"x"]), 1)
         found = self.context.run([b"TOPIC.READ", b"TOPICS", b"1", b"t", b"0"])
         self.assertEqual((found[0][0], self.context.run([b"TOPIC.LIST"])), (b"t", [b"t"]))
+
+    def test_commands_of_redis_do_not_stumble_over_one(self):
+        self.publish(b"t", b"1")
+        key = topic_commands.key_of(b"t")
+        for name in (b"DUMP", b"DEBUG OBJECT", b"GET", b"LRANGE", b"XLEN", b"SORT"):
+            words = name.split() + [key] + [b"0", b"-1"] * (name == b"LRANGE")
+            self.assertEqual(self.context.call(*words)[:10], b"-WRONGTYPE", name)
+        self.assertEqual(self.context.call(b"OBJECT", b"ENCODING", key), b"$5\r\ntopic\r\n")
+        self.assertEqual(self.publish(b"t", b"2"), 2)
 
     def test_a_batch_that_fails_takes_messages_back(self):
         self.publish(b"t", b"1", b"MAXLEN", b"2")

@@ -104,12 +104,15 @@ class Asking(Named):
     def _reclaim_words(self, thread):
         raise NotImplementedError
 
-    def _ask_steps(self, head, wait_ms, granted):
-        """Ask with the words `head`, now and then for up to so long; whether granted(reply, thread) was called."""
+    def _ask_steps(self, head, wait_ms, granted, tried=False):
+        """Ask with the words `head`, now and then for up to so long; whether granted(reply) was called.
+
+        `tried`: it is known by now that somebody has it.
+        """
         request = self._store.links.next_request()
         words = list(head) + [b"REQUEST", request, b"THREAD", THREAD] + self._options()
         try:
-            reply = yield Call(words, owns=True, again=True)
+            reply = None if tried else (yield Call(words, owns=True, again=True))
             if reply is None and wait_ms:
                 reply = yield Call(words + [b"WAIT", wait_ms], waits=True, owns=True)
             if reply is None:
@@ -117,7 +120,7 @@ class Asking(Named):
             granted(reply)
             return True
         except BaseException:
-            yield Call([b"LOCK.UNDO", request], late=True)
+            yield from undo_steps(request)
             raise
 
     def _info_steps(self, raw_name):
@@ -162,6 +165,11 @@ class Asking(Named):
         writes through guard().
         """
         return self._run(self.force_release_steps(reason))
+
+
+def undo_steps(request):
+    """Take back what a request was granted, or may have been."""
+    yield Call([b"LOCK.UNDO", request], late=True)
 
 
 def checks_token_steps(raw_name, token):

@@ -83,6 +83,11 @@ class Guarded(GridMapping):
         """A Pipeline whose batch is refused as a whole when the lock is lost."""
         return Pipeline(self._store, self._raw)
 
+    def create(self, *args, **options):
+        """Refused: a value that is filled in place is not part of a batch."""
+        raise UsageError("create() cannot be guarded: make the value under another key, and what names it under the "
+                         "guard")
+
     def clear(self):
         """Refused: removing every key cannot be part of a batch."""
         raise UsageError("clear() cannot be guarded: it is no part of a batch; delete keys, or clear the grid itself")

@@ -1,10 +1,11 @@
 """Locks for one, or for one who writes and many who read."""
 
+import contextlib
 import os
 
 from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
-from . import guard, loss
+from . import guard, loss, quick
 from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, wait_ms_of
 from .held import Grant
 
@@ -24,7 +25,7 @@ class Lock(Asking):
         ttl: seconds after which it ends in any case; None, the default: when it is released or its process ends.
         on_lost: called with the reason, in a thread of its own, when it ends otherwise than by release().
         info: a short text for whoever asks who holds it.
-    Cost: some 50 us for acquire and release where nobody else wants it; a hand-over some 100 us.
+    Cost: some 20 us for acquire and release where nobody else wants it; a hand-over some 100 us.
     """
 
     _MODE = b"exclusive"
@@ -49,9 +50,9 @@ class Lock(Asking):
 
     # -- acquiring and releasing --------------------------------------------------------------------------------------
 
-    def acquire_steps(self, blocking=True, timeout=FOR_EVER):
+    def acquire_steps(self, blocking=True, timeout=FOR_EVER, tried=False):
         wait_ms = wait_ms_of(blocking, timeout)
-        return (yield from self._ask_steps([b"LOCK.ACQUIRE", self._raw], wait_ms, self._granted))
+        return (yield from self._ask_steps([b"LOCK.ACQUIRE", self._raw], wait_ms, self._granted, tried))
 
     def _granted(self, reply):
         token, abandoned, _ = reply
@@ -71,9 +72,13 @@ class Lock(Asking):
 
         Raises ValueError for a timeout without blocking; DeadlockError; CoordinatorLostError.
         """
-        before = self._grant
+        before, wait_ms, tried = self._grant, wait_ms_of(blocking, timeout), None
         try:
-            return self._run(self.acquire_steps(blocking, timeout))
+            if self._MODE is Lock._MODE and self.ttl is None and self.info is None:
+                tried = quick.acquire(self._store, self._raw, bool(self._FLAGS), self._granted)
+                if tried or tried is False and not wait_ms:
+                    return tried
+            return self._run(self.acquire_steps(blocking, timeout, tried is False))
         except BaseException:
             self._drop_since(before)
             raise
@@ -82,7 +87,8 @@ class Lock(Asking):
         """An interrupt hit between the grant and the return: nobody would give it back."""
         grant = self._grant
         if grant is not None and grant is not before:
-            self._run(self.release_steps())
+            with contextlib.suppress(LockLostError):  # its request may have been taken back by then
+                self._run(self.release_steps())
 
     def _own(self):
         """The Grant that this object stands for.  RuntimeError where there is none, as threading.Lock has it."""
@@ -118,7 +124,23 @@ class Lock(Asking):
 
         Raises RuntimeError where it is not held here; LockLostError where it was lost before, with the reason.
         """
-        self._run(self.release_steps())
+        grant = self._own()
+        grant.ended = True
+        try:
+            released = quick.release(self._store, grant)
+        except LockLostError:
+            self._ended(grant)
+            raise
+        except NosqgridError:
+            raise
+        except BaseException:
+            self._run(_released_steps([b"LOCK.RELEASE", grant.name, grant.token]))
+            self._ended(grant)
+            raise
+        if released:
+            self._ended(grant)
+        else:
+            self._run(self.release_steps())
 
     def __enter__(self):
         self.acquire()

@@ -7,7 +7,7 @@ the two against each other.
 
 Three kinds are common:
  1. SET, GET, INCR, MSET of plain values that lie in the heap: lookup and storing are inline (engine/fastset does the
-    latter, the log included); anything else about key, value or index sends them the other way.
+    latter, the log included, or engine/fastpairs); anything else about key, value or index sends them the other way.
  2. Commands that only read, and, without a log, those that change one thing, if they are "fast" (a slow one belongs
     into the slow log, which dispatch() is watched for): their functions are called as they are.
  3. Nothing else: a command that may wait, changes the session, needs a batch or a permission is dispatched.
@@ -21,11 +21,13 @@ from ...formats.records import BODY, HEADER, HEADER_SIZE_BYTES
 from ...formats.slots import FIRST_REAL, OFFSET_MASK, TAG_MASK, TAG_SHIFT
 from ...formats.values import BYTES, INT
 from ...limits import KEY_SIZE_BYTES_MAX, KIB
+from ..fastpairs import make_store_one, make_store_pairs
 from .command import INT64_MAX, parse_integer
 
 AT_ONCE = 64  # commands, after which the caller looks at what else there is to do, and so it does
 LONG_BYTES = 256 * KIB  # after an answer of so many
 _INT_DIGITS_FAST = 18  # an integer of so many digits cannot overflow when one is added
+_ZERO = ord("0")
 _OK = b"+OK\r\n"
 _OURS = b"NOSQGRID."
 _HARMLESS = (b"PING", b"ECHO")  # of those about the connection
@@ -46,8 +48,10 @@ def common_rows(table):
 def make_run_fast(keyspace, pubsub, waiting, rows):
     """See the module; `rows` are common_rows()."""
     by_name, encode_reply = rows.get, resp.encode_reply
-    find, store = make_find(keyspace), make_store(keyspace)
-    inline = {b"GET": 1, b"get": 1, b"SET": 2, b"set": 2, b"INCR": 3, b"incr": 3, b"MSET": 4, b"mset": 4}.get
+    find, find_number = make_find(keyspace), make_find(keyspace, b"0")
+    store, store_one = make_store(keyspace), make_store_one(keyspace)
+    inline = {b"GET": 1, b"get": 1, b"SET": 2, b"set": 2, b"INCR": 3, b"incr": 3, b"MSET": 4, b"mset": 4,
+              b"PING": 5, b"ping": 5}.get
     serve_ready = waiting.serve
 
     def run_fast(context, commands, append):
@@ -67,16 +71,20 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
                     del commands[-1]
                     continue
             elif kind == 2 and may_write and len(words) == 3:
-                if _run_sets(commands, words[0], store, append):
+                if _run_sets(commands, words, store, store_one, append):
                     continue
             elif kind == 3 and may_write and len(words) == 2:
-                if _run_increments(commands, words[0], find, store, append):
+                if _run_increments(commands, words, find_number, store, store_one, append):
                     continue
             elif kind == 4 and may_write and len(words) & 1 and len(words) > 1:
                 if store(words[1::2], words[2::2], BYTES, True):
                     append(_OK)
                     del commands[-1]
                     continue
+            elif kind == 5 and len(words) == 1:
+                append(b"+PONG\r\n")
+                del commands[-1]
+                continue
             row = by_name(words[0])
             if row is None:
                 return
@@ -100,9 +108,20 @@ def make_run_fast(keyspace, pubsub, waiting, rows):
     return run_fast
 
 
-def _run_sets(commands, name, store, append):
-    """Run the plain sets that follow each other; whether there was one that could be."""
-    count = 0
+def small_number(text):
+    """The integer that a text stands for, or None where it is none or so long that adding to it may overflow."""
+    if len(text) > _INT_DIGITS_FAST:
+        return None
+    return int(text) if text.isdigit() and text[0] != _ZERO else parse_integer(text)
+
+
+def _run_sets(commands, words, store, store_one, append):
+    """Run the plain sets that follow each other, of which these are the words; whether there was one that could be."""
+    if len(commands) == 1 and store_one(words[1], words[2], BYTES):
+        append(_OK)
+        del commands[-1]
+        return True
+    name, count = words[0], 0
     for words in reversed(commands):
         if words[0] != name or len(words) != 3 or count == AT_ONCE:
             break
@@ -115,9 +134,19 @@ def _run_sets(commands, name, store, append):
     return done
 
 
-def _run_increments(commands, name, find, store, append):
-    """Run the INCR that follow each other; how many could be."""
-    texts, numbers, keys = [], {}, []
+def _run_increments(commands, words, find, store, store_one, append):
+    """Run the INCR that follow each other, of which these are the words; how many could be."""
+    if len(commands) == 1:
+        text = find(words[1])
+        number = None if text is None else small_number(text)
+        if number is None:
+            return 0
+        text = b"%d" % (number + 1)
+        if store_one(words[1], text, INT):
+            append(b":%b\r\n" % text)
+            del commands[-1]
+            return 1
+    name, texts, numbers, keys = words[0], [], {}, []
     for words in reversed(commands):
         if words[0] != name or len(words) != 2 or len(keys) == AT_ONCE:
             break
@@ -125,15 +154,13 @@ def _run_increments(commands, name, find, store, append):
         number = numbers.get(key)
         if number is None:
             text = find(key)
-            if text is None or len(text) > _INT_DIGITS_FAST:
-                break
-            number = parse_integer(text)
+            number = None if text is None else small_number(text)
             if number is None:
                 break
         numbers[key] = number + 1
         keys.append(key)
         texts.append(b"%d" % (number + 1))
-    done = store(keys, texts, INT)
+    done = store(keys, texts, INT) if keys else 0
     if done:
         append(b":%b\r\n" % b"\r\n:".join(texts[:done]))
         del commands[-done:]
@@ -146,6 +173,7 @@ def make_store(keyspace):
     With `whole` it is all of them or none.
     """
     pack_head, region, index = BODY.pack, keyspace.heap.writer, keyspace.index
+    store_pairs = make_store_pairs(keyspace)
     extra = 15 + (4 if keyspace.checked else 0) + BODY.size  # of a record beside key and value: see engine/fastset
 
     def store(keys, values, value_type, whole=False):
@@ -156,6 +184,8 @@ def make_store(keyspace):
                 return keyspace.apply_sets(data, 0, len(data)) and 1
             except errors.StorageError:
                 return 0
+        if store_pairs(dict(zip(keys, values)), len(keys), value_type):
+            return len(keys)
         parts = []
         for key, value in zip(keys, values):
             if len(key) > KEY_SIZE_BYTES_MAX:
@@ -186,8 +216,8 @@ def make_store(keyspace):
     return store
 
 
-def make_find(keyspace):
-    """find(key) -> the bytes of a plain value in the heap, None where there is none or something else."""
+def make_find(keyspace, absent=None):
+    """find(key) -> the bytes of a plain value in the heap, `absent` where there is none, None for something else."""
     words, source, index = keyspace.words, keyspace.source, keyspace.index
     a, b, p = keyspace.secret
     unpack_header, from_bytes, arena = HEADER.unpack_from, int.from_bytes, keyspace.arena
@@ -203,7 +233,7 @@ def make_find(keyspace):
             word = words[slot]
             if word < FIRST_REAL:
                 if not word:
-                    return None
+                    return absent
             elif word >> TAG_SHIFT == tag:
                 offset = (word & OFFSET_MASK) << 3
                 _, value_length, key_length, _, flags = unpack_header(source, offset)

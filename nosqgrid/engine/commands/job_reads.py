@@ -14,7 +14,7 @@ import heapq
 
 from ...formats import resp
 from .. import databases
-from ..jobs.ids import FLOOR, ROOM, parse_id
+from ..jobs.ids import FLOOR, end_key, parse_id, room_key
 from ..jobs.service import shown_id
 from ..jobs.transitions import DRAINING, PAUSED, queued
 from ..structures import job_records
@@ -113,7 +113,7 @@ def wait(context, args):
     reply = attempt(context, ())
     if reply is not None or not waits:
         return reply
-    return context.block([databases.in_space(databases.QUEUES, args[0])], timeout_s, attempt, None)
+    return context.block([end_key(args[0])], timeout_s, attempt, None)
 
 
 def _forgotten(context, key, number):
@@ -135,7 +135,7 @@ def join(context, args):
     reply = attempt(context, ())
     if reply is not None or not waits:
         return reply
-    return context.block([key + ROOM], timeout_s, attempt, None)
+    return context.block([room_key(key)], timeout_s, attempt, None)
 
 
 def peek(context, args):

@@ -22,7 +22,7 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
 from ... import errors
 from ...formats import values
 from ..jobs.asked import DROP_NEWEST, ERROR
-from ..jobs.ids import ROOM
+from ..jobs.ids import room_key
 from ..jobs.service import shown_id
 from ..jobs.transitions import FULL
 from ..structures import job_records
@@ -87,7 +87,7 @@ def _put(context, key, items, asked, shape):
                             "QUEUEFULL")
     if overflow == DROP_NEWEST or not asked.wait_ms or len(items) > limit:
         return None
-    return context.block([key + ROOM], max(asked.wait_ms, 0) / 1000.0, attempt, None)
+    return context.block([room_key(key)], max(asked.wait_ms, 0) / 1000.0, attempt, None)
 
 
 # -- reserving --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@
 from ... import errors
 from .. import changes, cursors
 from ..listening import KEEP_MS, KEEP_MS_MAX
-from .command import CONNECTION, INT64_MAX, READ, Command, bounded, syntax_error
+from .command import CONNECTION, READ, Command, bounded, syntax_error
 from .topics import flat, read_options, wait_for
 
 _KINDS = {name: kind for kind, name in enumerate(changes.NAMES) if kind != changes.CLEAR}

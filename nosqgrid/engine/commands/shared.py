@@ -35,8 +35,13 @@ def attach(context, args):
 
 
 def batch(context, args):
-    """A batch over the socket."""
-    return apply_batch(context, args[0])
+    """A batch over the socket; nothing waits in it."""
+    may_wait, context.may_wait = context.may_wait, False
+    may_block, context.may_block = context.may_block, False
+    try:
+        return apply_batch(context, args[0])
+    finally:
+        context.may_wait, context.may_block = may_wait, may_block
 
 
 def claim(context, args):

@@ -4,7 +4,7 @@ from ...errors import UnknownJobError
 from .. import databases
 
 FLOOR = databases.in_space(databases.QUEUES, b"")  # a queue without jobs, whose numbers are above all that were dropped
-ROOM = b"\x00room"  # behind a queue's key: who waits for it waits for room
+_ROOM, _END = b"\xff\x00room", b"\xff\x00end"
 
 
 def key_of(name):
@@ -15,6 +15,16 @@ def key_of(name):
 def id_of(key, number):
     """The id of a job, with the prefix of the queue's database."""
     return b"%b:%d" % (databases.name_of(key), number)
+
+
+def room_key(key):
+    """What those wait for who wait for room in a queue, or for its being empty; no key of a queue."""
+    return _ROOM + key
+
+
+def end_key(own):
+    """What those wait for who wait for the end of the job with this id; no key of a queue."""
+    return _END + own
 
 
 def parse_id(word):

@@ -1,9 +1,8 @@
 """Many jobs at once: purging a queue, and dropping it."""
 
-from .. import databases
 from ..structures.job_records import CANCELLED
 from ..structures.jobs import Queue
-from .ids import FLOOR, ROOM, id_of
+from .ids import FLOOR, end_key, id_of, room_key
 
 PURGED_ONE_BY_ONE = 1000  # of more the queue is made anew without them
 
@@ -14,13 +13,13 @@ def purge(jobs, key, queue, states):
     for number in list(queue.leads):
         if number in queue.jobs and queue.jobs[number][0][0] in states:
             jobs.end(key, queue, number, CANCELLED, {b"error": b"purged"}, keep=False)
-    numbers = [number for number, job in queue.jobs.items() if job[0][0] in states]
+    numbers = {number for number, job in queue.jobs.items() if job[0][0] in states}
     _wake_all(jobs, key, numbers)
     if len(numbers) <= PURGED_ONE_BY_ONE:
         if numbers:
-            jobs.change(key, queue, [b"del"] + [b"%d" % number for number in numbers])
+            jobs.change(key, queue, [b"del"] + [b"%d" % number for number in sorted(numbers)])
     else:
-        jobs.keyspace.put(key, _kept(queue, set(numbers)))
+        jobs.keyspace.put(key, _kept(queue, numbers))
         _wake_room(jobs, key)
     return count
 
@@ -38,30 +37,31 @@ def drop(jobs, key, queue):
 
 
 def _wake_room(jobs, key):
-    if key + ROOM in jobs.keyspace.waited:
-        jobs.keyspace.ready.append(key + ROOM)
+    if room_key(key) in jobs.keyspace.waited:
+        jobs.keyspace.ready.append(room_key(key))
 
 
 def _wake_all(jobs, key, numbers):
-    """Jobs go: who waits for one of them looks again."""
-    waited = jobs.keyspace.waited
-    if waited:
-        jobs.keyspace.ready += [found for found in (databases.in_space(databases.QUEUES, id_of(key, number))
-                                                    for number in numbers) if found in waited]
+    """Jobs with these numbers (a set or a dict) go: who waits for the end of one of them looks again."""
+    beginning = end_key(id_of(key, 0)[:-1])
+    for found in jobs.keyspace.waited:
+        number = found[len(beginning):]
+        if found.startswith(beginning) and number.isdigit() and len(number) < 17 and int(number) in numbers:
+            jobs.keyspace.ready.append(found)
 
 
 def _kept(queue, gone):
     """A queue that has everything of another but some jobs."""
-    made = Queue()
-    for change in queue.changes():
-        if change[0] == b"put":
-            pieces = [b"put"]
-            for at in range(1, len(change), 6):
-                if int(change[at]) not in gone:
-                    pieces += change[at:at + 6]
-            change = pieces
-        elif change[0] == b"link" and int(change[2]) in gone:
-            continue
-        if len(change) > 1:
+    made, words = Queue(), [b"put"]
+    for change in queue.changes_but_jobs():
+        made.apply(change)
+    for number, job in queue.jobs.items():
+        if number not in gone:
+            words.append(b"%d" % number)
+            words += job
+    if len(words) > 1:
+        made.apply(words)
+    for change in queue.links():
+        if int(change[2]) not in gone:
             made.apply(change)
     return made

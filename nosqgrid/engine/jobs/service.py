@@ -30,6 +30,7 @@ LOOK_S_MAX = 1.0  # the wall clock may be set while nothing happens
 LEASES_MAX = 200  # that end in one slice
 OWNERS_MAX = 64  # of a session, whose notes are kept ready
 _SOON_S = 0.001
+_SPARE = 64  # times that were replaced
 
 
 class Owner(object):
@@ -154,11 +155,18 @@ class Jobs(Transitions):
             self._try(leases[at:at + LEASES_MAX], error)
 
     def _try(self, leases, error):
-        """Give back the jobs of some leases; where there is no room or no disk for that, later."""
-        try:
-            self._as_write(self.keyspace, lambda: [self._lose_one(lease, error) for lease in leases])
-        except (GridFullError, StorageError):
-            self.leases.move_to_nobody(leases, self.keyspace.now_ms + AGAIN_MS)
+        """Give back the jobs of some leases; without what is noted of them where there is no room for that, and later
+        where the disk takes nothing.
+        """
+        for text in (error, b""):
+            try:
+                self._as_write(self.keyspace, lambda: [self._lose_one(lease, text) for lease in leases])
+                return
+            except GridFullError:
+                continue
+            except StorageError:
+                break
+        self.leases.move_to_nobody(leases, self.keyspace.now_ms + AGAIN_MS)
 
     def _lose_one(self, lease, error):
         queue = self._held(lease)
@@ -184,6 +192,9 @@ class Jobs(Transitions):
         if at_ms and at_ms != self._times.get(key):
             self._times[key] = at_ms
             heapq.heappush(self._heap, (at_ms, key))
+            if len(self._heap) > 2 * len(self._times) + _SPARE:
+                self._heap = [(ms, one) for one, ms in self._times.items()]
+                heapq.heapify(self._heap)
 
     def tick(self, now):
         """By the clock: leases that end, and what is due."""

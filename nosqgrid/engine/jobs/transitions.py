@@ -22,11 +22,12 @@ from ..structures.job_records import (CANCEL, CANCELLED, DEAD, DELAYED, DONE, OP
                                       WAITING, pack_fixed, pack_notes, unpack_notes)
 from ..structures.jobs import LEADS, NEEDS, Queue
 from .asked import DROP_OLDEST
-from .ids import FLOOR, ROOM, id_of, parse_id, shown_text
+from .ids import FLOOR, end_key, id_of, parse_id, room_key, shown_text
 
 ERROR_BYTES_MAX = 64 * 1024
 FAILURES_MAX = 10  # that are remembered of a job
 FAILURE_BYTES_MAX = 200
+BRIEF_BYTES = 40
 WAITED_KEEP_MS = 10000  # for how long the outcome is kept that somebody waits for
 RIPEN_MAX = 200  # jobs whose time has come, at a time
 PAUSED, DRAINING = b"paused", b"draining"
@@ -107,8 +108,8 @@ class Transitions(object):
         """Change a queue."""
         self.keyspace.change(key, queue, words)
         waited = self.keyspace.waited
-        if waited and key + ROOM in waited:
-            self.keyspace.ready.append(key + ROOM)
+        if waited and room_key(key) in waited:
+            self.keyspace.ready.append(room_key(key))
 
     def set_state(self, key, queue, number, record, notes):
         self.change(key, queue, [b"state", b"%d" % number, RECORD.pack(*record), notes])
@@ -276,10 +277,8 @@ class Transitions(object):
 
     def _end_one(self, key, queue, number, state, noted, keep):
         job = queue.jobs[number]
-        waited, waited_key = self.keyspace.waited, b""
-        if waited:
-            waited_key = databases.in_space(databases.QUEUES, id_of(key, number))
-        is_waited = waited_key in waited
+        waited = self.keyspace.waited
+        is_waited = bool(waited) and end_key(id_of(key, number)) in waited
         keep_ms = OPTIONS.unpack_from(job[2])[3] if keep else 0
         if state == DEAD and keep or keep_ms or is_waited:
             record = list(RECORD.unpack(job[0]))
@@ -293,7 +292,7 @@ class Transitions(object):
         else:
             self.change(key, queue, [b"del", b"%d" % number])
         if is_waited:
-            self.keyspace.ready.append(waited_key)
+            self.keyspace.ready.append(end_key(id_of(key, number)))
 
     def forget(self, key, queue, numbers):
         """Remove finished jobs; who still waits for one that failed waits for nothing, and is dead."""
@@ -386,8 +385,15 @@ class Transitions(object):
         return record[0]
 
     def lose(self, key, queue, number, error):
-        """The worker of a job is lost: the job is ready at once the first time, later after a backoff."""
+        """The worker of a job is lost: the job is ready at once the first time, later after a backoff.
+
+        Without an error what is noted of it, but who had it, is forgotten, for want of room.
+        """
         job = queue.jobs[number]
+        if not error:
+            worker = pack_notes({b"process": unpack_notes(job[4]).get(b"process", b"")[:BRIEF_BYTES]})
+            self.set_state(key, queue, number, RECORD.unpack(job[0]), worker)
+            job = queue.jobs[number]
         attempts = RECORD.unpack(job[0])[3]
         delay_ms = 0 if attempts <= 1 else backoff_ms(job[2], attempts - 1, self.random_bits)
         return self.fail(key, queue, number, error, delay_ms)
@@ -402,7 +408,8 @@ class Transitions(object):
     def _note_failure(self, job, record, error, now_ms):
         """What is noted of a job whose attempt failed: the error as a whole, and a line for this and others before."""
         noted = unpack_notes(job[4])
-        worker = noted.get(b"worker", b"") or b"pid %b" % noted.get(b"process", b"?").split(b" ")[0]
+        pid = noted.get(b"process", b"0").split(b" ")[0]
+        worker = noted.get(b"worker") or (noted.get(b"host", b"") if pid == b"0" else b"pid %b" % pid)
         last = error.strip().rpartition(b"\n")[2][:FAILURE_BYTES_MAX].replace(b"\t", b" ")
         line = b"%d\t%d\t%b\t%b" % (record[3], now_ms, worker.replace(b"\t", b" ").replace(b"\n", b" "), last)
         lines = noted.get(b"failures", b"").split(b"\n") if noted.get(b"failures") else []

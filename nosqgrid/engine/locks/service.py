@@ -398,7 +398,7 @@ class Locks(object):
         self.table.last_token = max(self.table.last_token, self.kept.first_token())
         if structure is None or self.keyspace.log is None:
             self.kept.forget()
-            if replaced:
+            if replaced and (self.keyspace.log is None or not self.keyspace.version):  # else nobody had a lock
                 self.table.frozen = True
                 self._grace_until_ms = now_ms + self._grace_ms
             return

@@ -10,7 +10,7 @@ Times are milliseconds of the wall clock.  The time in a record is, by state: si
 (delayed), not before when (waiting), since when it is reserved, when it was finished.
 
 Invariants
- 1. What check_job() lets through can be read by everything here.
+ 1. What check_record(), check_options(), check_fixed() and check_notes() let through can be read by everything here.
 """
 
 import struct

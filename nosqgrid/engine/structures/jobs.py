@@ -26,10 +26,12 @@ from .job_records import NUMBER_MAX, check_fixed, check_notes, check_options, ch
 from .structure import ELEMENT_BYTES, Structure
 
 JOB_BYTES = 400  # of a job, its place in the index included, without the bytes of its pieces
+NOTES_BYTES = 160  # of notes that count as nothing: who has a job, so that jobs are handed out where there is no room
 PUT_BYTES = 32 * KIB  # of a change of changes(), at least
 NEEDS, LEADS = b"needs", b"leads"
 
 _DIGITS_MAX = 16
+_SETTING_WORDS = (b"-1", b"block", b"error", b"drop_oldest", b"drop_newest")  # other settings are numbers
 _SHARED_MAX = 512  # pieces that are the same in many jobs, and are kept once
 _PIECES = 6  # of a job in a put
 
@@ -140,7 +142,8 @@ class Queue(Structure):
         self.jobs[number] = made
         index.leave(number, job)
         index.enter(number, made)
-        self.size_bytes += len(notes) - len(old_notes)
+        if notes or old_notes:
+            self.size_bytes += max(len(notes), NOTES_BYTES) - max(len(old_notes), NOTES_BYTES)
         return [[b"state", number_word, job[0], old_notes]]
 
     def _del(self, words):
@@ -218,6 +221,8 @@ class Queue(Structure):
         if len(words) != 3 or not words[1]:
             raise _corrupt(words)
         name, value = words[1:]
+        if value and value not in _SETTING_WORDS and not (value.isdigit() and len(value) <= _DIGITS_MAX):
+            raise _corrupt(words)
         old = self.settings.pop(name, b"")
         if old:
             self.size_bytes -= ELEMENT_BYTES + len(name) + len(old)
@@ -238,11 +243,8 @@ class Queue(Structure):
 
     def changes(self):
         """See Structure."""
-        yield [b"next", b"%d" % self.next_number]
-        for name, value in self.settings.items():
-            yield [b"set", name, value]
-        for key, (number, until_ms) in self.holds.items():
-            yield [b"hold", key, b"%d" % number, b"%d" % until_ms]
+        for change in self.changes_but_jobs():
+            yield change
         words, size = [b"put"], 0
         for number, job in self.jobs.items():
             words.append(b"%d" % number)
@@ -253,6 +255,19 @@ class Queue(Structure):
                 words, size = [b"put"], 0
         if size:
             yield words
+        for change in self.links():
+            yield change
+
+    def changes_but_jobs(self):
+        """Those of changes() that are about the queue itself."""
+        yield [b"next", b"%d" % self.next_number]
+        for name, value in self.settings.items():
+            yield [b"set", name, value]
+        for key, (number, until_ms) in self.holds.items():
+            yield [b"hold", key, b"%d" % number, b"%d" % until_ms]
+
+    def links(self):
+        """Those of changes() that link jobs, which have to be there."""
         for kind in (NEEDS, LEADS):
             for number, ids in self._links(kind).items():
                 yield [b"link", kind, b"%d" % number] + list(ids)
@@ -273,7 +288,7 @@ class Queue(Structure):
         index = self._index
         if index is not None:
             index.jobs = {}  # it is not asked any more
-            for heap in [index.timers] + [group.places for group in index.groups.values()]:
+            for heap in [index.timers, index.oldest or []] + [group.places for group in index.groups.values()]:
                 del heap[-count:]
         for _ in range(min(count, len(self.jobs))):
             self.jobs.popitem()
@@ -296,7 +311,7 @@ def _share(known, piece, check):
 
 def _size(job):
     _, payload, options, fixed, notes = job
-    return JOB_BYTES + len(payload) + len(fixed) + len(notes)
+    return JOB_BYTES + len(payload) + len(fixed) + max(len(notes) - NOTES_BYTES, 0)
 
 
 def _number(word, words):

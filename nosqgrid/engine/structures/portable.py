@@ -3,6 +3,7 @@
 Cost: that of a copy in plain Python objects, 0.1 to 1 us an element.
 """
 
+from ...errors import WrongTypeError
 from ...formats import rdb_streams, values
 from .hashes import Hash
 from .ids import LAST, ZERO
@@ -14,7 +15,9 @@ from .zsets import SortedSet
 
 
 def content_of(structure):
-    """The content (formats/rdb) of a structure."""
+    """The content (formats/rdb) of a structure.  Raises WrongTypeError for those that Redis does not have."""
+    if structure.TYPE not in _TAKEN_APART:
+        raise WrongTypeError("a %s cannot be dumped: Redis has none" % values.STRUCTURE_NAMES[structure.TYPE])
     return _TAKEN_APART[structure.TYPE](structure)
 
 

@@ -1,0 +1,8 @@
+"""The programs of docs/queues.md run as they stand there, and print what the page says."""
+
+from tests.support.pages import PageTestCase
+
+
+class PageTest(PageTestCase):
+    def test_the_programs_of_the_page(self):
+        self.run_page("queues.md", at_least=2)
