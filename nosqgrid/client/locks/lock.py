@@ -239,17 +239,29 @@ class RLock(Lock):
         self._grant.words[3] = 1
         self._depths[self._me()] = [self._grant, 1]
 
-    def acquire_steps(self, blocking=True, timeout=FOR_EVER):
+    def _again(self, blocking, timeout):
+        """Whether this thread has it already, and so has it once more."""
         mine = self._depths.get(self._me())
         if mine is None:
-            return (yield from super().acquire_steps(blocking, timeout))
+            return False
         wait_ms_of(blocking, timeout)
         mine[1] += 1
         return True
 
+    def _once_less(self):
+        """Whether this thread has it still, having given it back once."""
+        mine = self._depths.get(self._me())
+        if mine is None or mine[1] == 1:
+            return False
+        mine[1] -= 1
+        return True
+
+    def acquire_steps(self, blocking=True, timeout=FOR_EVER, tried=False):
+        return self._again(blocking, timeout) or (yield from super().acquire_steps(blocking, timeout, tried))
+
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take the lock, or take it once more; whether it was had.  As threading.RLock.acquire."""
-        return super().acquire(blocking, timeout)
+        return self._again(blocking, timeout) or super().acquire(blocking, timeout)
 
     def _own(self):
         mine = self._depths.get(self._me())
@@ -268,15 +280,13 @@ class RLock(Lock):
         super()._ended(grant)
 
     def release_steps(self):
-        mine = self._depths.get(self._me())
-        if mine is not None and mine[1] > 1:
-            mine[1] -= 1
-            return
-        yield from super().release_steps()
+        if not self._once_less():
+            yield from super().release_steps()
 
     def release(self):
         """Give it back, or one of the times that it was taken.  RuntimeError where this thread does not have it."""
-        super().release()
+        if not self._once_less():
+            super().release()
 
 
 class ReadLock(Lock):
