@@ -16,7 +16,6 @@ run() is for callers that wait.  Whatever interrupts a step is thrown in at that
 back what it has asked for.
 """
 
-import threading
 import time
 from collections import namedtuple
 
@@ -57,7 +56,7 @@ def perform(store, step):
         return time.sleep(step.seconds)
     words = step.words
     if THREAD in words:
-        words = [threading.get_ident() if word is THREAD else word for word in words]
+        words = [store.thread() if word is THREAD else word for word in words]
     if step.late:
         return _call_late(store, words)
     if step.owns:
