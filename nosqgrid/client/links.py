@@ -162,7 +162,7 @@ class Links(object):
         """The attachment that these were made beside is over, and its memory is not to stay because of them."""
         with self._lock:
             self._close_idle()
-            self._attachment = self._anchored_to = None
+            self._attachment = self._anchored_to = _nobody
 
     def close(self):
         """Close all of them; calls that wait raise CoordinatorLostError."""
