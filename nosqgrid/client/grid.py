@@ -132,6 +132,14 @@ class Grid(Ops, LockMethods, QueueMethods, TopicMethods, WorkMethods):
         return self._store.address
 
     @property
+    def aio(self):
+        """The grid for asyncio: await forms of everything that may wait (client/aio/grid.Aio).  Reads need none."""
+        if self._store.aio is None:
+            from .aio.grid import Aio  # asyncio is not small
+            self._store.aio = Aio(self)
+        return self._store.aio
+
+    @property
     def connected(self):
         """Whether the coordinator that this process is attached to lives: a look at the socket, some 2 us.
 
@@ -206,6 +214,8 @@ class Grid(Ops, LockMethods, QueueMethods, TopicMethods, WorkMethods):
         return self
 
     def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self._store.got.leave()
         self.close()
 
     def __repr__(self):

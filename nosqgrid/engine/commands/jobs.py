@@ -7,8 +7,9 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
     JOB.PUT queue type payload [DELAY ms] [ETA wall_ms] [PRIORITY n] [TTR ms] [RETRIES n]
             [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms]
             [GROUP name] [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest]
-            [WAIT ms] [KEEP ms] [KIND text] [REPLACE] [FOLLOW session]
-            [id, created 0|1], or null where there is no room
+            [WAIT ms] [KEEP ms] [KIND text] [REPLACE] [ORFAIL] [FOLLOW session]
+                                                       [id, created 0|1], or null where there is no room; with ORFAIL
+                                                       that is an error, which a batch fails with
     JOB.PUTMANY queue n (type payload)... [options]    [[id, created]...]; all of them, or null
     JOB.RESERVE [WAIT ms] [COUNT n] [ORDER strict|weighted] QUEUES n queue [weight]... [REQUEST n] [WORKER text]
             [THREAD text]
@@ -22,7 +23,7 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
 
 from ... import errors
 from ...formats import values
-from ..jobs.asked import DROP_NEWEST, ERROR
+from ..jobs.asked import BLOCK, DROP_NEWEST, ERROR
 from ..jobs.ids import id_of, room_key
 from ..jobs.service import shown_id
 from ..jobs.transitions import FULL
@@ -87,7 +88,7 @@ def _put(context, key, items, asked, shape):
         return reply
     queue = jobs.queue(key)
     limit, overflow = asked.limit({} if queue is None else queue.settings)
-    if overflow == ERROR:
+    if overflow == ERROR or overflow == BLOCK and asked.or_fail:
         raise command_error("the queue has its %d jobs: put less, take more, or let MAXLEN be larger" % limit,
                             "QUEUEFULL")
     if overflow == DROP_NEWEST or not asked.wait_ms or len(items) > limit:
