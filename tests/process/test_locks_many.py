@@ -1,4 +1,4 @@
-"""Locks of many processes: in order, one at a time, whoever is killed or interrupted, and whichever coordinator grants."""
+"""Locks of many processes: in order and one at a time, whoever is killed or interrupted, whichever coordinator grants."""
 
 import random
 import signal
@@ -80,8 +80,8 @@ class HistoryMixin(object):
 
 class ManyTest(HistoryMixin, LockTestCase):
     def start(self, count, rounds):
-        children = [self.spawn(ask_again_and_again, self.launched.address, self.directory, "p%d" % n, "contended", rounds,
-                               0) for n in range(count)]
+        children = [self.spawn(ask_again_and_again, self.launched.address, self.directory, "p%d" % n, "contended",
+                               rounds, 0) for n in range(count)]
         for child in children:
             self.assertEqual(child.read_line(), "ready")
         for child in children:
@@ -236,7 +236,8 @@ class RestartTest(HistoryMixin, DurableTestCase):
         fence = lock.fence
         waiter = self.spawn("import sys, nosqgrid\ngrid = nosqgrid.attach(sys.argv[1], reconnect=30.0)\n"
                             "print('waits', flush=True)\n"
-                            "with grid.lock('a') as lock:\n    print(lock.fence, lock.abandoned, flush=True)", self.socket)
+                            "with grid.lock('a') as lock:\n    print(lock.fence, lock.abandoned, flush=True)",
+                            self.socket)
         self.assertEqual(waiter.read_line(), "waits")
         wait_until(lambda: grid.lock("a").waiters(), what="the waiter")
         served.kill()
