@@ -362,7 +362,8 @@ class CopiesTest(LockTestCase):
     def test_pickled_objects_have_the_same_options_and_hold_nothing(self):
         grid = self.grid
         made = [grid.lock("a", ttl=5, info="x"), grid.rlock("b"), grid.rwlock("c").read(),
-                grid.rwlock("c").write(ttl=3), grid.rwlock("c"), grid.semaphore("d", 3, ttl=7), grid.multilock(["e", "f"]), grid.barrier("g", 3),
+                grid.rwlock("c").write(ttl=3), grid.rwlock("c"), grid.semaphore("d", 3, ttl=7),
+                grid.multilock(["e", "f"]), grid.barrier("g", 3),
                 grid.barrier("g", 3, action=os.getpid, timeout=5), grid.event("h"), grid.condition("i"),
                 grid.condition("i", grid.lock("j")), grid.latch("k", 5), grid.once("l"), grid.counter("m"),
                 grid.election("n", data="host", ttl=9), grid.rate_limiter("o", 5, 1.5, 2)]
