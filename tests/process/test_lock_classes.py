@@ -351,7 +351,9 @@ class LosingTest(LockTestCase):
             for row in (owner, waiter):
                 self.assertLess(abs(row.since_s - begun), TIMEOUT_S)
                 self.assertIn("python", row.command)
-            self.assertEqual(self.grid.locks(), [("a", [owner], [waiter])])
+            (name, holders, waiters), = self.grid.locks()
+            self.assertEqual((name, holders[0].token, len(holders), waiters[0].pid, len(waiters)),
+                             ("a", owner.token, 1, other.pid, 1))
             self.assertEqual(self.grid.locks("b*"), [])
         self.assertEqual(other.read_line(), "True")
 
