@@ -158,10 +158,16 @@ class Links(object):
         while self._idle:
             self._idle.pop().close()
 
-    def close(self):
-        """Close all of them; calls that wait raise CoordinatorLostError."""
+    def forget(self):
+        """The attachment that these were made beside is over, and its memory is not to stay because of them."""
         with self._lock:
             self._close_idle()
+            self._attachment = self._anchored_to = _nobody
+
+    def close(self):
+        """Close all of them; calls that wait raise CoordinatorLostError."""
+        self.forget()
+        with self._lock:
             if self._anchor is not None:
                 self._anchor.close()
         for link in list(self._busy):

@@ -1,7 +1,6 @@
 """Locks for one, or for one who writes and many who read."""
 
 import os
-import threading
 
 from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
@@ -56,17 +55,20 @@ class Lock(Asking):
 
     def _granted(self, reply):
         token, abandoned, _ = reply
-        thread = b"%d" % threading.get_ident()
+        thread = self._store.thread()
         words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]  # held.DEPTH, TTL
         grant = Grant(self._raw, token, bool(abandoned), words)
         self._grant = grant  # first, so that whoever is interrupted here finds it (_drop_since)
         self._store.held.add(grant)
         if self.on_lost is not None:
             try:
-                loss.watch(self._store, grant, self.on_lost)
+                self._watch(grant)
             except BaseException:
                 grant.ended = True  # it is given back, which is no loss
                 raise
+
+    def _watch(self, grant):
+        loss.watch(self._store, grant, self.on_lost)
 
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take the lock; whether it was had.  As threading.Lock.acquire; never raises for a timeout.
@@ -200,21 +202,36 @@ class RLock(Lock):
         self._depths = {}  # (pid, thread) -> [Grant, how often]
 
     def _me(self):
-        return os.getpid(), threading.get_ident()
+        return os.getpid(), self._store.thread()
 
     def _granted(self, reply):
         super()._granted(reply)
         self._grant.words[DEPTH] = 1
         self._depths[self._me()] = [self._grant, 1]
 
+    def _again(self, blocking, timeout):
+        """Whether this thread has it already, and so has it once more."""
+        mine = self._depths.get(self._me())
+        if mine is None:
+            return False
+        wait_ms_of(blocking, timeout)
+        mine[1] += 1
+        return True
+
+    def _once_less(self):
+        """Whether this thread has it still, having given it back once."""
+        mine = self._depths.get(self._me())
+        if mine is None or mine[1] == 1:
+            return False
+        mine[1] -= 1
+        return True
+
+    def acquire_steps(self, blocking=True, timeout=FOR_EVER, tried=False):
+        return self._again(blocking, timeout) or (yield from super().acquire_steps(blocking, timeout, tried))
+
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take the lock, or take it once more; whether it was had.  As threading.RLock.acquire."""
-        mine = self._depths.get(self._me())
-        if mine is not None:
-            wait_ms_of(blocking, timeout)
-            mine[1] += 1
-            return True
-        return super().acquire(blocking, timeout)
+        return self._again(blocking, timeout) or super().acquire(blocking, timeout)
 
     def _own(self):
         mine = self._depths.get(self._me())
@@ -232,13 +249,14 @@ class RLock(Lock):
         self._depths.pop(self._me(), None)
         super()._ended(grant)
 
+    def release_steps(self):
+        if not self._once_less():
+            yield from super().release_steps()
+
     def release(self):
         """Give it back, or one of the times that it was taken.  RuntimeError where this thread does not have it."""
-        mine = self._depths.get(self._me())
-        if mine is not None and mine[1] > 1:
-            mine[1] -= 1
-            return
-        super().release()
+        if not self._once_less():
+            super().release()
 
 
 class ReadLock(Lock):

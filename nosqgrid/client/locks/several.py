@@ -1,7 +1,6 @@
 """Locks that are more than one thing: some of many units, or several names at once."""
 
 import os
-import threading
 
 from ...errors import UsageError
 from ...formats.values import encode_key
@@ -9,9 +8,8 @@ from .base import FOR_EVER, Asking, milliseconds, wait_ms_of
 from .held import Grant
 
 
-def grants_of(names, replies, mode, units, limit, ttl):
-    """The Grants for replies [token, abandoned, depth]."""
-    thread = b"%d" % threading.get_ident()
+def grants_of(thread, names, replies, mode, units, limit, ttl):
+    """The Grants for replies [token, abandoned, depth] to a thread, or task, with this word."""
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
         words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
@@ -43,7 +41,7 @@ class Semaphore(Asking):
         return super()._options() + [b"LIMIT", self.value]
 
     def _granted(self, reply):
-        grants = grants_of((self._raw,), (reply,), b"units", 1, self.value, self.ttl)
+        grants = grants_of(self._store.thread(), (self._raw,), (reply,), b"units", 1, self.value, self.ttl)
         self._grants += grants  # first, so that whoever is interrupted here finds them (_drop_since)
         self._store.held.add(*grants)
 
@@ -106,7 +104,7 @@ class MultiLock(Asking):
         return self.names, self.ttl, self.info
 
     def _granted(self, replies):
-        self._grants = grants_of(self._raws, replies, b"exclusive", 1, 0, self.ttl)
+        self._grants = grants_of(self._store.thread(), self._raws, replies, b"exclusive", 1, 0, self.ttl)
         self._store.held.add(*self._grants)
 
     def acquire_steps(self, blocking=True, timeout=FOR_EVER):
