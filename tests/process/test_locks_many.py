@@ -1,5 +1,6 @@
 """Locks of many processes: in turn, one at a time, whoever is killed or interrupted, whichever coordinator grants."""
 
+import os
 import random
 import signal
 import sys
@@ -137,6 +138,41 @@ class ManyTest(HistoryMixin, LockTestCase):
                 self.assertEqual(player.ask("lock", "a", "release"), "None")
         self.assertEqual(tokens, sorted(set(tokens)))
         self.assertGreater(len(tokens), 3)
+
+
+class SemaphoreTest(LockTestCase):
+    """Fifty who want one of seven; each counts those who are in with him."""
+
+    def work(self):
+        with self.grid.semaphore("s", 7):
+            inside = self.grid.incr("inside")
+            time.sleep(0.005)
+            self.grid.incr("inside", -1)
+            return inside
+
+    def check(self, found):
+        self.assertEqual(len(found), 50)
+        self.assertLessEqual(max(found), 7)
+        self.assertEqual((self.grid["inside"], self.grid.locks()), (0, []))
+
+    def test_fifty_threads(self):
+        threads = [self.thread(self.work) for _ in range(50)]
+        found = [self.outcome(thread) for thread in threads]
+        self.check(found)
+        self.assertGreater(max(found), 1)
+
+    def test_fifty_processes(self):
+        pids = []
+        for _ in range(50):
+            pid = os.fork()
+            if not pid:
+                status = 100
+                try:
+                    status = self.work()
+                finally:
+                    os._exit(status)
+            pids.append(pid)
+        self.check([os.waitpid(pid, 0)[1] >> 8 for pid in pids])
 
 
 class AnywhereTest(LockTestCase):
