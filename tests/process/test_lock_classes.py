@@ -351,7 +351,9 @@ class LosingTest(LockTestCase):
             for row in (owner, waiter):
                 self.assertLess(abs(row.since_s - begun), TIMEOUT_S)
                 self.assertIn("python", row.command)
-            self.assertEqual(self.grid.locks(), [("a", [owner], [waiter])])
+            (name, holders, waiters), = self.grid.locks()
+            self.assertEqual((name, holders[0].token, len(holders), waiters[0].pid, len(waiters)),
+                             ("a", owner.token, 1, other.pid, 1))
             self.assertEqual(self.grid.locks("b*"), [])
         self.assertEqual(other.read_line(), "True")
 
@@ -361,8 +363,9 @@ class CopiesTest(LockTestCase):
 
     def test_pickled_objects_have_the_same_options_and_hold_nothing(self):
         grid = self.grid
-        made = [grid.lock("a", ttl=5, info="x"), grid.rlock("b"), grid.rwlock("c").read(), grid.rwlock("c").write(ttl=3),
-                grid.rwlock("c"), grid.semaphore("d", 3, ttl=7), grid.multilock(["e", "f"]), grid.barrier("g", 3),
+        made = [grid.lock("a", ttl=5, info="x"), grid.rlock("b"), grid.rwlock("c").read(),
+                grid.rwlock("c").write(ttl=3), grid.rwlock("c"), grid.semaphore("d", 3, ttl=7),
+                grid.multilock(["e", "f"]), grid.barrier("g", 3),
                 grid.barrier("g", 3, action=os.getpid, timeout=5), grid.event("h"), grid.condition("i"),
                 grid.condition("i", grid.lock("j")), grid.latch("k", 5), grid.once("l"), grid.counter("m"),
                 grid.election("n", data="host", ttl=9), grid.rate_limiter("o", 5, 1.5, 2)]

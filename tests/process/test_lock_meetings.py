@@ -1,5 +1,6 @@
-"""Where processes meet, and who does what how often: conditions, barriers, events, latches, once, elections, counters and
-rate limiters, as programs use them."""
+"""Where processes meet, and who does what how often, as programs use it: conditions, barriers, events, latches; once,
+elections, counters, rate limiters.
+"""
 
 import signal
 import threading
@@ -243,7 +244,8 @@ class OnceTest(LockTestCase):
 
 class ElectionTest(LockTestCase):
     def test_next_one_leads_when_the_leader_dies(self):
-        program = ("import sys, time, nosqgrid\nelection = nosqgrid.attach(sys.argv[1]).election('e', data=sys.argv[2])\n"
+        program = ("import sys, nosqgrid\n"
+                   "election = nosqgrid.attach(sys.argv[1]).election('e', data=sys.argv[2])\n"
                    "def lead(election):\n    print(election.leader().info, flush=True)\n    sys.stdin.readline()\n"
                    "election.run(lead)")
         first = self.spawn(program, self.launched.address, "one")

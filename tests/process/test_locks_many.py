@@ -1,9 +1,11 @@
-"""Locks of many processes: in order, one at a time, whoever is killed or interrupted, and whichever coordinator grants."""
+"""Locks of many processes: in turn, one at a time, whoever is killed or interrupted, whichever coordinator grants."""
 
+import os
 import random
 import signal
 import sys
 import time
+import unittest
 import warnings
 
 import nosqgrid
@@ -80,8 +82,8 @@ class HistoryMixin(object):
 
 class ManyTest(HistoryMixin, LockTestCase):
     def start(self, count, rounds):
-        children = [self.spawn(ask_again_and_again, self.launched.address, self.directory, "p%d" % n, "contended", rounds,
-                               0) for n in range(count)]
+        children = [self.spawn(ask_again_and_again, self.launched.address, self.directory, "p%d" % n, "contended",
+                               rounds, 0) for n in range(count)]
         for child in children:
             self.assertEqual(child.read_line(), "ready")
         for child in children:
@@ -138,6 +140,41 @@ class ManyTest(HistoryMixin, LockTestCase):
         self.assertGreater(len(tokens), 3)
 
 
+class SemaphoreTest(LockTestCase):
+    """Fifty who want one of seven; each counts those who are in with him."""
+
+    def work(self):
+        with self.grid.semaphore("s", 7):
+            inside = self.grid.incr("inside")
+            time.sleep(0.005)
+            self.grid.incr("inside", -1)
+            return inside
+
+    def check(self, found):
+        self.assertEqual(len(found), 50)
+        self.assertLessEqual(max(found), 7)
+        self.assertEqual((self.grid["inside"], self.grid.locks()), (0, []))
+
+    def test_fifty_threads(self):
+        threads = [self.thread(self.work) for _ in range(50)]
+        found = [self.outcome(thread) for thread in threads]
+        self.check(found)
+        self.assertGreater(max(found), 1)
+
+    def test_fifty_processes(self):
+        pids = []
+        for _ in range(50):
+            pid = os.fork()
+            if not pid:
+                status = 100
+                try:
+                    status = self.work()
+                finally:
+                    os._exit(status)
+            pids.append(pid)
+        self.check([os.waitpid(pid, 0)[1] >> 8 for pid in pids])
+
+
 class AnywhereTest(LockTestCase):
     """Interrupts at moments that nobody chose, hundreds of times."""
 
@@ -191,6 +228,27 @@ class AnywhereTest(LockTestCase):
             with self.subTest(lock):
                 self.interrupt(work, then)
 
+    @unittest.skipIf(sys.version_info < (3, 10), "before 3.10 an exception may skip the end of a with block")
+    def test_a_block_that_was_not_entered_holds_nothing(self):
+        for lock in (self.grid.lock("a"), self.grid.semaphore("b", 2), self.grid.multilock(["c", "d"])):
+            def work(lock=lock):
+                while True:
+                    with lock:
+                        self.inside = True
+                    self.inside = False
+
+            def then(lock=lock):
+                if not self.inside:
+                    self.assertEqual(self.grid.locks(), [])
+                elif lock._grants_here():  # it struck as the release was to begin
+                    lock.release()
+                self.assertEqual(self.grid.locks(), [])
+                self.inside = False
+
+            self.inside = False
+            with self.subTest(lock):
+                self.interrupt(work, then)
+
     def test_waiting_leaves_nothing(self):
         other = self.player()
         self.assertEqual(other.ask("lock", "a", "acquire"), "True")
@@ -236,7 +294,8 @@ class RestartTest(HistoryMixin, DurableTestCase):
         fence = lock.fence
         waiter = self.spawn("import sys, nosqgrid\ngrid = nosqgrid.attach(sys.argv[1], reconnect=30.0)\n"
                             "print('waits', flush=True)\n"
-                            "with grid.lock('a') as lock:\n    print(lock.fence, lock.abandoned, flush=True)", self.socket)
+                            "with grid.lock('a') as lock:\n    print(lock.fence, lock.abandoned, flush=True)",
+                            self.socket)
         self.assertEqual(waiter.read_line(), "waits")
         wait_until(lambda: grid.lock("a").waiters(), what="the waiter")
         served.kill()
