@@ -153,6 +153,8 @@ class Got(object):
         """The process ends; whether in order, the exception tells that it ends by."""
         if sys.exc_info()[0] in (None, SystemExit) and not hasattr(sys, "last_type"):
             self.finish(self._command)
+        else:
+            self.leave()  # so that a second call, in which that exception is forgotten, finds nothing
 
 
 def _say(command, words):
