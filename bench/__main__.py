@@ -7,8 +7,9 @@ import signal
 import sys
 import time
 
-from . import (contest, durability, durability_report, hit_picture, hit_ratio, hit_ratio_report, machine, picture,
-               readers, redis_server, report, rivals, sharing, timing, utilisation, utilisation_picture, workloads)
+from . import (contest, durability, durability_report, hit_picture, hit_ratio, hit_ratio_report, locks, machine,
+               picture, queues, readers, redis_server, report, rivals, sharing, side_by_side, timing, utilisation,
+               utilisation_picture, workloads)
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 LOOP_S = 0.5  # of one repeat of a single workload
@@ -23,13 +24,13 @@ def build_parser():
                                      epilog="workloads: " + explained)
     parser.add_argument("what", nargs="?", default="mix",
                         help="nothing for the canonical mix, rivals, durability, hit-ratio, utilisation, sharing, "
-                        "redis, compare, or the name of a workload")
+                        "redis, locks, queues, compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
     parser.add_argument("--quick", action="store_true",
-                        help="rivals, durability, hit-ratio, utilisation, sharing, redis: less of it, some 90 s")
+                        help="rivals, durability, hit-ratio, utilisation, sharing, redis, locks, queues: less of it, some 90 s")
     parser.add_argument("--out", metavar="FILE",
-                        help="rivals, durability, hit-ratio, utilisation, sharing, redis: where the report goes "
-                        "instead of bench/results/DATE-PYTHON.txt; - for none")
+                        help="rivals, durability, hit-ratio, utilisation, sharing, redis, locks, queues: where the "
+                        "report goes instead of bench/results/DATE-PYTHON.txt; - for none")
     parser.add_argument("--picture", metavar="FILE.svg", help="durability: draw how long sets take during a "
                         "checkpoint; hit-ratio: draw the hit ratios; utilisation: draw what cleaning costs")
     parser.add_argument("--traces", metavar="DIR", help="hit-ratio: a folder of public traces, NAME.trace.gz with a "
@@ -46,7 +47,8 @@ def main(argv=None, out=None, err=None):
     out, err = out or sys.stdout, err or sys.stderr
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "redis", "compare"]
+    known = ["mix", "rivals", "durability", "hit-ratio", "utilisation", "sharing", "redis", "locks", "queues",
+             "compare"]
     known += list(workloads.WORKLOADS)
     if arguments.what not in known:
         parser.error("no workload is called %r; there are: %s" % (arguments.what, " ".join(known)))
@@ -69,6 +71,8 @@ def main(argv=None, out=None, err=None):
             return run_sharing(arguments, out, err)
         if arguments.what == "redis":
             return run_redis(arguments, out, err)
+        if arguments.what in ("locks", "queues"):
+            return run_side_by_side(arguments, out, err)
         return run_workload(arguments, out)
     except rivals.Absent as absent:
         err.write("bench: nosqgrid cannot be measured: %s\n" % absent)
@@ -151,6 +155,14 @@ def run_redis(arguments, out, err):
         err.write("bench: %s\n" % "; ".join("%s is not measured: %s" % item for item in result.skipped.items()))
         return EXIT_UNAVAILABLE
     _keep(redis_server.write(result), arguments, "-redis", out, err)
+    return EXIT_OK
+
+
+def run_side_by_side(arguments, out, err):
+    """`locks`, `queues`: measure, print, and keep the report."""
+    bench = {"locks": locks, "queues": queues}[arguments.what]
+    result = bench.run(side_by_side.QUICK if arguments.quick else side_by_side.FULL, _progress(err))
+    _keep(side_by_side.write(result), arguments, "-" + arguments.what, out, err)
     return EXIT_OK
 
 

@@ -20,6 +20,7 @@ from .pipeline import Pipeline
 from .queues.methods import QueueMethods
 from .store import Store
 from .topics.methods import TopicMethods
+from .workers.methods import WorkMethods
 
 CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
 
@@ -100,7 +101,7 @@ class Ops(GridMapping):
         return compute.cached(self, ttl, name, key, stale, early)
 
 
-class Grid(Ops, LockMethods, QueueMethods, TopicMethods):
+class Grid(Ops, LockMethods, QueueMethods, TopicMethods, WorkMethods):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
     Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after
@@ -129,6 +130,14 @@ class Grid(Ops, LockMethods, QueueMethods, TopicMethods):
     def address(self):
         """Path of the coordinator's socket."""
         return self._store.address
+
+    @property
+    def aio(self):
+        """The grid for asyncio: await forms of everything that may wait (client/aio/grid.Aio).  Reads need none."""
+        if self._store.aio is None:
+            from .aio.grid import Aio  # asyncio is not small
+            self._store.aio = Aio(self)
+        return self._store.aio
 
     @property
     def connected(self):

@@ -16,7 +16,6 @@ run() is for callers that wait.  Whatever interrupts a step is thrown in at that
 back what it has asked for.
 """
 
-import threading
 import time
 from collections import namedtuple
 
@@ -57,11 +56,11 @@ def perform(store, step):
         return time.sleep(step.seconds)
     words = step.words
     if THREAD in words:
-        words = [threading.get_ident() if word is THREAD else word for word in words]
+        words = [store.thread() if word is THREAD else word for word in words]
     if step.late:
         return _call_late(store, words)
     if step.owns:
-        store.links.prepare_to_own()
+        _prepare_to_own(store)
     if not step.waits:
         return store.command(*words, again=step.again)
     while True:
@@ -71,6 +70,15 @@ def perform(store, step):
             if not store.tries_again or store.closed or step.once:
                 raise
             store.regain(error)  # nothing was granted, and nobody waits any more: ask the next coordinator
+
+
+def _prepare_to_own(store):
+    while True:
+        try:
+            return store.links.prepare_to_own()
+        except CoordinatorLostError:
+            if not store.tries_again or store.closed:
+                raise
 
 
 def _call_late(store, words):

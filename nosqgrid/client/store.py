@@ -57,6 +57,7 @@ class Store(object):
         self.held = Held()
         self.got = Got(self.command)
         self.keeper = Keeper()
+        self.aio = None  # what awaits through this one (client/aio)
         self.attachment = None
         self._attach_within(0.0)
 
@@ -88,6 +89,10 @@ class Store(object):
         if self.closed:
             raise ClosedError("this grid was closed; attach again")
         return self.read_function(key, default)
+
+    def thread(self):
+        """Who asks, among those of this process: the word behind THREAD."""
+        return b"%d" % threading.get_ident()
 
     def read_function(self, key, default):
         raise NotImplementedError("the grid sets this")
@@ -247,6 +252,8 @@ class Store(object):
                 self.got.finish(self.attachment.command)
                 self.held.release_all(self.attachment.command)
             self.links.close()
+            if self.aio is not None:
+                self.aio.close()
             if self.starter is not None and self.attachment.usable():
                 self._leave()
             self.attachment.release()

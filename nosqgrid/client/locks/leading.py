@@ -70,13 +70,13 @@ class Once(Named):
             if done:
                 return value
             value = function()
-            value_type, payload = encode_checked(self._store.codec, value, self._key)
-            self._grid_write(lock, [b"NOSQGRID.SET", self._key, payload, value_type, 0, b"-", 0])
+            self._keep(lock, value)
             return value
 
-    def _grid_write(self, lock, words):
-        """Write under the lock, or raise FencedError."""
-        lock.guard()._store.command(*words)
+    def _keep(self, lock, value):
+        """Write it under the lock, or raise FencedError."""
+        value_type, payload = encode_checked(self._store.codec, value, self._key)
+        lock.guard()._store.command(b"NOSQGRID.SET", self._key, payload, value_type, 0, b"-", 0)
 
     def result(self):
         """(whether it is done, what it returned)."""

@@ -260,6 +260,9 @@ class Queue(object):
 
         None takes a setting away.  All settings, as a dict.
         """
+        return self._run(self.config_steps(**settings))
+
+    def config_steps(self, **settings):
         asked = []
         for name, value in settings.items():
             if value is None:
@@ -267,7 +270,7 @@ class Queue(object):
             elif name in ("ttr", "keep"):
                 value = words.milliseconds(value, name)
             asked += [name, value]
-        return named_values(self._command(b"JOB.CONFIG", *asked), self._store.address)
+        return named_values((yield Call([b"JOB.CONFIG", self._raw] + asked)), self._store.address)
 
     def drop(self):
         """Remove the queue with all its jobs and settings; whether there was one."""

@@ -1,0 +1,454 @@
+"""Locks for asyncio: those of threads, and what a cancellation leaves, which is nothing."""
+
+import asyncio
+import os
+import pickle
+import random
+import signal
+import threading
+import time
+import unittest
+
+import nosqgrid
+from nosqgrid import errors
+from tests.support.asynchronous import AioTestCase
+from tests.support.processes import TIMEOUT_S, wait_until
+
+
+class LockTest(AioTestCase):
+    def test_a_task_and_a_thread_contend_for_one_lock(self):
+        async def main():
+            lock = self.aio.lock("x", info="mine")
+            async with lock as held:
+                self.assertIs(held, lock)
+                self.assertFalse(self.grid.lock("x").acquire(blocking=False))
+                self.assertFalse(await self.aio.lock("x").acquire(blocking=False))
+                with self.assertRaisesRegex(errors.DeadlockError, "task"):
+                    await self.aio.lock("x").acquire(timeout=0.01)
+                self.assertTrue(await lock.owned())
+                self.assertTrue(await lock.locked())
+                self.assertFalse(lock.abandoned)
+                first = lock.fence
+                holder = await lock.owner()
+                self.assertEqual((holder.pid, holder.info, holder.thread[:5]), (os.getpid(), "mine", "task "))
+                self.assertEqual([row[0] for row in await self.aio.locks()], ["x"])
+            self.assertEqual(self.grid.locks(), [])
+            with self.grid.lock("x") as theirs:
+                self.assertGreater(theirs.fence, first)
+                waiter = self.task(self.aio.lock("x").acquire())
+                await self.waits()
+                self.assertFalse(waiter.done())
+                self.assertFalse(await self.aio.lock("x").acquire(timeout=0.01))
+            self.assertTrue(await waiter)
+
+        self.run_(main())
+
+    def test_errors_are_those_of_the_grid(self):
+        async def main():
+            lock = self.aio.lock("x")
+            with self.assertRaises(RuntimeError):
+                await lock.release()
+            with self.assertRaises(RuntimeError):
+                lock.fence
+            with self.assertRaises(ValueError):
+                await lock.acquire(False, 1)
+            with self.assertRaises(errors.UsageError):
+                with lock:
+                    self.fail("a plain with")
+            async with lock:
+                safe = lock.guard()
+                safe["a"] = 1
+                self.assertEqual(await lock.force_release("because"), 1)
+                with self.assertRaises(errors.FencedError):
+                    safe["a"] = 2
+                with self.assertRaisesRegex(errors.LockLostError, "because"):
+                    await lock.release()
+                self.assertEqual(self.grid["a"], 1)
+                await lock.acquire()
+
+        self.run_(main())
+
+    def test_extend(self):
+        async def main():
+            async with self.aio.lock("x", ttl=1000) as lock:
+                await lock.extend(2000)
+                self.assertGreater((await lock.owner()).ttl_s, 1500)
+                await lock.reacquire()
+                self.assertLess((await lock.owner()).ttl_s, 1001)
+
+        self.run_(main())
+
+    def test_in_the_order_of_asking(self):
+        order = []
+
+        async def wants(number):
+            async with self.aio.lock("x"):
+                order.append(number)
+
+        async def main():
+            async with self.aio.lock("x"):
+                tasks = []
+                for number in range(10):
+                    tasks.append(self.task(wants(number)))
+                    await self.waits(number + 1)
+            await asyncio.gather(*tasks)
+
+        self.run_(main())
+        self.assertEqual(order, list(range(10)))
+
+    def test_an_rlock_belongs_to_a_task(self):
+        async def other(lock):
+            with self.assertRaises(RuntimeError):
+                await lock.release()
+            return await lock.acquire(blocking=False)
+
+        async def main():
+            lock = self.aio.lock("x", reentrant=True)
+            async with lock:
+                async with lock:
+                    self.assertFalse(await self.task(other(lock)))
+                self.assertTrue(await lock.owned())
+            self.assertFalse(await lock.owned())
+            self.assertTrue(await self.task(other(lock)))
+
+        self.run_(main())
+
+    def test_a_circle_of_tasks_is_refused(self):
+        async def holds_and_wants(mine, other, holds):
+            async with self.aio.lock(mine):
+                holds.set_result(None)
+                async with self.aio.lock(other):
+                    return True
+
+        async def main():
+            holds = self.loop.create_future()
+            async with self.aio.lock("a"):
+                task = self.task(holds_and_wants("b", "a", holds))
+                await holds
+                await self.waits()
+                with self.assertRaisesRegex(errors.DeadlockError, "task"):
+                    await self.aio.lock("b").acquire()
+            self.assertTrue(await task)
+
+        self.run_(main())
+
+    def test_readers_and_a_writer(self):
+        async def main():
+            rw = self.aio.rwlock("x")
+            async with rw.read(), rw.read():
+                self.assertFalse(await rw.write().acquire(blocking=False))
+            async with rw.write():
+                self.assertFalse(await rw.read().acquire(blocking=False))
+
+        self.run_(main())
+
+    def test_semaphore_and_multilock(self):
+        async def main():
+            semaphore = self.aio.semaphore("s", 2)
+            async with semaphore, semaphore:
+                self.assertEqual(len(semaphore.fences), 2)
+                self.assertFalse(await semaphore.acquire(blocking=False))
+            async with self.aio.multilock(["a", "b"]) as locks:
+                self.assertEqual(set(locks.fences), {"a", "b"})
+                self.assertFalse(self.grid.lock("b").acquire(blocking=False))
+
+        self.run_(main())
+        self.assertEqual(self.grid.locks(), [])
+
+    def test_objects_pickle_as_names(self):
+        lock = pickle.loads(pickle.dumps(self.aio.lock("x", ttl=5)))
+        try:
+            self.assertEqual((lock.name, lock.ttl, lock._grid.grid.address), ("x", 5, self.grid.address))
+        finally:
+            lock._grid.grid.close()
+
+
+class MeetingsTest(AioTestCase):
+    def test_event_latch_barrier(self):
+        async def main():
+            event, latch = self.aio.event("e"), self.aio.latch("l", 2)
+            self.assertFalse(await event.wait(0.01))
+            waiters = [self.task(event.wait()), self.task(latch.wait())]
+            await self.waits(2)
+            self.grid.event("e").set()
+            self.assertEqual((await latch.count_down(), await latch.count_down(), await latch.count()), (1, 0, 0))
+            self.assertEqual(await asyncio.gather(*waiters), [True, True])
+            await event.clear()
+            self.assertFalse(await event.is_set())
+            barrier = self.aio.barrier("b", 3)
+            self.assertEqual(sorted(await asyncio.gather(*[barrier.wait() for _ in range(3)])), [0, 1, 2])
+
+        self.run_(main())
+
+    def test_a_cancelled_one_breaks_the_barrier(self):
+        async def main():
+            barrier = self.aio.barrier("b", 3)
+            first, second = self.task(barrier.wait()), self.task(barrier.wait())
+            await self.waits(2)
+            self.assertEqual(await barrier.n_waiting(), 2)
+            self.assertTrue(await self.cancelled(first))
+            with self.assertRaises(threading.BrokenBarrierError):
+                await second
+            self.assertTrue(await barrier.broken())
+            await barrier.reset()
+            self.assertFalse(await barrier.broken())
+
+        self.run_(main())
+
+    def test_condition(self):
+        async def consume(changed):
+            async with changed:
+                await changed.wait_for(lambda: self.grid.get("stock", 0) > 0)
+                self.grid["stock"] -= 1
+                return True
+
+        async def main():
+            changed = self.aio.condition("stock")
+            task = self.task(consume(self.aio.condition("stock")))
+            await self.waits()
+            async with changed:
+                self.grid["stock"] = 1
+                await changed.notify()
+            self.assertTrue(await task)
+            async with changed:
+                self.assertFalse(await changed.wait(0.01))
+            with self.assertRaises(RuntimeError):
+                await changed.notify_all()
+
+        self.run_(main())
+        self.assertEqual(self.grid["stock"], 0)
+
+    def test_a_cancelled_wait_for_word_ends_the_block_as_cancelled(self):
+        async def waits_for_word():
+            changed = self.aio.condition("c")
+            async with changed:
+                await changed.wait()
+
+        async def main():
+            task = self.task(waits_for_word())
+            await self.waits()
+            self.assertTrue(await self.cancelled(task))
+
+        self.run_(main())
+        self.nothing_is_left()
+
+    def test_election_and_once_and_rate(self):
+        async def lead(election):
+            return (await election.leader()).info, await election.is_leader()
+
+        async def main():
+            self.assertEqual(await self.aio.election("e", "me").run(lead), ("me", True))
+            self.assertIsNone(await self.aio.election("e").leader())
+            calls = []
+
+            async def make():
+                await asyncio.sleep(0.01)
+                calls.append(1)
+                return {"made": len(calls)}
+
+            found = await asyncio.gather(*[self.aio.once("o").run(make) for _ in range(5)])
+            self.assertEqual((found, len(calls)), ([{"made": 1}] * 5, 1))
+            self.assertEqual(self.grid.once("o").run(self.fail), {"made": 1})
+            self.assertTrue(await self.aio.once("o").reset())
+            limiter = self.aio.rate_limiter("r", 2, 1000)
+            async with limiter:
+                self.assertTrue(await limiter.acquire(blocking=False))
+            self.assertFalse(await limiter.acquire(blocking=False))
+            self.assertFalse(await limiter.acquire(timeout=0.01))
+            self.assertEqual((await limiter.peek())[0], 0)
+
+        self.run_(main())
+        self.nothing_is_left()
+
+
+class CancelTest(AioTestCase):
+    def test_who_is_cancelled_does_not_wait_any_more(self):
+        async def main():
+            with self.grid.lock("x") as lock:
+                for how in (self.cancelled, self.times_out):
+                    task = self.task(self.aio.lock("x").acquire())
+                    await self.waits()
+                    self.assertTrue(await how(task))
+                    await self.until(lambda: not lock.waiters(), "the waiter to be gone")
+
+        self.run_(main())
+        self.nothing_is_left()
+
+    async def times_out(self, task):
+        try:
+            await asyncio.wait_for(task, 0.01)
+        except asyncio.TimeoutError:
+            return True
+        return False
+
+    def test_a_grant_in_the_moment_of_the_cancellation_is_given_back(self):
+        """The holder releases, and without a turn of the event loop in between the waiter is cancelled; and later."""
+        async def main():
+            for turns in list(range(6)) * 5:
+                holder, lock = self.grid.lock("x"), self.aio.lock("x")
+                holder.acquire()
+                task = self.task(lock.acquire())
+                await self.waits()
+                holder.release()
+                for _ in range(turns):
+                    await asyncio.sleep(0.0005 if turns % 2 else 0)
+                if await self.cancelled(task):
+                    with self.assertRaises(RuntimeError):
+                        await lock.release()
+                else:
+                    await lock.release()
+                self.assertTrue(await self.aio.lock("y").acquire())  # the connection that owns is as it was
+                self.assertTrue(holder.acquire(timeout=TIMEOUT_S))
+                holder.release()
+                await self.until(lambda: self.grid.lock("y").force_release("next") == 1, "y")
+
+        self.run_(main())
+        self.nothing_is_left()
+
+    def test_cancelled_at_random_nobody_holds_anything(self):
+        chance = random.Random(6)
+        done = []
+
+        async def wants(what):
+            async with what:
+                await asyncio.sleep(chance.random() * 0.002)
+                done.append(1)
+
+        async def main():
+            makers = (lambda: self.aio.lock("a"), lambda: self.aio.semaphore("s", 2), lambda: self.aio.rlock("r"),
+                      lambda: self.aio.multilock(["a", "b"]), lambda: self.aio.rwlock("w").read(),
+                      lambda: self.aio.rwlock("w").write())
+            for _ in range(12):
+                tasks = [self.task(wants(chance.choice(makers)())) for _ in range(12)]
+                for task in chance.sample(tasks, 8):
+                    await asyncio.sleep(chance.random() * 0.003)
+                    task.cancel()
+                found = await asyncio.gather(*tasks, return_exceptions=True)
+                wrong = [each for each in found
+                         if each is not None and not isinstance(each, asyncio.CancelledError)]
+                self.assertEqual(wrong, [])
+
+        self.run_(main())
+        self.assertTrue(done)
+        self.nothing_is_left()
+
+    def test_what_waits_stops_nobody_and_needs_no_thread(self):
+        async def main():
+            with self.grid.lock("x"):
+                tasks = [self.task(self.aio.lock("x").acquire()) for _ in range(20)]
+                await self.waits(20)
+                self.assertEqual(threading.active_count(), before)
+                for task in tasks:
+                    self.assertTrue(await self.cancelled(task))
+
+        before = threading.active_count()
+        self.run_(main())
+        self.nothing_is_left()
+
+    def test_a_coordinator_that_is_stopped_stops_nobody(self):
+        pid = self.launched.pid
+
+        async def main():
+            async with self.aio.lock("y"):
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    begun = time.monotonic()
+                    with self.assertRaises(asyncio.TimeoutError):
+                        await asyncio.wait_for(self.aio.lock("x").acquire(), 0.05)
+                    self.assertLess(time.monotonic() - begun, TIMEOUT_S / 2)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+
+        self.run_(main())
+        self.nothing_is_left()
+
+
+class EndTest(AioTestCase):
+    def test_the_end_of_the_loop_gives_back(self):
+        lock = self.aio.lock("x")
+        self.assertTrue(self.run_(lock.acquire()))
+        self.assertTrue(self.grid.lock("x").locked())
+        self.end_loop()
+        self.nothing_is_left()
+        self.loop = asyncio.new_event_loop()
+        self.assertTrue(self.run_(self.aio.lock("x").acquire()))
+
+    def test_a_loop_that_was_closed_without_a_word_gives_back_when_the_next_begins(self):
+        self.assertTrue(self.run_(self.aio.lock("x").acquire()))
+        self.loop.close()
+        self.loop = asyncio.new_event_loop()
+        self.assertTrue(self.run_(self.aio.lock("x").acquire()))
+
+    def test_a_waiting_task_at_the_end_of_the_loop(self):
+        async def main():
+            self.task(self.aio.lock("x").acquire())
+            await self.waits()
+
+        with self.grid.lock("x"):
+            self.run_(main())
+            for task in getattr(asyncio, "all_tasks", getattr(asyncio.Task, "all_tasks", None))(self.loop):
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    self.loop.run_until_complete(task)
+            self.end_loop()
+        self.nothing_is_left()
+
+    def test_closing_the_grid_ends_the_waits(self):
+        async def main(close):
+            task = self.task(self.aio.lock("x").acquire())
+            await self.waits()
+            await close()
+            with self.assertRaises((errors.CoordinatorLostError, errors.ClosedError)):
+                await task
+            with self.assertRaises(errors.ClosedError):
+                await self.aio.lock("x").acquire()
+
+        async def here():
+            self.grid.close()
+
+        async def elsewhere():
+            thread = threading.Thread(target=self.grid.close)
+            thread.start()
+            await self.until(lambda: not thread.is_alive(), "the grid to be closed")
+
+        for close in (here, elsewhere):
+            with nosqgrid.attach(self.launched.address) as theirs, theirs.lock("x"):
+                self.run_(main(close))
+            self.grid = nosqgrid.attach(self.launched.address)
+            self.aio = self.grid.aio
+        self.nothing_is_left()
+
+    def test_on_lost_is_called_in_the_event_loop(self):
+        async def main():
+            told = self.loop.create_future()
+
+            async def on_lost(reason):
+                told.set_result((reason, threading.current_thread()))
+
+            lock, kept = self.aio.lock("x", on_lost=on_lost), self.aio.lock("k", on_lost=self.fail)
+            async with kept:
+                await lock.acquire()
+                await self.waits(2)
+                self.grid.lock("x").force_release("because")
+                reason, thread = await told
+                self.assertIn("because", reason)
+                self.assertIs(thread, threading.current_thread())
+            await self.waits(0)
+
+        self.run_(main())
+
+    def test_the_process_that_dies_gives_back(self):
+        child = self.spawn("import asyncio, sys, nosqgrid\n"
+                           "grid = nosqgrid.attach(sys.argv[1])\n"
+                           "loop = asyncio.new_event_loop()\n"
+                           "loop.run_until_complete(grid.aio.lock('x').acquire())\n"
+                           "print('held', flush=True)\nsys.stdin.readline()", self.launched.address)
+        self.assertEqual(child.read_line(), "held")
+        self.assertTrue(self.grid.lock("x").locked())
+        child.kill()
+        wait_until(lambda: not self.grid.lock("x").locked(), what="the lock to be free")
+        child.wait()
+
+
+if __name__ == "__main__":
+    unittest.main()
