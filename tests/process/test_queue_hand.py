@@ -81,6 +81,10 @@ def keepers():
 class KeepTest(QueueTestCase):
     TTR_S = 1.0
 
+    def tearDown(self):
+        wait_until(lambda: not keepers(), what="the thread to end")
+        super().tearDown()
+
     def test_a_job_is_kept_until_it_is_done(self):
         self.queue.put("x", ttr=self.TTR_S), self.queue.put("y", ttr=self.TTR_S)
         jobs = [self.queue.reserve(keep=True)] + self.grid.reserve(["work"], keep=True)

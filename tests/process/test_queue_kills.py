@@ -197,6 +197,7 @@ class KilledCoordinatorTest(DurableTestCase):
         with open(journal, "w"):
             self.assertEqual(os.path.getsize(journal), 0)
         children = [self.spawn(work, self.socket, journal, "") for _ in range(4)]
+        wait_until(lambda: queue.stats()["waiting_workers"] == len(children), what="workers that are attached")
         rng, answered, number = random.Random(9), [], 0
         for _ in range(RESTARTS):
             ends = time.monotonic() + 0.5 + rng.random()

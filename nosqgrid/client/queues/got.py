@@ -150,15 +150,32 @@ class Got(object):
             atexit.unregister(self.process_ends)
 
     def process_ends(self):
-        """The process ends; whether in order, the exception tells that it ends by."""
-        if sys.exc_info()[0] in (None, SystemExit) and not hasattr(sys, "last_type"):
+        """The process ends."""
+        if _in_order():
             self.finish(self._command)
+        else:
+            self.leave()  # so that a second call, in which that exception is forgotten, finds nothing
 
 
 def _say(command, words):
     """Say something about a job, which may be in other hands by now, or nobody's: then there is nothing to say."""
     with contextlib.suppress(NosqgridError):
         command(*words)
+
+
+def _in_order():
+    """Whether this process ends by no exception.  Where that cannot be known, it counts as one."""
+    if sys.exc_info()[0] not in (None, SystemExit) or hasattr(sys, "last_type"):
+        return False
+    process = sys.modules.get("multiprocessing.process")
+    if sys.version_info < (3, 13) or process is None or process.parent_process() is None:
+        return True
+    frame = sys._getframe()  # from 3.13 on a child of multiprocessing has forgotten the exception here
+    while frame is not None:
+        if frame.f_code.co_name in ("_launch", "main") and "code" in frame.f_locals:
+            return frame.f_locals["code"] == 0
+        frame = frame.f_back
+    return False
 
 
 def _call_at_exit(function):
