@@ -215,7 +215,7 @@ class ReservedJob(Job):
             try:
                 yield from self.nack_steps(error=value, count=issubclass(kind, Exception))
             except StaleReceiptError:
-                self.finished = True  # an ack that was interrupted had come, or somebody else has it: what is raised counts
+                self.finished = True  # an ack that was interrupted had come, or another has it: the error goes on
 
     def __enter__(self):
         return self
