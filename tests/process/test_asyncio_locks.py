@@ -393,6 +393,54 @@ class EndTest(AioTestCase):
             self.end_loop()
         self.nothing_is_left()
 
+    def test_two_event_loops_in_two_threads_share_a_grid(self):
+        async def count(times):
+            for _ in range(times):
+                async with self.aio.lock("x"):
+                    self.grid["n"] = self.grid.get("n", 0) + 1
+
+        def elsewhere():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(count(50))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        self.run_(count(50))
+        thread.join(TIMEOUT_S)
+        self.assertEqual(self.grid["n"], 100)
+
+    def test_a_forked_child_has_connections_of_its_own(self):
+        async def main():
+            async with self.aio.lock("y"):
+                return await self.aio.lock("x").acquire(blocking=False)
+
+        self.assertTrue(self.run_(self.aio.lock("x").acquire()))
+        pid = os.fork()
+        if not pid:
+            status = 1
+            try:
+                status = 3 if asyncio.new_event_loop().run_until_complete(main()) else 0
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        wait_until(lambda: [row[0] for row in self.grid.locks()] == ["x"], what="the child's lock to be free")
+        self.assertEqual(self.grid.lock("x").owner().pid, os.getpid())
+
+    def test_close_gives_back_and_what_follows_makes_connections_anew(self):
+        async def main():
+            lock = self.aio.lock("x")
+            await lock.acquire()
+            self.aio.close()
+            await self.until(lambda: not self.grid.locks(), "the lock to be free")
+            with self.assertRaises(errors.LockLostError):
+                await lock.release()
+            async with self.aio.lock("x"):
+                self.assertTrue(self.grid.lock("x").locked())
+
+        self.run_(main())
+
     def test_closing_the_grid_ends_the_waits(self):
         async def main(close):
             task = self.task(self.aio.lock("x").acquire())

@@ -13,6 +13,7 @@ Invariants
 """
 
 import asyncio
+import inspect
 import itertools
 import os
 import threading
@@ -51,6 +52,7 @@ class AioStore(object):
         self._loops = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._parents = None
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -59,12 +61,13 @@ class AioStore(object):
         """The Connections of the running event loop."""
         self._store.check_open()
         if self._pid != os.getpid():
+            self._parents = self._loops  # theirs, and not to be ended here by the garbage collector
             self._loops, self._lock, self._pid = {}, threading.Lock(), os.getpid()
         loop = asyncio.get_event_loop()
         found = self._loops.get(loop)
         if found is None:
             with self._lock:
-                for other in [other for other in self._loops if other.is_closed()]:
+                for other in [other for other in list(self._loops) if other.is_closed()]:
                     self._loops.pop(other).end()
                 found = self._loops[loop] = Connections(self._store, loop, self._forget)
         return found
@@ -138,10 +141,17 @@ class Connections(object):
         try:
             yield
         finally:
-            self.end()
+            self._end()
 
     def end(self):
         """Close all; what was granted here is given back with that."""
+        if self.loop.is_closed():
+            self._end()
+        else:
+            with suppress(StopIteration):  # it has ended
+                self._until.aclose().send(None)
+
+    def _end(self):
         self._forget(self.loop)
         for connection in [self._main] * (self._main is not None) + self._idle + list(self._busy):
             connection.end()
@@ -178,8 +188,10 @@ class Connections(object):
         timeout = self.loop.time() + self.store.timeout_s
         while True:
             try:
-                return self.main()
-            except NotServedError:
+                main = self.main()
+                await main.introduced(self.store.timeout_s)
+                return main
+            except (NotServedError, CoordinatorLostError):
                 if self.store.starter is not None:
                     self.store.live().command(b"PING")
                 elif self.loop.time() >= deadline:
@@ -305,7 +317,7 @@ class Connections(object):
             reason = "the coordinator that knew of it is gone"
         grant.lost = reason
         said = on_lost(reason)
-        if asyncio.iscoroutine(said) or asyncio.isfuture(said):
+        if inspect.isawaitable(said):
             await said
 
     async def _end_of(self, grant):
