@@ -193,7 +193,7 @@ class Connections(object):
                 return main
             except (NotServedError, CoordinatorLostError):
                 if self.store.starter is not None:
-                    self.store.live().command(b"PING")
+                    self.store.command(b"PING", again=True)
                 elif self.loop.time() >= deadline:
                     raise
             except CoordinatorTimeoutError:  # so many connect that this one has to wait
