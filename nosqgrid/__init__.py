@@ -11,6 +11,7 @@ Public names stand here; where they come from may change.
 """
 
 from .client.grid import CheckpointInfo, Grid, attach, open
+from .client.workers.running import current_job
 from .errors import (BatchError, BrokenBarrierError, ClosedError, ComputationCycleError, CoordinatorLostError,
                      CoordinatorTimeoutError, CorruptFileError, CursorLostError, DeadlockError, DiskError, FencedError,
                      GridFullError, JobCancelledError, JobFailedError, KeyTooLargeError, LockLostError, NosqgridError,
@@ -18,7 +19,7 @@ from .errors import (BatchError, BrokenBarrierError, ClosedError, ComputationCyc
                      UnknownJobError, UnsupportedTypeError, UsageError, ValueTooLargeError)
 
 __version__ = "0.1.0"
-__all__ = ["CheckpointInfo", "Grid", "attach", "open", "BatchError", "BrokenBarrierError", "ClosedError",
+__all__ = ["CheckpointInfo", "Grid", "attach", "current_job", "open", "BatchError", "BrokenBarrierError", "ClosedError",
            "ComputationCycleError", "CoordinatorLostError", "CoordinatorTimeoutError", "CorruptFileError",
            "CursorLostError", "DeadlockError", "DiskError", "FencedError", "GridFullError", "JobCancelledError",
            "JobFailedError", "KeyTooLargeError", "LockLostError", "NosqgridError", "NotServedError",

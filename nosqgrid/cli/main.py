@@ -12,7 +12,7 @@ import sys
 from .. import __version__
 from ..errors import (CallerError, CoordinatorError, CorruptFileError, GridFullError, NosqgridError, StartError,
                       UsageError)
-from . import bench, commands, demo, keys, locks, queues, serve, status, storage, topics
+from . import bench, commands, demo, keys, locks, queues, serve, status, storage, topics, worker
 
 EXIT_NO = 1
 EXIT_USAGE = 2
@@ -40,6 +40,7 @@ def build_parser():
     modules += list(keys.COMMANDS) + list(status.COMMANDS) + list(storage.COMMANDS)
     modules += list(locks.COMMANDS) + list(queues.COMMANDS) + list(topics.COMMANDS)
     modules.append(("commands", commands.HELP, commands.DESCRIPTION, commands.add_arguments, commands.run))
+    modules.append(("worker", worker.HELP, worker.DESCRIPTION, worker.add_arguments, worker.run))
     modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))
     modules.append(("bench", bench.HELP, bench.DESCRIPTION, bench.add_arguments, bench.run))
     for name, help_text, description, add_arguments, run in modules:

@@ -20,6 +20,7 @@ from .pipeline import Pipeline
 from .queues.methods import QueueMethods
 from .store import Store
 from .topics.methods import TopicMethods
+from .workers.methods import WorkMethods
 
 CheckpointInfo = namedtuple("CheckpointInfo", "path lsn keys bytes seconds")
 
@@ -100,7 +101,7 @@ class Ops(GridMapping):
         return compute.cached(self, ttl, name, key, stale, early)
 
 
-class Grid(Ops, LockMethods, QueueMethods, TopicMethods):
+class Grid(Ops, LockMethods, QueueMethods, TopicMethods, WorkMethods):
     """A grid attached to: a mutable mapping shared by all processes that attach to its coordinator.
 
     Threads may share it.  It can be passed to other processes: it pickles as an address and attaches there; after
@@ -213,6 +214,8 @@ class Grid(Ops, LockMethods, QueueMethods, TopicMethods):
         return self
 
     def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self._store.got.leave()
         self.close()
 
     def __repr__(self):

@@ -21,12 +21,17 @@ import os
 import threading
 import weakref
 
-from ..errors import CallerError, CommandError, CoordinatorLostError
+from ..errors import CallerError, CommandError, CoordinatorLostError, NotServedError
 from ..formats.resp import encode_command
 from .link import Link, checked_reply
 
 IDLE_MAX = 32  # connections that are kept although nobody waits
 OWED_MAX = 1000
+
+
+def _nobody():
+    """A weak reference to nothing."""
+    return None
 
 
 class Links(object):
@@ -41,9 +46,10 @@ class Links(object):
     def _begin(self):
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._attachment = None
+        self._attachment = _nobody  # weak references: what an attachment that is over had mapped goes with it
+        self._anchored_to = _nobody
         self._anchor = None
-        self._anchored_to = None
+        self._turn = 0  # of attachments
         self._owed = []
         self._idle = []
         self._busy = weakref.WeakSet()
@@ -79,25 +85,34 @@ class Links(object):
 
     def may_own(self, attachment):
         """Whether prepare_to_own() has nothing to do for this attachment, which this process has made."""
-        return self._anchored_to is attachment and not self._owed
+        return self._anchored_to() is attachment and not self._owed
 
     def prepare_to_own(self):
         """Something is about to be granted: there is an anchor, and nothing is owed."""
-        while self._owed:
+        for words in list(self._owed):
             with contextlib.suppress(CallerError):  # it had been made, or there is nothing to take back any more
-                self._store.command(*self._owed[-1])
-            self._owed.pop()
+                self._store.command(*words)
+            with contextlib.suppress(ValueError):  # by another thread meanwhile
+                self._owed.remove(words)
         if self._pid != os.getpid():
             self.after_fork()
         attachment = self._store.live()
-        if self._anchored_to is attachment:
+        if self._anchored_to() is attachment:
             return
         with self._lock:
             if self._anchor is not None:
                 self._anchor.close()
-            self._anchor = Link(self._store.address, self._store.timeout_s)
+            self._anchor = self._link(attachment)
             self._anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR")
-            self._anchored_to = attachment
+            self._anchored_to = weakref.ref(attachment)
+
+    def _link(self, attachment):
+        """A new connection to the coordinator of an attachment."""
+        try:
+            return Link(self._store.address, self._store.timeout_s)
+        except NotServedError as error:
+            attachment.end()  # it had not noticed yet
+            raise CoordinatorLostError("the coordinator at %s is gone" % self._store.address) from error
 
     def _inherit(self, link):
         try:
@@ -111,18 +126,20 @@ class Links(object):
             self.after_fork()
         attachment = self._store.live()
         with self._lock:
-            if attachment is not self._attachment:
+            if attachment is not self._attachment():
                 self._close_idle()
-                self._attachment = attachment
+                self._attachment = weakref.ref(attachment)
+                self._turn += 1
+            turn = self._turn
             link = self._idle.pop() if self._idle else None
         if link is None:
-            link = Link(self._store.address, self._store.timeout_s)
+            link = self._link(attachment)
             try:
                 link.number = checked_reply(link.command(b"NOSQGRID.COMPANION"), int, self._store.address)
             except BaseException:
                 link.close()
                 raise
-        link.attachment = attachment
+        link.turn = turn
         self._busy.add(link)
         if self._store.closed:  # meanwhile
             self._give_back(link, False)
@@ -132,7 +149,7 @@ class Links(object):
     def _give_back(self, link, kept):
         self._busy.discard(link)
         with self._lock:
-            if kept and link.attachment is self._attachment and len(self._idle) < IDLE_MAX and not self._store.closed:
+            if kept and link.turn == self._turn and len(self._idle) < IDLE_MAX and not self._store.closed:
                 self._idle.append(link)
                 return
         link.close()
@@ -141,10 +158,16 @@ class Links(object):
         while self._idle:
             self._idle.pop().close()
 
-    def close(self):
-        """Close all of them; calls that wait raise CoordinatorLostError."""
+    def forget(self):
+        """The attachment that these were made beside is over, and its memory is not to stay because of them."""
         with self._lock:
             self._close_idle()
+            self._attachment = self._anchored_to = _nobody
+
+    def close(self):
+        """Close all of them; calls that wait raise CoordinatorLostError."""
+        self.forget()
+        with self._lock:
             if self._anchor is not None:
                 self._anchor.close()
         for link in list(self._busy):

@@ -4,6 +4,7 @@ from ..errors import BatchError
 from ..formats import lane as layout
 from ..formats.records import BODY
 from ..formats.resp import encode_command
+from ..formats.values import decode_key
 from .mapping import ALWAYS, condition_of, deadline_ms_of, encode_checked, set_frame
 from .topics.words import publish_words
 
@@ -28,6 +29,7 @@ class Pipeline(object):
         self._raw = raw_key
         self._frames = []
         self._decoders = []
+        self._jobs = []  # that are acknowledged
         self.results = None
 
     def __len__(self):
@@ -81,36 +83,42 @@ class Pipeline(object):
         return self._command(*publish_words(self._store.codec, topic, value))
 
     def put(self, queue, obj, **options):
-        """As Queue.put, which waits for nothing here: the job is there if and when the rest of the batch is.  The
-        result is its id, or None where the queue is full.
+        """As Queue.put, which waits for nothing here: the job is there if and when the rest of the batch is.
+
+        The result is its id.  A full queue fails the batch, unless `overflow` says what else is to happen.
         """
-        return self._command(*queue.put_words(obj, **options),
-                             decoder=lambda reply: None if reply is None else reply[0].decode("utf-8"))
+        return self._command(*queue.put_words(obj, **options), b"ORFAIL",
+                             decoder=lambda reply: None if reply is None else decode_key(reply[0]))
 
     def ack(self, job, result=None):
         """As ReservedJob.ack: the job is done if and when the rest of the batch is; a stale receipt fails all of it."""
-        job.finished = True
-        return self._command(*job.ack_words(result), decoder=bool)
+        words = job.ack_words(result)
+        job.in_pipeline = True
+        self._jobs.append(job)
+        return self._command(*words, decoder=bool)
 
     def execute(self):
         """Apply the batch; the list of results, in order.  Raises BatchError, GridFullError: nothing was applied."""
-        frames, decoders = self._frames, self._decoders
-        self._frames, self._decoders = [], []
+        frames, decoders, jobs = self._frames, self._decoders, self._jobs
+        self._frames, self._decoders, self._jobs = [], [], []
         if not frames:
             self.results = []
             return self.results
         try:
             replies = self._store.call("batch", b"".join(frames))
-        except BatchError as error:
-            if error.index is None:
+        except BaseException as error:
+            _set(jobs, "in_pipeline", False)
+            if isinstance(error, BatchError) and error.index is None:
                 error.index = _index_in(str(error))
             raise
+        _set(jobs, "finished", True)
         self.results = [reply if decoder is None else decoder(reply) for reply, decoder in zip(replies, decoders)]
         return self.results
 
     def discard(self):
         """Forget what was collected."""
-        self._frames, self._decoders = [], []
+        _set(self._jobs, "in_pipeline", False)
+        self._frames, self._decoders, self._jobs = [], [], []
 
     def __enter__(self):
         return self
@@ -120,6 +128,11 @@ class Pipeline(object):
             self.execute()
         else:
             self.discard()
+
+
+def _set(jobs, name, value):
+    for job in jobs:
+        setattr(job, name, value)
 
 
 def _index_in(message):

@@ -9,7 +9,8 @@ An operation is a generator.  It yields what is to be done and is sent what came
 A call that `owns` may be granted something that is to outlive the connection (client/links).  A `late` one takes back
 what an interrupted one asked for: where the coordinator is gone, or it is interrupted itself, it is made before the
 next that owns.  One that may be made `again` is, at the next coordinator, where this one ends in its middle and the
-grid is one that reconnects (client/store).  The word THREAD stands for who waits, among those of this process.
+grid is one that reconnects (client/store); so is each that waits, but for one that is to be made `once`: whether it
+came to pass is not known then.  The word THREAD stands for who waits, among those of this process.
 
 run() is for callers that wait.  Whatever interrupts a step is thrown in at that step, so that the operation can take
 back what it has asked for.
@@ -18,16 +19,19 @@ back what it has asked for.
 import time
 from collections import namedtuple
 
-from ..errors import ClosedError, CoordinatorError, CoordinatorLostError
+from ..errors import CallerError, ClosedError, CoordinatorError, CoordinatorLostError, NotServedError
 
-Call = namedtuple("Call", "words waits timeout_s owns late again")
-Call.__new__.__defaults__ = (False, None, False, False, False)
+Call = namedtuple("Call", "words waits timeout_s owns late again once")
+Call.__new__.__defaults__ = (False, None, False, False, False, False)
 Pause = namedtuple("Pause", "seconds")
 THREAD = object()
 
 
 def run(store, steps):
-    """Run an operation on a store (client/store) to its end; what it returns."""
+    """Run an operation on a store (client/store) to its end; what it returns.
+
+    An interrupt in here, between two steps, is thrown in as well.
+    """
     reply = error = None
     try:
         while True:
@@ -56,16 +60,25 @@ def perform(store, step):
     if step.late:
         return _call_late(store, words)
     if step.owns:
-        store.links.prepare_to_own()
+        _prepare_to_own(store)
     if not step.waits:
         return store.command(*words, again=step.again)
     while True:
         try:
             return store.links.wait(*words, timeout_s=step.timeout_s, inherit=step.owns)
+        except (CoordinatorLostError, NotServedError) as error:
+            if not store.tries_again or store.closed or step.once:
+                raise
+            store.regain(error)  # nothing was granted, and nobody waits any more: ask the next coordinator
+
+
+def _prepare_to_own(store):
+    while True:
+        try:
+            return store.links.prepare_to_own()
         except CoordinatorLostError:
             if not store.tries_again or store.closed:
                 raise
-            # Nothing was granted, and nobody waits any more: ask the next coordinator.
 
 
 def _call_late(store, words):
@@ -73,6 +86,8 @@ def _call_late(store, words):
         return store.command(*words)
     except ClosedError:
         return None
+    except CallerError:
+        raise  # it was refused: nothing is owed
     except CoordinatorError:
         store.links.owe(words)  # the next coordinator may have in its log what this one could not answer any more
         return None

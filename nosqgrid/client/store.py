@@ -22,8 +22,11 @@ from .fastget import Retired, make_get
 from .link import Link
 from .links import Links
 from .locks.held import Held
+from .queues.got import Got
+from .queues.keeper import Keeper
 
 RETRY_S = 0.02  # between attempts to reach a coordinator that is starting
+DYING_S = 2.0  # for which a coordinator that listens no more may still have open connections
 START_TRIES = 10  # of a grid that starts its coordinator itself: each lost one met a coordinator that was just ending
 PROGRESS_S = 0.1  # between two looks at how far a checkpoint is
 LEAVE_S = 60.0  # for the last checkpoint, when the last one leaves
@@ -52,6 +55,8 @@ class Store(object):
         self._retire = None
         self.links = Links(self)
         self.held = Held()
+        self.got = Got(self.command)
+        self.keeper = Keeper()
         self.aio = None  # what awaits through this one (client/aio)
         self.attachment = None
         self._attach_within(0.0)
@@ -73,9 +78,11 @@ class Store(object):
         for name, (quota_bytes, policy) in list(self._quotas.items()):
             attachment.command(b"NOSQGRID.QUOTA", name, quota_bytes, policy or "")
         self.held.present(attachment)
+        self.got.present(attachment)
         if previous is not None:
             retire_previous()
             previous.end()
+            self.links.forget()
 
     def _get_again(self, key, default):
         """What a read function of an attachment that is over calls."""
@@ -112,6 +119,21 @@ class Store(object):
                     self.attachment.forget_after_fork()
                 self._attach_within(self.reconnect_s)
             return self.attachment
+
+    def regain(self, error):
+        """A connection beside the attachment was lost, or could not be made: be attached to whoever serves.
+
+        Raises NotServedError where nobody does for `reconnect` seconds.
+        """
+        attachment, deadline = self.attachment, time.monotonic() + DYING_S
+        while attachment.alive():
+            if isinstance(error, CoordinatorLostError):
+                return  # that one alone
+            if time.monotonic() >= deadline:
+                raise error
+            time.sleep(RETRY_S)
+        attachment.end()
+        self.live()
 
     def _attach_within(self, seconds):
         deadline, started = time.monotonic() + seconds, 0
@@ -204,6 +226,8 @@ class Store(object):
         self._pid = os.getpid()
         self.links.after_fork()
         self.held.after_fork()
+        self.got.after_fork()
+        self.keeper.after_fork()
 
     def connected(self):
         """Whether the coordinator of this attachment lives; a forked child that has none of its own yet makes one."""
@@ -225,6 +249,7 @@ class Store(object):
             self.closed = True
             self._retire()
             if self.attachment.usable():
+                self.got.finish(self.attachment.command)
                 self.held.release_all(self.attachment.command)
             self.links.close()
             if self.aio is not None:

@@ -6,6 +6,7 @@ A part of the coordinator, which has the attributes used here.
 import os
 import time
 
+from ..engine.commands.schedules import put_scheduled
 from ..engine.databases import COUNT as DATABASES
 from ..errors import CommandError, NosqgridError, PermissionRefusedError
 from ..formats.resp import Simple, encode_error, encode_reply
@@ -105,6 +106,10 @@ class Asked(object):
         if other is not session:
             for part in self.owning_parts():
                 part.adopt(other, session)
+
+    def put_scheduled(self, words, due_ms):
+        """Put the job of a schedule; what is noted at that."""
+        return put_scheduled(self.jobs, words, due_ms)
 
     def accompany(self, session, anchors):
         """A session is there for an attachment of its process, which waits over it; its number.

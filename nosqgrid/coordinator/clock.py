@@ -18,3 +18,8 @@ class Clock(object):
     @staticmethod
     def wall_ms():
         return int(time.time() * 1000)
+
+    @staticmethod
+    def local(seconds):
+        """The fields of a time (seconds since 1970) as the clock on the wall shows it here; cron rules mean these."""
+        return time.localtime(seconds)

@@ -27,11 +27,13 @@ from ..engine.commands.fast import make_run_fast
 from ..engine.commands.fastruns import make_run_alike
 from ..engine.commands.run import as_write
 from ..engine.evictor import REFUSE
+from ..engine.jobs.following import Following
 from ..engine.jobs.service import Jobs
 from ..engine.listening import Listening
 from ..engine.locks.service import Locks
 from ..engine.oversight import Oversight
 from ..engine.pubsub import PubSub
+from ..engine.scheduling import Scheduler
 from ..engine.settings import Settings
 from ..engine.tracking import Tracking
 from ..engine.waiting import Waiting
@@ -126,9 +128,11 @@ class Coordinator(Asked):
         self.blocked = Waiting(space.keyspace, self.answer, as_write)
         self.locks = Locks(space.keyspace, self.blocked, self.processes, as_write)
         self.jobs = Jobs(space.keyspace, self.processes, as_write, self.chance)
+        self.following = Following(self.jobs, self.blocked)
         self.oversight = Oversight(space.keyspace, self.show, self.run_held, self.sessions, self.clock.monotonic_us)
         self.tracking = Tracking(space.keyspace, self.push, self.session_of, self.hurry)
         self.listening = Listening(space.keyspace)
+        self.schedules = Scheduler(space.keyspace, self.put_scheduled, self.clock.local, as_write, self.log)
         self.run_fast = make_run_fast(space.keyspace, self.pubsub, self.blocked, COMMON_ROWS)
         self.run_alike = make_run_alike(space.keyspace, self.pubsub)
 
@@ -257,7 +261,8 @@ class Coordinator(Asked):
     def _by_clock(self):
         """What has to be looked at now and then."""
         return (self.durability, self.pins, self.large_values, self.elastic, self.blocked, self.oversight,
-                self.admission, self.tracking, self.listening, self.locks, self.jobs, self.processes)
+                self.admission, self.tracking, self.listening, self.locks, self.jobs, self.processes,
+                self.schedules)
 
     def _sleep_s(self):
         """For how many seconds nothing has to be done by the clock."""
@@ -405,8 +410,8 @@ class Coordinator(Asked):
             self._lanes = [other for other in self._lanes if other is not session]
             self.pins.session_ended(session)
         self.pass_on(session)
-        for part in (self.large_values, self.claims, self.locks, self.jobs, self.blocked, self.pubsub, self.oversight,
-                     self.admission, self.tracking, self.listening):
+        for part in (self.large_values, self.claims, self.locks, self.jobs, self.following, self.blocked, self.pubsub,
+                     self.oversight, self.admission, self.tracking, self.listening):
             part.session_ended(session)
         self._ended.append(session)
 

@@ -61,7 +61,7 @@ NAMES = ("bytes", "str", "int", "float", "bool", "none", "json", "tagged", "date
 
 # Structures (engine/structures) lie with the coordinator; a record of theirs only says where, and has no payload.
 STRUCTURE_NAMES = {LIST: "list", HASH: "hash", SET: "set", ZSET: "zset", STREAM: "stream", QUEUE: "queue",
-                   GRANTS: "grants", TOPIC: "topic"}
+                   GRANTS: "grants", SCHEDULES: "schedules", TOPIC: "topic"}
 
 # Decoded values of these types cannot change, so one object may be given to everybody who asks.  A read-only array is
 # not among them, as its shape can be assigned to, nor is a memoryview, which anybody can release.

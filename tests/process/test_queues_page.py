@@ -5,4 +5,4 @@ from tests.support.pages import PageTestCase
 
 class PageTest(PageTestCase):
     def test_the_programs_of_the_page(self):
-        self.run_page("queues.md", at_least=2)
+        self.run_page("queues.md", at_least=5)

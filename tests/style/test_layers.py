@@ -22,11 +22,11 @@ CALLS_NOWHERE = frozenset(("ev" + "al", "ex" + "ec", "__import__"))
 
 # Everything of the standard library that the package uses.  A new name here is a decision, not an accident.
 STANDARD = frozenset("""
-    __future__ argparse array ast asyncio base64 bisect builtins codecs collections contextlib copy ctypes datetime
-    decimal enum errno fcntl functools gc glob hashlib heapq hmac importlib inspect io itertools json keyword math
-    mmap multiprocessing operator os pickle platform pwd queue random re resource secrets select selectors shutil signal
-    socket ssl stat statistics string struct subprocess sys sysconfig tempfile textwrap threading time token tokenize
-    traceback types unicodedata urllib uuid warnings weakref zlib
+    __future__ argparse array ast asyncio atexit base64 bisect builtins codecs collections concurrent contextlib
+    copy ctypes datetime decimal enum errno fcntl functools gc glob hashlib heapq hmac importlib inspect io
+    itertools json keyword math mmap multiprocessing operator os pickle platform pwd queue random re resource
+    secrets select selectors shutil signal socket ssl stat statistics string struct subprocess sys sysconfig
+    tempfile textwrap threading time token tokenize traceback types unicodedata urllib uuid warnings weakref zlib
     """.split())
 
 

@@ -29,7 +29,7 @@ class PlainSession(ClientState):
         super().__init__()
         self.id = session_id
         self.name = b""
-        self.closing = False
+        self.closing = self.closed = False
         self.uid = 1000
         self.pid = 4242
         self.created_ms = self.seen_ms = 0

@@ -1,13 +1,17 @@
 """Commands over the real keyspace, structures and all, without a coordinator; the clock is the test's."""
 
 import random
+import time
 
 from nosqgrid import limits
 from nosqgrid.engine.commands import COMMON_ROWS
 from nosqgrid.engine.commands.fast import make_run_fast
+from nosqgrid.engine.commands.schedules import put_scheduled
 from nosqgrid.engine.commands.run import as_write
 from nosqgrid.engine.context import DEFERRED
+from nosqgrid.engine.jobs.following import Following
 from nosqgrid.engine.jobs.service import Jobs
+from nosqgrid.engine.scheduling import Scheduler
 from nosqgrid.engine.locks.service import Locks
 from nosqgrid.formats import resp
 from nosqgrid.formats.resp import Parser
@@ -37,6 +41,11 @@ class EngineContext(PlainContext):
             self.server.locks.open(replaced)
             self.server.jobs = Jobs(self.keyspace, processes, as_write, random.Random(seed).getrandbits)
             self.server.jobs.open()
+            self.server.following = Following(self.server.jobs, self.waiting)
+            self.server.session_of = self._session_of
+            self.server.schedules = Scheduler(
+                self.keyspace, lambda words, due_ms: put_scheduled(self.server.jobs, words, due_ms), time.gmtime,
+                as_write, self.server.asked.append)
         self.random_bits = random.Random(seed).getrandbits
 
     def answers(self):

@@ -15,7 +15,7 @@ from nosqgrid.errors import GridFullError, StorageError
 from nosqgrid.formats import values
 from tests.support.queue_model import job_words, record_of
 
-KINDS = tuple(sorted(CLASSES))
+KINDS = (values.LIST, values.HASH, values.SET, values.ZSET, values.STREAM)
 _ID = struct.Struct(">QQ")
 
 

@@ -10,10 +10,12 @@ Invariants
     it there.
 """
 
+import os
+import threading
 import time
 from collections import namedtuple
 
-from ...errors import FencedError, UsageError
+from ...errors import FencedError, LockLostError, NosqgridError, UsageError
 from ...formats.values import encode_key
 from ...limits import TTL_MS_MAX
 from .. import steps
@@ -101,9 +103,6 @@ class Asking(Named):
             words += [b"INFO", self.info]
         return words
 
-    def _reclaim_words(self, thread):
-        raise NotImplementedError
-
     def _ask_steps(self, head, wait_ms, granted, tried=False):
         """Ask with the words `head`, now and then for up to so long; whether granted(reply) was called.
 
@@ -122,6 +121,82 @@ class Asking(Named):
         except BaseException:
             yield from undo_steps(request)
             raise
+
+    # -- what this object holds ---------------------------------------------------------------------------------------
+
+    def _grants_here(self):
+        """The Grants that this object stands for, as a new list."""
+        raise NotImplementedError
+
+    def _grants_of_thread(self):
+        """Those of them that were granted to this thread."""
+        me = os.getpid(), threading.get_ident()
+        return [grant for grant in self._grants_here() if (grant.pid, grant.thread) == me]
+
+    def _ended(self, grant):
+        """One of them is over."""
+        raise NotImplementedError
+
+    def _give_back_steps(self, grants):
+        """Give grants back, all of them, whatever interrupts that.  LockLostError where one was lost, after the others.
+        """
+        lost, left = None, list(grants)
+        for grant in left:
+            grant.ended = True
+        try:
+            while left:
+                try:
+                    yield Call([b"LOCK.RELEASE", left[0].name, left[0].token])
+                except LockLostError as error:
+                    lost = str(error)
+                self._ended(left[0])
+                del left[0]  # last: what is interrupted before is done again
+        except NosqgridError:
+            raise  # of the coordinator: they are held still, and can be given back to the next
+        except BaseException:
+            yield from self._take_back_steps(left)
+            raise
+        if lost is not None:
+            raise LockLostError(lost)
+
+    def _take_back_steps(self, grants):
+        """Give back what may or may not have been given back before."""
+        for grant in grants:
+            grant.ended = True
+            try:
+                yield Call([b"LOCK.RELEASE", grant.name, grant.token], late=True)
+            except LockLostError as error:  # it had been
+                grant.lost = str(error)
+            self._ended(grant)
+
+    def _acquire(self, generator):
+        """Run the steps of acquire(); what an interrupt leaves between the grant and the return is given back."""
+        before = self._grants_here()
+        try:
+            return self._run(generator)
+        except BaseException:
+            self._drop_since(before)
+            raise
+
+    def _drop_since(self, before):
+        """Give back what this thread has been granted since then: nobody else would."""
+        new = [grant for grant in self._grants_of_thread() if grant not in before]
+        if new:
+            self._run(self._take_back_steps(new))
+
+    def __enter__(self):
+        before = self._grants_here()
+        try:
+            self.acquire()
+            return self
+        except BaseException:
+            self._drop_since(before)
+            raise
+
+    def __exit__(self, kind, value, traceback):
+        self.release()
+
+    # -- who else does ------------------------------------------------------------------------------------------------
 
     def _info_steps(self, raw_name):
         return named_values((yield Call([b"LOCK.INFO", raw_name], again=True)), self._store.address)

@@ -4,12 +4,28 @@ Each write is a batch of two: LOCK.CHECK, and what is to be done.  The coordinat
 cannot be true and the write late.
 """
 
-from ...errors import BatchError, FencedError, UsageError
+import re
+
+from ...errors import BatchError, UsageError, from_resp
 from ...formats import lane as layout
 from ...formats.records import BODY
 from ...formats.resp import encode_command
 from ..mapping import GridMapping
 from ..pipeline import Pipeline
+
+
+_FAILED = re.compile(r"command (\d+) of the batch failed, none was applied: (.*)", re.DOTALL)
+
+
+def _as_if_unchecked(error, alone):
+    """A BatchError as those are told who do not know that the check stands before their commands."""
+    failed = _FAILED.match(str(error))
+    if failed is None:
+        return BatchError(str(error))
+    index = int(failed.group(1)) - 1
+    if index < 0 or alone:
+        return from_resp(failed.group(2))
+    return BatchError("command %d of the batch failed, none was applied: %s" % (index, failed.group(2)), index)
 
 
 class _FencedStore(object):
@@ -30,22 +46,20 @@ class _FencedStore(object):
     def attachment(self):
         return _Unready(self._store.attachment)
 
-    def _checked(self, frames):
-        """The replies of a batch behind the check."""
+    def _checked(self, frames, alone=False):
+        """The replies of a batch behind the check; errors are those of a command that is `alone`, where it is."""
         try:
             return self._store.call("batch", self._check + frames)[1:]
         except BatchError as error:
-            if " FENCED " in str(error):
-                raise FencedError(str(error).partition(" FENCED ")[2]) from error
-            raise
+            raise _as_if_unchecked(error, alone) from error
 
     def command(self, *words, again=False):
         encoded = encode_command(*words)
-        return self._checked(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded)[0]
+        return self._checked(BODY.pack(len(encoded), 0, 0, layout.COMMAND) + encoded, alone=True)[0]
 
     def call(self, name, *arguments, again=False):
         if name == "set_frame":
-            return self._checked(arguments[0])[0]
+            return self._checked(arguments[0], alone=True)[0]
         if name in ("batch", "frames"):
             pieces = [arguments[0]] if isinstance(arguments[0], bytes) else list(arguments[0])
             return self._checked(b"".join(pieces))
@@ -78,6 +92,7 @@ class Guarded(GridMapping):
         check = BODY.pack(len(check), 0, 0, layout.COMMAND) + check
         super().__init__(_FencedStore(grid._store, check), "")
         self._grid = grid
+        self.token = token  # of the grant that each write is checked for
 
     def pipeline(self):
         """A Pipeline whose batch is refused as a whole when the lock is lost."""

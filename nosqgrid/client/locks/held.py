@@ -6,10 +6,13 @@ import threading
 from ...errors import LockLostError, NosqgridError
 
 
+DEPTH, TTL = 3, 4  # where a Grant's words have them
+
+
 class Grant(object):
     """One lock that this process holds, as it would be presented to another coordinator."""
 
-    __slots__ = ("name", "token", "abandoned", "words", "pid", "ended", "lost")
+    __slots__ = ("name", "token", "abandoned", "words", "pid", "thread", "ended", "lost")
 
     def __init__(self, name, token, abandoned, words):
         self.name = name
@@ -17,24 +20,25 @@ class Grant(object):
         self.abandoned = abandoned
         self.words = words  # of LOCK.RECLAIM, behind the token
         self.pid = os.getpid()
+        self.thread = threading.get_ident()
         self.ended = False  # whether this process has begun to give it back
         self.lost = None  # why it is not held any more, where that is known
 
 
 class Held(object):
-    """The locks that a process holds through one store, by their tokens."""
+    """The locks that a process holds through one store.  Two of one token are two levels of a reentrant lock."""
 
     def __init__(self):
-        self._grants = {}
+        self._grants = {}  # id -> Grant
         self._lock = threading.Lock()
 
-    def add(self, grant):
+    def add(self, *grants):
         with self._lock:
-            self._grants[grant.token] = grant
+            self._grants.update((id(grant), grant) for grant in grants)
 
     def remove(self, grant):
         with self._lock:
-            self._grants.pop(grant.token, None)
+            self._grants.pop(id(grant), None)
 
     def all(self):
         with self._lock:
@@ -42,12 +46,18 @@ class Held(object):
 
     def present(self, attachment):
         """Present all of them to the coordinator of a new attachment; those that it refuses are lost."""
+        by_token = {}
         for grant in self.all():
+            by_token.setdefault(grant.token, []).append(grant)
+        for grants in by_token.values():
+            words = list(grants[0].words)
+            words[DEPTH] = sum(grant.words[DEPTH] for grant in grants)
             try:
-                attachment.command(b"LOCK.RECLAIM", grant.name, grant.token, *grant.words)
+                attachment.command(b"LOCK.RECLAIM", grants[0].name, grants[0].token, *words)
             except LockLostError as error:
-                grant.lost = str(error)
-                self.remove(grant)
+                for grant in grants:
+                    grant.lost = str(error)
+                    self.remove(grant)
 
     def after_fork(self):
         """In a forked child: the parent has them."""

@@ -1,13 +1,12 @@
 """Locks for one, or for one who writes and many who read."""
 
-import contextlib
 import os
 
 from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
 from . import guard, loss, quick
 from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, wait_ms_of
-from .held import Grant
+from .held import DEPTH, TTL, Grant
 
 
 class Lock(Asking):
@@ -57,12 +56,16 @@ class Lock(Asking):
     def _granted(self, reply):
         token, abandoned, _ = reply
         thread = self._store.thread()
-        words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]
+        words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]  # held.DEPTH, TTL
         grant = Grant(self._raw, token, bool(abandoned), words)
+        self._grant = grant  # first, so that whoever is interrupted here finds it (_drop_since)
         self._store.held.add(grant)
-        self._grant = grant
         if self.on_lost is not None:
-            self._watch(grant)
+            try:
+                self._watch(grant)
+            except BaseException:
+                grant.ended = True  # it is given back, which is no loss
+                raise
 
     def _watch(self, grant):
         loss.watch(self._store, grant, self.on_lost)
@@ -72,7 +75,7 @@ class Lock(Asking):
 
         Raises ValueError for a timeout without blocking; DeadlockError; CoordinatorLostError.
         """
-        before, wait_ms, tried = self._grant, wait_ms_of(blocking, timeout), None
+        before, wait_ms, tried = self._grants_here(), wait_ms_of(blocking, timeout), None
         try:
             if self._MODE is Lock._MODE and self.ttl is None and self.info is None:
                 tried = quick.acquire(self._store, self._raw, bool(self._FLAGS), self._granted)
@@ -83,12 +86,9 @@ class Lock(Asking):
             self._drop_since(before)
             raise
 
-    def _drop_since(self, before):
-        """An interrupt hit between the grant and the return: nobody would give it back."""
+    def _grants_here(self):
         grant = self._grant
-        if grant is not None and grant is not before:
-            with contextlib.suppress(LockLostError):  # its request may have been taken back by then
-                self._run(self.release_steps())
+        return [] if grant is None else [grant]
 
     def _own(self):
         """The Grant that this object stands for.  RuntimeError where there is none, as threading.Lock has it."""
@@ -98,21 +98,7 @@ class Lock(Asking):
         return grant
 
     def release_steps(self):
-        grant = self._own()
-        words = [b"LOCK.RELEASE", grant.name, grant.token]
-        grant.ended = True
-        try:
-            yield Call(words)
-        except LockLostError:
-            self._ended(grant)
-            raise
-        except NosqgridError:
-            raise
-        except BaseException:
-            yield from _released_steps(words)
-            self._ended(grant)
-            raise
-        self._ended(grant)
+        yield from self._give_back_steps([self._own()])
 
     def _ended(self, grant):
         self._store.held.remove(grant)
@@ -128,26 +114,18 @@ class Lock(Asking):
         grant.ended = True
         try:
             released = quick.release(self._store, grant)
+            if released:
+                self._ended(grant)
         except LockLostError:
             self._ended(grant)
             raise
         except NosqgridError:
             raise
         except BaseException:
-            self._run(_released_steps([b"LOCK.RELEASE", grant.name, grant.token]))
-            self._ended(grant)
+            self._run(self._take_back_steps([grant]))
             raise
-        if released:
-            self._ended(grant)
-        else:
+        if not released:
             self._run(self.release_steps())
-
-    def __enter__(self):
-        self.acquire()
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        self.release()
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +158,7 @@ class Lock(Asking):
     def extend_steps(self, ttl=None):
         grant = self._own()
         yield Call([b"LOCK.EXTEND", grant.name, grant.token, milliseconds(ttl or 0, "a ttl")], again=True)
-        grant.words[4] = milliseconds(ttl or 0, "a ttl")
+        grant.words[TTL] = milliseconds(ttl or 0, "a ttl")
 
     def extend(self, ttl=None):
         """Let the lock end `ttl` seconds from now (it is set, not added); None: with this process alone.
@@ -210,14 +188,6 @@ class Lock(Asking):
         return guard.Guarded(self._grid, grant.name, grant.token)
 
 
-def _released_steps(words):
-    """Release again what an interrupted release may not have released."""
-    try:
-        yield Call(words, late=True)
-    except LockLostError:
-        return  # it had been
-
-
 class RLock(Lock):
     """The same for one who may take it again: it is free when it was released as often.  Made by grid.rlock(name).
 
@@ -236,7 +206,7 @@ class RLock(Lock):
 
     def _granted(self, reply):
         super()._granted(reply)
-        self._grant.words[3] = 1
+        self._grant.words[DEPTH] = 1
         self._depths[self._me()] = [self._grant, 1]
 
     def _again(self, blocking, timeout):

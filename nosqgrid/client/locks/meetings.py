@@ -14,7 +14,8 @@ def _ms(timeout):
 class Barrier(Named):
     """Nobody goes on before so many have come.  Made by grid.barrier(name, parties).
 
-    As threading.Barrier; one that dies while it waits breaks the barrier for the others, as abort() does.
+    As threading.Barrier; one that dies while it waits breaks the barrier for the others, as abort() does.  All give an
+    action, or none does; it is pickled along, so it is a function that can be imported.
     """
 
     def __init__(self, grid, name, parties, action=None, timeout=None):
@@ -27,7 +28,7 @@ class Barrier(Named):
         self._after = self._raw + b"\0after its action"
 
     def _arguments(self):
-        return self.name, self.parties, None, self._timeout
+        return self.name, self.parties, self._action, self._timeout
 
     def wait_steps(self, timeout=None):
         wait_ms = _ms(self._timeout if timeout is None else timeout)
@@ -193,19 +194,23 @@ class Condition(Named):
         return self
 
     def __exit__(self, kind, value, traceback):
+        if kind is not None and not self.lock._grants_of_thread():
+            return  # it was a wait() that ended so, and has left the lock not held
         self.release()
 
     def wait_steps(self, timeout=None):
         lock = self.lock
         grant, wait_ms, request = lock._own(), _ms(timeout), self._store.links.next_request()
-        lock._ended(grant)
         try:
+            grant.ended = True
+            lock._ended(grant)
             reply = yield Call([b"COND.WAIT", self._raw, grant.name, grant.token, wait_ms, b"REQUEST", request],
                                waits=True, owns=True)
             lock._granted((reply[0], reply[1], 1))
             return bool(reply[2])
         except BaseException:
             yield Call([b"LOCK.UNDO", request], late=True)
+            yield from lock._take_back_steps([grant] + lock._grants_of_thread())
             raise
 
     def wait(self, timeout=None):

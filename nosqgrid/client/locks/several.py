@@ -2,22 +2,18 @@
 
 import os
 
-from ...errors import LockLostError, UsageError
+from ...errors import UsageError
 from ...formats.values import encode_key
-from ..steps import Call
 from .base import FOR_EVER, Asking, milliseconds, wait_ms_of
 from .held import Grant
 
 
-def grants_of(store, names, replies, mode, units, limit, ttl):
-    """The Grants for replies [token, abandoned, depth], which this process holds from here on."""
-    thread = store.thread()
+def grants_of(thread, names, replies, mode, units, limit, ttl):
+    """The Grants for replies [token, abandoned, depth] to a thread, or task, with this word."""
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
         words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
-        grant = Grant(name, token, bool(abandoned), words)
-        store.held.add(grant)
-        found.append(grant)
+        found.append(Grant(name, token, bool(abandoned), words))
     return found
 
 
@@ -45,7 +41,9 @@ class Semaphore(Asking):
         return super()._options() + [b"LIMIT", self.value]
 
     def _granted(self, reply):
-        self._grants += grants_of(self._store, (self._raw,), (reply,), b"units", 1, self.value, self.ttl)
+        grants = grants_of(self._store.thread(), (self._raw,), (reply,), b"units", 1, self.value, self.ttl)
+        self._grants += grants  # first, so that whoever is interrupted here finds them (_drop_since)
+        self._store.held.add(*grants)
 
     def acquire_steps(self, blocking=True, timeout=None):
         wait_ms = wait_ms_of(blocking, timeout)
@@ -53,13 +51,15 @@ class Semaphore(Asking):
 
     def acquire(self, blocking=True, timeout=None):
         """Take one; whether it was had.  As threading.Semaphore.acquire."""
-        count = len(self._grants)
-        try:
-            return self._run(self.acquire_steps(blocking, timeout))
-        except BaseException:
-            if len(self._grants) > count:
-                self.release()
-            raise
+        return self._acquire(self.acquire_steps(blocking, timeout))
+
+    def _grants_here(self):
+        return list(self._grants)
+
+    def _ended(self, grant):
+        self._store.held.remove(grant)
+        if grant in self._grants:
+            self._grants.remove(grant)
 
     @property
     def fences(self):
@@ -72,22 +72,13 @@ class Semaphore(Asking):
         grants = [grant for grant in self._grants if grant.pid == os.getpid()]
         if len(grants) < n:
             raise ValueError("Semaphore released too many times: %r has %d here" % (self.name, len(grants)))
-        for grant in grants[-n:]:
-            grant.ended = True
-            yield Call([b"LOCK.RELEASE", grant.name, grant.token])
-            self._store.held.remove(grant)
-            self._grants.remove(grant)
+        yield from self._give_back_steps(grants[-n:])
 
     def release(self, n=1):
-        """Give n back that were acquired with this object.  ValueError for more than that."""
+        """Give n back that were acquired with this object.  ValueError for more than that; LockLostError where one was
+        lost, after the others were.
+        """
         self._run(self.release_steps(n))
-
-    def __enter__(self):
-        self.acquire()
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        self.release()
 
 
 class MultiLock(Asking):
@@ -113,7 +104,8 @@ class MultiLock(Asking):
         return self.names, self.ttl, self.info
 
     def _granted(self, replies):
-        self._grants = grants_of(self._store, self._raws, replies, b"exclusive", 1, 0, self.ttl)
+        self._grants = grants_of(self._store.thread(), self._raws, replies, b"exclusive", 1, 0, self.ttl)
+        self._store.held.add(*self._grants)
 
     def acquire_steps(self, blocking=True, timeout=FOR_EVER):
         wait_ms = wait_ms_of(blocking, timeout)
@@ -122,13 +114,15 @@ class MultiLock(Asking):
 
     def acquire(self, blocking=True, timeout=FOR_EVER):
         """Take all of them; whether they were had.  As threading.Lock.acquire."""
-        before = self._grants
-        try:
-            return self._run(self.acquire_steps(blocking, timeout))
-        except BaseException:
-            if self._grants is not before:
-                self.release()
-            raise
+        return self._acquire(self.acquire_steps(blocking, timeout))
+
+    def _grants_here(self):
+        return list(self._grants)
+
+    def _ended(self, grant):
+        self._store.held.remove(grant)
+        if grant in self._grants:
+            self._grants.remove(grant)
 
     def _own(self):
         if not self._grants or self._grants[0].pid != os.getpid():
@@ -136,17 +130,7 @@ class MultiLock(Asking):
         return self._grants
 
     def release_steps(self):
-        lost = None
-        for grant in list(self._own()):
-            grant.ended = True
-            try:
-                yield Call([b"LOCK.RELEASE", grant.name, grant.token])
-            except LockLostError as error:
-                lost = str(error)
-            self._store.held.remove(grant)
-            self._grants.remove(grant)
-        if lost is not None:
-            raise LockLostError(lost)
+        yield from self._give_back_steps(self._own())
 
     def release(self):
         """Give all back.  RuntimeError where they are not held; LockLostError if one was lost, after the others were.
@@ -162,10 +146,3 @@ class MultiLock(Asking):
     def abandoned(self):
         """Whether one of those who held them before died."""
         return any(grant.abandoned for grant in self._own())
-
-    def __enter__(self):
-        self.acquire()
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        self.release()

@@ -1,6 +1,8 @@
 """Jobs: as whoever put them knows them, and as workers have them in hand."""
 
+import contextlib
 import traceback
+from functools import partial
 
 from ...errors import JobCancelledError, JobFailedError, StaleReceiptError, UnknownJobError, UsageError
 from ...formats.values import encode_key
@@ -135,6 +137,7 @@ class ReservedJob(Job):
         self.ttr, self.put_at = ttr_ms / 1000.0, put_ms / 1000.0
         self.cancelled = False
         self.finished = False  # whether this worker has said what came of it
+        self.in_pipeline = False  # whether one is to say so when it is executed
 
     @property
     def payload(self):
@@ -142,20 +145,31 @@ class ReservedJob(Job):
             self._payload, self._encoded = self._decoded(*self._encoded), None
         return self._payload
 
-    def _mine(self, command, *more):
-        return Call([command, self._raw_id, self.receipt] + list(more))
+    def words_of(self, command, *more):
+        """The words of a command about this job in this hand."""
+        return [command, self._raw_id, self.receipt] + list(more)
 
     def ack_words(self, result=None):
         """The words of JOB.ACK, also for pipelines."""
-        found = [b"JOB.ACK", self._raw_id, self.receipt]
-        if result is not None:
-            value_type, payload = self._store.codec.encode(result, _context(self._raw_id.rpartition(b":")[0]))
-            found += [value_type, payload]
-        return found
+        found = [] if result is None else self._store.codec.encode(result, _context(self._raw_id.rpartition(b":")[0]))
+        return self.words_of(b"JOB.ACK", *found)
+
+    def _end_steps(self, words):
+        """Say what came of it.  After an interrupt it is said again, and refused if that was heard."""
+        try:
+            reply = yield Call(words)
+            self.finished = True
+            return reply
+        except Exception:
+            raise
+        except BaseException as error:
+            self.finished = True
+            with contextlib.suppress(StaleReceiptError):
+                yield Call(words, late=True)
+            raise error  # 3.6 does not know any more which, behind a yield
 
     def ack_steps(self, result=None):
-        yield Call(self.ack_words(result))
-        self.finished = True
+        yield from self._end_steps(self.ack_words(result))
 
     def ack(self, result=None):
         """It is done; `result` is kept as long as `keep` of its put says, for wait().  Raises StaleReceiptError."""
@@ -166,9 +180,7 @@ class ReservedJob(Job):
         more += [b"FRONT"] * (not to_back) + [b"NOCOUNT"] * (not count)
         if error is not None:
             more += [b"ERROR", _text_of(error)]
-        state = yield self._mine(b"JOB.NACK", *more)
-        self.finished = True
-        return state.decode()
+        return (yield from self._end_steps(self.words_of(b"JOB.NACK", *more))).decode()
 
     def nack(self, delay=None, to_back=True, error=None, count=True):
         """It failed: try it again after `delay` seconds, or after what its backoff says; what it is then.
@@ -179,8 +191,8 @@ class ReservedJob(Job):
         return self._run(self.nack_steps(delay, to_back, error, count))
 
     def bury_steps(self, error=None):
-        yield self._mine(b"JOB.BURY", *([] if error is None else [b"ERROR", _text_of(error)]))
-        self.finished = True
+        more = [] if error is None else [b"ERROR", _text_of(error)]
+        yield from self._end_steps(self.words_of(b"JOB.BURY", *more))
 
     def bury(self, error=None):
         """Let it be dead at once, whatever attempts are left."""
@@ -188,7 +200,7 @@ class ReservedJob(Job):
 
     def touch_steps(self, seconds=None):
         more = [] if seconds is None else [words.milliseconds(seconds, "a time")]
-        left_ms, cancelled = yield self._mine(b"JOB.TOUCH", *more)
+        left_ms, cancelled = yield Call(self.words_of(b"JOB.TOUCH", *more))
         self.cancelled = bool(cancelled)
         return left_ms / 1000.0
 
@@ -197,25 +209,24 @@ class ReservedJob(Job):
         return self._run(self.touch_steps(seconds))
 
     def progress_steps(self, fraction, text=""):
-        yield self._mine(b"JOB.PROGRESS", repr(float(fraction)), text)
+        yield Call(self.words_of(b"JOB.PROGRESS", repr(float(fraction)), text))
 
     def progress(self, fraction, text=""):
         """Say how far it is, from 0 to 1, for whoever asks with info()."""
         self._run(self.progress_steps(fraction, text))
 
     def leave_steps(self, kind, value):
-        """What the end of a block says."""
+        """What the end of a block says; what it ends by is more than that the job is somebody else's by now."""
         if self.finished:
             return
         if kind is None:
-            yield from self.ack_steps()
-        elif issubclass(kind, StaleReceiptError):
+            if not self.in_pipeline:
+                yield from self.ack_steps()
+            return
+        try:
+            yield from self.nack_steps(error=value, count=issubclass(kind, Exception))
+        except StaleReceiptError:
             self.finished = True
-        else:
-            try:
-                yield from self.nack_steps(error=value, count=issubclass(kind, Exception))
-            except StaleReceiptError:
-                self.finished = True  # an ack that was interrupted had come, or another has it: the error goes on
 
     def __enter__(self):
         return self
@@ -251,21 +262,27 @@ def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None):
-    """Up to n jobs of these queues (name or {name: weight}), as ReservedJob; waits for one where there is none."""
+def reserve_steps(store, queues, n, wait_ms, order="strict", worker=None, hand_over=None):
+    """Up to n jobs of these queues (name or {name: weight}), as ReservedJob; waits for one where there is none.
+
+    What the steps of hand_over(jobs) return is returned instead; while they are not over, an interrupt gives all back.
+    """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise UsageError("reserve at least one job, not %r" % (n,))
     request = store.links.next_request()
     head = [b"JOB.RESERVE"] + ([b"COUNT", n] if n > 1 else []) + ([b"WORKER", worker] if worker else [])
     tail = _queue_words(queues, order) + [b"REQUEST", request]
     try:
-        rows = yield Call(head + tail, owns=True)
+        rows = yield Call(head + tail, owns=True, again=True)
         if not rows and wait_ms:
             rows = yield Call(head + [b"WAIT", wait_ms] + tail, waits=True, owns=True)
-        return [ReservedJob(store, row) for row in rows]
-    except BaseException:
+        jobs = list(map(partial(ReservedJob, store), rows))
+        if jobs and hand_over is not None:
+            return (yield from hand_over(jobs))
+        return jobs
+    except BaseException as error:
         yield Call([b"JOB.UNDO", request], late=True)
-        raise
+        raise error  # 3.6 does not know any more which, behind a yield
 
 
 def _queue_words(queues, order):

@@ -18,14 +18,18 @@ class QueueMethods(object):
         """The names of all queues that have ever had a job and were not dropped, sorted."""
         return sorted(decode_key(name) for name in self._store.command(b"JOB.QUEUES"))
 
-    def reserve(self, queues, n=1, timeout=None, order="strict", worker=None):
+    def reserve(self, queues, n=1, timeout=None, order="strict", worker=None, keep=False):
         """Up to n jobs of several queues, as a list of ReservedJob; empty where none came in `timeout` seconds.
 
         `queues` are names: the first that has a job comes first; or, with a dict of weights there or in `order`, they
-        come by chance, as often as they weigh.  Where no queue has any, it waits for one.
+        come by chance, as often as they weigh.  Where no queue has any, it waits for one.  `worker` and `keep` are as
+        with Queue.reserve.
         """
-        return steps.run(self._store, reserve_steps(self._store, queues, n, words.wait_ms_of(True, timeout), order,
+        jobs = steps.run(self._store, reserve_steps(self._store, queues, n, words.wait_ms_of(True, timeout), order,
                                                     worker))
+        for job in jobs if keep else ():
+            self._store.keeper.keep(job)
+        return jobs
 
     def job(self, job_id):
         """The Job with this id, of whatever state; nothing is asked yet."""

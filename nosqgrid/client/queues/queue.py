@@ -1,19 +1,17 @@
 """Queues: what queue.Queue is, for all processes of a grid, and what work needs beyond it."""
 
-import collections
+import contextlib
 import queue
-import threading
 
-from ...errors import CommandError, UsageError
+from ...errors import CommandError, StaleReceiptError, UsageError
 from ...formats.values import encode_key
 from .. import steps
 from ..link import named_values
 from ..mapping import encode_checked
 from ..steps import Call
 from . import words
+from .got import HELD_MS
 from .job import Job, _context, made_job, reserve_steps
-
-_HELD_S = 10.0 ** 8  # for which a job stays with one who got it and says nothing: as long as he lives
 
 
 class Queue(object):
@@ -37,7 +35,6 @@ class Queue(object):
         self._grid, self._store = grid, grid._store
         self.name, self.maxsize = name, maxsize
         self._raw = encode_key(name)
-        self._got = threading.local()
 
     def _run(self, generator):
         return steps.run(self._store, generator)
@@ -68,7 +65,7 @@ class Queue(object):
         try:
             reply = yield Call(asked)
             if reply is None and wait_ms and options.get("overflow") in (None, "block"):
-                reply = yield Call(asked + [b"WAIT", wait_ms], waits=True)
+                reply = yield Call(asked + [b"WAIT", wait_ms], waits=True, once=True)
         except CommandError as error:
             if error.code == "QUEUEFULL" or str(error).startswith("QUEUEFULL"):
                 raise queue.Full(str(error)) from error
@@ -130,35 +127,49 @@ class Queue(object):
         found = yield from reserve_steps(self._store, [self._raw], 1, words.wait_ms_of(True, timeout), worker=worker)
         return found[0] if found else None
 
-    def reserve(self, timeout=None, worker=None):
+    def reserve(self, timeout=None, worker=None, keep=False):
         """The ReservedJob whose turn it is; None where none came in `timeout` seconds (None: waits for ever).
 
-        `worker` is a text for whoever looks at the job.
+        `worker` is a text for whoever looks at the job.  With `keep` a thread of this process asks for more time while
+        the job is in hand, however long that is (client/queues/keeper); else touch() does, or its ttr ends.
         """
-        return self._run(self.reserve_steps(timeout, worker))
+        job = self._run(self.reserve_steps(timeout, worker))
+        if keep and job is not None:
+            self._store.keeper.keep(job)
+        return job
 
     def get_steps(self, block=True, timeout=None):
         wait_ms = words.wait_ms_of(block, timeout)
-        got = self._mine()
-        if got.jobs and not got.says:
-            yield from got.jobs.popleft().ack_steps()
-            got.done_before += 1
-        found = yield from reserve_steps(self._store, [self._raw], 1, wait_ms)
+        over = self._store.got.before_next(self._raw)
+        if over is not None:
+            with contextlib.suppress(StaleReceiptError):  # a coordinator ended meanwhile; somebody else was given it
+                yield from self._store.got.done_steps(self._raw, over, ahead=True)
+        found = yield from reserve_steps(self._store, [self._raw], 1, wait_ms, hand_over=self._hand_over_steps)
         if not found:
             raise queue.Empty
-        yield from found[0].touch_steps(_HELD_S)
-        got.jobs.append(found[0])
-        return found[0].payload
+        return found[0]
 
-    def _mine(self):
-        """What this thread got, and whether it says task_done()."""
-        got = self._got
-        if not hasattr(got, "jobs"):
-            got.jobs, got.says, got.done_before = collections.deque(), False, 0
-        return got
+    def _hand_over_steps(self, jobs):
+        job, got = jobs[0], self._store.got
+        yield Call(job.words_of(b"JOB.TOUCH", HELD_MS))
+        try:
+            payload = job.payload
+        except Exception as error:
+            yield from job.nack_steps(error=error)
+            raise
+        try:
+            got.add(self._raw, job)
+            return [payload]
+        except BaseException:
+            got.remove(self._raw, job)
+            raise
 
     def get(self, block=True, timeout=None):
-        """The next item.  As queue.Queue.get; raises queue.Empty."""
+        """The next item.  As queue.Queue.get; raises queue.Empty.
+
+        It is done when this process says task_done(), or, where it never does, when this thread gets the next one, the
+        grid is closed, or the process ends in order; a process that dies before that gives it back.
+        """
         return self._run(self.get_steps(block, timeout))
 
     def get_nowait(self):
@@ -166,17 +177,16 @@ class Queue(object):
         return self.get(False)
 
     def task_done_steps(self):
-        got = self._mine()
-        got.says = True
-        if got.done_before:
-            got.done_before -= 1
-        elif got.jobs:
-            yield from got.jobs.popleft().ack_steps()
-        else:
-            raise ValueError("task_done() called too many times")
+        item = self._store.got.done(self._raw)
+        if item is not None:
+            yield from self._store.got.done_steps(self._raw, item)
 
     def task_done(self):
-        """What this thread got first and has not said so of is done.  ValueError where there is nothing."""
+        """What this thread (or else any of the process) got first and has not said so of is done.
+
+        Raises ValueError where there is nothing; StaleReceiptError where somebody else was given it since, because a
+        coordinator ended and this process did not call the next one in time.
+        """
         self._run(self.task_done_steps())
 
     def join_steps(self, timeout=None):
@@ -204,8 +214,9 @@ class Queue(object):
         return self.qsize() == 0
 
     def full(self):
-        """Whether there are `maxsize` of them."""
-        return 0 < self.maxsize <= self.qsize()
+        """Whether there are `maxsize` of them, or as many as config(maxlen) says."""
+        told = self.stats()
+        return 0 < (self.maxsize if self.maxsize > 0 else told["maxlen"]) <= told["length"]
 
     def peek_steps(self, n=1, state="ready", offset=0):
         rows = yield Call([b"JOB.PEEK", self._raw, state, n, offset], again=True)

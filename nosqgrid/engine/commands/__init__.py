@@ -28,7 +28,7 @@ from . import (acl, bitfield, bits, blocking_lists, clients, config, connection,
                numbers, observing, pubsub, rates, replication, run, selecting, server, sets, shared, sorting,
                stream_groups, stream_info, stream_reads, streams, strings, transactions, walking, zranges, zsetops,
                zsetpops, zsets)
-from . import job_control, job_reads, jobs, listening, once, topics
+from . import job_control, job_following, job_reads, jobs, listening, once, schedules, topics
 from .command import Command, unknown_command, wrong_arity
 
 __all__ = ["CATALOGUE", "COMMON_ROWS", "Command", "TABLE", "dispatch", "find_command", "keys_of"]
@@ -37,7 +37,7 @@ _MODULES = (strings, numbers, keys, walking, expiring, selecting, connection, cl
             transactions, pubsub, lists, blocking_lists, sorting, zsets, zranges, zsetpops, zsetops, hashes, sets,
             streams, stream_reads, stream_groups, stream_info, bits, bitfield, hyperloglogs, lcs, geo, replication,
             dumping, config, observing, known_scripts, locks, meetings, rates)
-_MODULES += jobs, job_control, job_reads, once, topics, listening
+_MODULES += jobs, job_control, job_reads, job_following, schedules, once, topics, listening
 
 TABLE = {}
 keys_of = introspection.keys_of

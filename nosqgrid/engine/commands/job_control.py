@@ -1,7 +1,7 @@
 """What people do to queues and jobs: JOB.CANCEL PRIORITY PROGRESS KICK REDRIVE PURGE PAUSE DRAIN DROP CONFIG.
 
-    JOB.CANCEL id                          the state it is in then: cancelled; one that is reserved stays so, and its
-                                           worker is told when it touches the job
+    JOB.CANCEL id [QUEUED]                 the state it is in then: cancelled; one that is reserved stays so, and its
+                                           worker is told when it touches the job, unless QUEUED is said
     JOB.PRIORITY id n                      1
     JOB.PROGRESS id receipt fraction text  1; what JOB.INFO tells
     JOB.KICK queue n                       how many delayed jobs, the first ones, are ready now
@@ -31,6 +31,8 @@ _NUMBERS = {b"ttr": None, b"retries": job_words.RETRIES_MAX, b"keep": None, b"ma
 
 def cancel(context, args):
     """Let a job not be run, or ask its worker to give it up."""
+    if len(args) > 2 or len(args) == 2 and args[1].upper() != b"QUEUED":
+        raise syntax_error()
     jobs = context.server.jobs
     key, queue, number, job = jobs.find(args[0])
     record = list(RECORD.unpack(job[0]))
@@ -38,7 +40,7 @@ def cancel(context, args):
         jobs.end(key, queue, number, CANCELLED, {})
         jobs.note(key, queue)
         return STATES[CANCELLED]
-    if record[0] == RESERVED and not record[1] & CANCEL:
+    if record[0] == RESERVED and not record[1] & CANCEL and len(args) == 1:
         record[1] |= CANCEL
         jobs.set_state(key, queue, number, record, job[4])
     return STATES[record[0]]
@@ -188,7 +190,7 @@ def _setting(name, value):
 
 
 COMMANDS = (
-    Command(b"JOB.CANCEL", cancel, 2, WRITE_SEVERAL, 1, 1, 1),
+    Command(b"JOB.CANCEL", cancel, -2, WRITE_SEVERAL, 1, 1, 1),
     Command(b"JOB.PRIORITY", priority, 3, WRITE_SEVERAL, 1, 1, 1),
     Command(b"JOB.PROGRESS", progress, 5, WRITE_SEVERAL, 1, 1, 1),
     Command(b"JOB.KICK", kick, 3, WRITE_SEVERAL, 1, 1, 1),

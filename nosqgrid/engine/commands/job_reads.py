@@ -64,6 +64,8 @@ def _of_notes(noted):
     told = [(name, noted[name]) for name in (b"worker", b"thread", b"host", b"error") if name in noted]
     if b"process" in noted:
         told.append((b"pid", _pid(noted[b"process"])))
+    if b"scheduled" in noted:
+        told.append((b"scheduled_ms", int(noted[b"scheduled"])))
     if b"progress" in noted:
         fraction, _, text = noted[b"progress"].partition(b" ")
         told.append((b"progress", [fraction, text]))

@@ -185,7 +185,8 @@ _OPTIONS = {
     b"TTL": (1, _number("ttl_ms", _MS_MAX, "TTL")), b"AFTER": (1, _after),
     b"MAXLEN": (1, _number("maxlen", _MS_MAX, "MAXLEN")), b"OVERFLOW": (1, _overflow), b"WAIT": (1, _wait),
     b"KEEP": (1, _number("keep_ms", _MS_MAX, "KEEP")), b"KIND": (1, _named("kind", "the kind of a job")),
-    b"REPLACE": (0, _flag("replace", True)),
+    b"REPLACE": (0, _flag("replace", True)), b"ORFAIL": (0, _flag("or_fail", True)),
+    b"FOLLOW": (1, _number("follow", (1 << 63) - 1, "FOLLOW")),
 }
 
 

@@ -7,7 +7,9 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
     JOB.PUT queue type payload [DELAY ms] [ETA wall_ms] [PRIORITY n] [TTR ms] [RETRIES n]
             [BACKOFF first_ms longest_ms factor_milli jitter_milli] [UNIQUE key] [UNTIL started|finished|ms]
             [GROUP name] [FIFO] [TTL ms] [AFTER n id...] [MAXLEN n] [OVERFLOW block|error|drop_oldest|drop_newest]
-            [WAIT ms] [KEEP ms] [KIND text] [REPLACE]  [id, created 0|1], or null where there is no room
+            [WAIT ms] [KEEP ms] [KIND text] [REPLACE] [ORFAIL] [FOLLOW session]
+                                                       [id, created 0|1], or null where there is no room; with ORFAIL
+                                                       that is an error, which a batch fails with
     JOB.PUTMANY queue n (type payload)... [options]    [[id, created]...]; all of them, or null
     JOB.RESERVE [WAIT ms] [COUNT n] [ORDER strict|weighted] QUEUES n queue [weight]... [REQUEST n] [WORKER text]
             [THREAD text]
@@ -21,8 +23,8 @@ acknowledged, fails, or is handed to somebody else: then every command with it i
 
 from ... import errors
 from ...formats import values
-from ..jobs.asked import DROP_NEWEST, ERROR
-from ..jobs.ids import room_key
+from ..jobs.asked import BLOCK, DROP_NEWEST, ERROR
+from ..jobs.ids import id_of, room_key
 from ..jobs.service import shown_id
 from ..jobs.transitions import FULL
 from ..structures import job_records
@@ -30,6 +32,7 @@ from ..structures.job_records import DONE, OPTIONS, STATES
 from ..waiting import NOBODY
 from . import job_words
 from .command import WRITE_SEVERAL, WRITE_SEVERAL_OOM, Command, bounded, command_error, syntax_error
+from .job_following import follower_of
 
 _TYPE_MAX = len(values.NAMES) - 1
 _WEIGHTED = b"weighted"
@@ -68,11 +71,14 @@ def _first(made):
 
 def _put(context, key, items, asked, shape):
     jobs = context.server.jobs
+    follower = follower_of(context, asked.follow) if asked.follow else None
 
     def attempt(context, keys):
         made = jobs.put(key, asked, items)
         if made is FULL:
             return None
+        if follower is not None:
+            context.server.following.follow_when_published(follower, [id_of(key, number) for number, _ in made])
         if asked.delay_ms or asked.eta_ms or asked.ttl_ms:
             jobs.note(key, jobs.queue(key))
         return shape([[shown_id(context, key, number), created] for number, created in made])
@@ -82,7 +88,7 @@ def _put(context, key, items, asked, shape):
         return reply
     queue = jobs.queue(key)
     limit, overflow = asked.limit({} if queue is None else queue.settings)
-    if overflow == ERROR:
+    if overflow == ERROR or overflow == BLOCK and asked.or_fail:
         raise command_error("the queue has its %d jobs: put less, take more, or let MAXLEN be larger" % limit,
                             "QUEUEFULL")
     if overflow == DROP_NEWEST or not asked.wait_ms or len(items) > limit:

@@ -15,16 +15,18 @@ class Asked(object):
     """
 
     __slots__ = ("delay_ms", "eta_ms", "priority", "ttr_ms", "retries", "backoff", "unique", "until", "group", "flags",
-                 "ttl_ms", "after", "maxlen", "overflow", "wait_ms", "keep_ms", "kind", "replace", "constant", "_plain")
+                 "ttl_ms", "after", "maxlen", "overflow", "wait_ms", "keep_ms", "kind", "replace", "or_fail",
+                 "constant", "follow", "notes", "_plain")
 
     def __init__(self):
         self.delay_ms = self.eta_ms = self.priority = self.ttl_ms = self.wait_ms = self.flags = 0
         self.ttr_ms = self.retries = self.keep_ms = self.maxlen = self.overflow = None
         self.backoff = BACKOFF
-        self.unique = self.group = self.kind = b""
+        self.unique = self.group = self.kind = self.notes = b""
+        self.follow = 0  # the number of the session that is told of the end
         self.until = job_records.UNTIL_FINISHED
         self.after = []
-        self.replace = False
+        self.replace = self.or_fail = False
         self.constant = True
         self._plain = None
 

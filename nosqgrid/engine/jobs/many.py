@@ -43,6 +43,8 @@ def _wake_room(jobs, key):
 
 def _wake_all(jobs, key, numbers):
     """Jobs with these numbers (a set or a dict) go: who waits for the end of one of them looks again."""
+    if jobs.followed:
+        jobs.tell_followers(key, numbers)
     beginning = end_key(id_of(key, 0)[:-1])
     for found in jobs.keyspace.waited:
         number = found[len(beginning):]

@@ -15,6 +15,8 @@ Invariants
  3. A job that ends wakes whoever waits for its end; whoever waits for it as a dependency goes on, or is dead.
 """
 
+from functools import partial
+
 from ...errors import CommandError, StaleReceiptError, UnknownJobError
 from .. import databases
 from ..structures import job_records
@@ -51,6 +53,8 @@ class Transitions(object):
     def __init__(self, keyspace, random_bits):
         self.keyspace = keyspace
         self.random_bits = random_bits
+        self.followed = {}  # ids of jobs of whose end somebody is told (following)
+        self.ended = None  # (id): it has, and that is published
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class Transitions(object):
             expires_ms = now_ms + asked.ttl_ms if asked.ttl_ms else 0
             fixed = pack_fixed(asked.group, asked.unique, expires_ms, asked.until, asked.after)
         record = RECORD.pack(state, 0, kind, 0, 0, asked.priority, now_ms, due_ms)
-        return record, payload, asked.options(queue.settings), fixed, b""
+        return record, payload, asked.options(queue.settings), fixed, asked.notes
 
     @staticmethod
     def _unique(queue, unique, now_ms):
@@ -293,6 +297,15 @@ class Transitions(object):
             self.change(key, queue, [b"del", b"%d" % number])
         if is_waited:
             self.keyspace.ready.append(end_key(id_of(key, number)))
+        if self.followed:
+            self.tell_followers(key, (number,))
+
+    def tell_followers(self, key, numbers):
+        """Jobs have ended, or are about to go: whoever follows them is told when that is published."""
+        for number in numbers:
+            own = id_of(key, number)
+            if own in self.followed:
+                self.keyspace.when_published(partial(self.ended, own))
 
     def forget(self, key, queue, numbers):
         """Remove finished jobs; who still waits for one that failed waits for nothing, and is dead."""

@@ -1,0 +1,1 @@
+"""Functions as jobs: tasks, schedules, an executor, and the workers that run them."""
