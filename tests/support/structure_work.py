@@ -15,7 +15,7 @@ from nosqgrid.errors import GridFullError, StorageError
 from nosqgrid.formats import values
 from tests.support.queue_model import job_words, record_of
 
-KINDS = (values.LIST, values.HASH, values.SET, values.ZSET, values.STREAM)
+KINDS = tuple(sorted(CLASSES))
 _ID = struct.Struct(">QQ")
 
 
@@ -34,6 +34,8 @@ def shown(structure):
         return "grants", frozenset(structure.items.items()), structure.high
     if kind == values.QUEUE:
         return "queue", frozenset(structure.jobs.items()), frozenset(structure.settings.items()), structure.next_number
+    if kind == values.SCHEDULES:
+        return "schedules", frozenset(structure.items.items()), structure.first()
     if kind == values.TOPIC:
         return ("topic", structure.born, structure.last, structure.first, structure.ancestors) + structure.bounds() + (
             tuple(structure.records()),)
@@ -105,6 +107,14 @@ class Changes(object):
             return [b"-"] + rng.sample(names, rng.randrange(1, min(len(names), 4) + 1))
         return [b"+"] + list(itertools.chain.from_iterable(
             (struct.pack("<d", rng.randrange(-5, 50)), word) for word in dict.fromkeys(self._words())))
+
+    def _schedules(self, structure):
+        rng, key = self.rng, self._word()
+        numbers = [b"%d" % rng.randrange(1000) for _ in range(3)]
+        if structure.items and rng.random() < 0.5:
+            key = rng.choice(sorted(structure.items))
+            return rng.choice(([b"del", key], [b"tick", key] + numbers + [self._word()]))
+        return [b"set", key] + numbers + [b"", b"EVERY 100"] + self._words()
 
     def _topic(self, structure):
         rng, draw = self.rng, self.rng.random()

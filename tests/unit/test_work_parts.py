@@ -7,7 +7,7 @@ import unittest
 
 from nosqgrid.cli.worker import queues_of
 from nosqgrid.client.codec import TypedCodec
-from nosqgrid.client.workers import calls, names, outcomes
+from nosqgrid.client.workers import calls, names, outcomes, tasks
 from nosqgrid.client.workers.board import NOTHING, SLOT_BYTES, Board, Shown
 from nosqgrid.errors import CorruptValueError, JobFailedError, PermissionRefusedError, UsageError
 from nosqgrid.formats import values
@@ -184,6 +184,43 @@ class CallTests(unittest.TestCase):
             self.functions().prepared(b"q", b"", values.INT, b"5")
         call, wants, _ = self.functions(plain=lambda value: value + 1).prepared(b"q", b"", values.INT, b"5")
         self.assertEqual((call(), wants), (6, False))
+
+
+class TaskTests(unittest.TestCase):
+    def task(self, function, name=None, **options):
+        return tasks.register(tasks.Task(None, function, "q", name, options))
+
+    def setUp(self):
+        self.before = dict(tasks.TASKS)
+
+    def tearDown(self):
+        tasks.TASKS.clear()
+        tasks.TASKS.update(self.before)
+
+    def test_a_task_is_called_as_its_function_is(self):
+        task = self.task(Outer.inner)
+        self.assertEqual((task(), task.name, task.__doc__),
+                         (7, "tests.unit.test_work_parts:Outer.inner", "Found by its qualified name."))
+        self.assertIs(tasks.TASKS[task.name], task)
+
+    def test_one_name_is_one_function(self):
+        self.task(Outer.inner, name="n")
+        self.task(Outer.inner, name="n")  # its module was imported again
+        with self.assertRaises(UsageError):
+            self.task(names.find, name="n")
+
+    def test_what_could_not_be_found_or_put_is_refused_where_it_is_declared(self):
+        for arguments in ((lambda: 0,), (pow, "call me"), (pow, "sealed x")):
+            with self.assertRaises(UsageError):
+                self.task(*arguments)
+        for options in ({"ttr": -1}, {"retries": "many"}, {"backoff": 5}, {"until": 5}):
+            with self.assertRaises(UsageError):
+                self.task(pow, **options)
+        with self.assertRaises(TypeError):
+            self.task(pow, color="red")
+        for rule in ({}, {"cron": "* * * * *", "every": 5}):
+            with self.assertRaises(UsageError):
+                self.task(Outer.inner).schedule(**rule)
 
 
 class BoardTests(unittest.TestCase):

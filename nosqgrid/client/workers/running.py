@@ -19,7 +19,7 @@ class RunningJob(object):
     """A job in the hands of its function: nosqgrid.current_job().
 
     Attributes: id, queue, kind (the task's name), group, priority, attempt (counted from 1), ttr (seconds for which it
-    may run), put_at (seconds since 1970).
+    may run), put_at (seconds since 1970).  Its methods are for the thread that runs the job.
     """
 
     def __init__(self, hands, delivery, ttr_s):
