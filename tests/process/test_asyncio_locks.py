@@ -232,6 +232,35 @@ class MeetingsTest(AioTestCase):
         self.run_(main())
         self.nothing_is_left()
 
+    def test_a_cancelled_wait_for_word_leaves_the_lock_to_the_task_that_has_it(self):
+        async def main():
+            changed = self.aio.condition("c")  # one object for both
+
+            async def waits_for_word():
+                async with changed:
+                    await changed.wait()
+
+            task = self.task(waits_for_word())
+            await self.waits()
+            async with changed:
+                self.assertTrue(await self.cancelled(task))
+                self.assertTrue(await changed.lock.owned())
+                self.assertTrue(self.grid.lock("c").locked())
+
+        self.run_(main())
+        self.nothing_is_left()
+
+    def test_a_wait_in_a_task_of_its_own(self):
+        async def main():
+            changed = self.aio.condition("c")
+            with self.assertRaises(ZeroDivisionError):
+                async with changed:
+                    await self.task(changed.wait(0.01))
+                    raise ZeroDivisionError
+            self.assertFalse(await changed.lock.locked())
+
+        self.run_(main())
+
     def test_election_and_once_and_rate(self):
         async def lead(election):
             return (await election.leader()).info, await election.is_leader()
