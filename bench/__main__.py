@@ -27,7 +27,8 @@ def build_parser():
                         "redis, locks, queues, compare, or the name of a workload")
     parser.add_argument("files", nargs="*", help="compare: the old and the new result file")
     parser.add_argument("--quick", action="store_true",
-                        help="rivals, durability, hit-ratio, utilisation, sharing, redis, locks, queues: less of it, some 90 s")
+                        help="rivals, durability, hit-ratio, utilisation, sharing, redis, locks, queues: less of it, "
+                        "some 90 s")
     parser.add_argument("--out", metavar="FILE",
                         help="rivals, durability, hit-ratio, utilisation, sharing, redis, locks, queues: where the "
                         "report goes instead of bench/results/DATE-PYTHON.txt; - for none")

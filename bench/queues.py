@@ -1,7 +1,8 @@
 """`python3 -m bench queues`: queues of jobs beside those that programs use instead.
 
-put + reserve + ack    by one process, jobs of some 100 bytes: so many are put, then each is taken and acknowledged; what
-                       a rival has in the place of that, with whatever serialisation and function call it comes with
+put + reserve + ack    by one process, jobs of some 100 bytes: so many are put, then each is taken and acknowledged;
+                       what a rival has in the place of that, with whatever serialisation and function call it comes
+                       with
 nosqgrid worker        jobs a second through one worker process, each a call of a function that does nothing: from the
                        first job taken (they are all there by then) until the last is acknowledged
 

@@ -1,8 +1,11 @@
 """What awaits goes on with the next coordinator, and what was acquired is presented to it."""
 
 import asyncio
+import os
+import signal
 import unittest
 
+import nosqgrid
 from nosqgrid import errors
 from tests.support.durable import DurableTestCase
 from tests.support.processes import TIMEOUT_S
@@ -54,6 +57,17 @@ class RestartTest(DurableTestCase):
                 self.serve(level="everysec")
                 async with grid.aio.lock("x"):
                     self.assertTrue(await grid.aio.lock("x").locked())
+
+            self.run_(main())
+
+    def test_a_grid_of_open_starts_the_next_coordinator(self):
+        with nosqgrid.open(os.path.join(self.place, "embedded"), memory="16m") as grid:
+            async def main():
+                async with grid.aio.lock("x"):
+                    await grid.aio.queue("q").put(1)
+                os.kill(grid.stats()["pid"], signal.SIGKILL)
+                async with grid.aio.lock("x") as lock:
+                    self.assertTrue(await lock.owned())
 
             self.run_(main())
 

@@ -10,7 +10,7 @@ from nosqgrid.client.aio.store import AioStore, task_word
 from nosqgrid.client.steps import THREAD, Call, Pause
 
 # What asks nobody, or makes something that is awaited.
-PLAIN = {"guard", "read", "write", "put_words", "ack_words", "subscribe", "skip"}
+PLAIN = {"guard", "read", "write", "put_words", "ack_words", "words_of", "subscribe", "skip"}
 
 
 def classes():

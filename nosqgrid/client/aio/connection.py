@@ -7,6 +7,7 @@ Invariant: each command that was sent has one future in `_expected`, in the orde
 error is the result of a future, not its exception: nobody is told of one that nobody asked for.
 """
 
+import asyncio
 import os
 import weakref
 from collections import deque
@@ -43,6 +44,17 @@ class Connection(object):
     def _introduced(self, future):
         if not future.cancelled() and not isinstance(future.result(), int):
             self.end(future.result())
+
+    async def introduced(self, timeout_s):
+        """Wait until the coordinator knows of it: before that, one that is just ending may have accepted it.
+
+        Raises what it answered instead; CoordinatorLostError, CoordinatorTimeoutError.
+        """
+        if not self._number.done():
+            await asyncio.wait([self._number], timeout=timeout_s)
+        found = self._number.result() if self._number.done() else self.silent()
+        if isinstance(found, Exception):
+            raise found
 
     def request(self, words):
         """Send a command; a future of its reply, of which errors are results too."""

@@ -1,8 +1,8 @@
 """What grid.aio is: makers of what is awaited."""
 
 from ...formats.values import decode_key
-from ..link import checked_reply, named_values
-from ..locks.base import holder_of
+from ..link import checked_reply
+from ..locks.methods import list_words, rows_of
 from ..queues import words
 from ..queues.job import reserve_steps
 from ..topics.listener import KINDS
@@ -81,15 +81,7 @@ class Aio(object):
 
     async def locks(self, pattern=None):
         """[(name, holders, waiters)] of all locks that somebody holds or waits for, as grid.locks()."""
-        return self._rows(await self._command(b"LOCK.LIST", *([] if pattern is None else [pattern])))
-
-    def _rows(self, reply):
-        address, found = self._store.address, []
-        for row in reply:
-            lock = named_values(row, address)
-            found.append((lock["name"],) + tuple([holder_of(holder, address) for holder in lock[which]]
-                                                 for which in ("holders", "waiters")))
-        return sorted(found)
+        return rows_of(await self._command(*list_words(pattern)), self._store.address)
 
     # -- queues -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from ...errors import UsageError
 from ..locks import guard, leading, lock, meetings, several
 from ..locks.base import Named
 from .awaits import AsyncWith, awaits
+from .store import has_ended, task_word
 
 
 async def awaited(value):
@@ -161,8 +162,9 @@ class Condition(AsyncWith, meetings.Condition):
         self.acquire, self.release = self.lock.acquire, self.lock.release
 
     async def __aexit__(self, kind, value, trace):
-        if kind is None or self.lock._grant is not None:
-            await self.release()
+        grant = self.lock._grant
+        if kind is None or grant is not None and (grant.thread == task_word() or has_ended(grant.thread)):
+            await self.release()  # else a wait() ended so, and another task has it by now, or nobody here
 
 
 @awaits

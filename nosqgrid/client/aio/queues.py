@@ -1,11 +1,9 @@
 """Await forms of queues and jobs (client/queues)."""
 
 import asyncio
-import collections
 
 from ..queues import job, queue, words
 from .awaits import awaits
-from .store import current_task
 
 
 @awaits
@@ -51,14 +49,9 @@ class Queue(queue.Queue):
     put, get, task_done and join are those of asyncio.Queue, but put and get have a timeout as well, and what asks
     (qsize, empty, full) is awaited.  Raises queue.Full and queue.Empty.
 
-    What a task got is done with task_done(), or where nobody says that, with the task's next get().  task_done() is for
-    what this task got first, and else for what one got that has ended, or another.
+    What a task got is done with task_done(), or where nobody says that in this event loop, with the task's next get().
+    task_done() is for what this task got first, or one that has ended, and else for what another did.
     """
-
-    def __init__(self, grid, name, maxsize=0):
-        super().__init__(grid, name, maxsize)
-        self._got = collections.OrderedDict()  # task -> what it got
-        self._says = False
 
     def __reduce__(self):
         return Queue, (self._grid, self.name, self.maxsize)
@@ -78,6 +71,13 @@ class Queue(queue.Queue):
     def reserve_steps(self, timeout=None, worker=None):
         return _as((yield from super().reserve_steps(timeout, worker)), ReservedJob)
 
+    async def reserve(self, timeout=None, worker=None):
+        """The ReservedJob whose turn it is; None where none came in `timeout` seconds (None: waits for ever).
+
+        `worker` is a text for whoever looks at the job.  One that takes longer than its ttr has to touch() it.
+        """
+        return await self._store.run(self.reserve_steps(timeout, worker))
+
     def __aiter__(self):
         return self
 
@@ -87,25 +87,6 @@ class Queue(queue.Queue):
     async def get_nowait(self):
         """get(block=False)."""
         return await self.get(False)
-
-    def _mine(self):
-        """What this task got, with what those got that have ended: asyncio.wait_for makes a task of its own."""
-        task = current_task()
-        mine = self._got.pop(task, None) or _Got()
-        for other in [other for other in self._got if other.done()]:
-            mine.take(self._got.pop(other))
-        self._got[task] = mine
-        mine.says = self._says
-        return mine
-
-    def task_done_steps(self):
-        self._says = True
-        mine = self._mine()
-        if not mine.jobs and not mine.done_before:
-            other = next((got for got in self._got.values() if got.jobs), None)
-            if other is not None:
-                mine.jobs.append(other.jobs.popleft())
-        yield from super().task_done_steps()
 
     # -- looking, and what people do to it ----------------------------------------------------------------------------
 
@@ -151,17 +132,3 @@ class Queue(queue.Queue):
     async def drop(self):
         """Remove the queue with all its jobs and settings; whether there was one."""
         return bool(await self._command(b"JOB.DROP"))
-
-
-class _Got(object):
-    """What a task got and has not said task_done() of."""
-
-    def __init__(self):
-        self.jobs = collections.deque()
-        self.done_before = 0
-        self.says = False
-
-    def take(self, other):
-        """What another one got, before one's own."""
-        self.jobs.extendleft(reversed(other.jobs))
-        self.done_before += other.done_before

@@ -13,6 +13,7 @@ Invariants
 """
 
 import asyncio
+import inspect
 import itertools
 import os
 import threading
@@ -24,6 +25,7 @@ from ...errors import (CommandError, CoordinatorError, CoordinatorLostError, Coo
 from ..link import checked_reply
 from ..links import IDLE_MAX, OWED_MAX
 from ..locks.held import Held
+from ..queues.got import Got
 from ..steps import THREAD, Pause
 from ..store import RETRY_S
 from .connection import Connection
@@ -32,6 +34,7 @@ LATE_S = 1.0  # for the word that something was taken back: it is, also where th
 current_task = getattr(asyncio, "current_task", None) or asyncio.Task.current_task  # 3.6
 _numbers = itertools.count(1)
 _words = weakref.WeakKeyDictionary()  # task -> what it is called; never that of another, as an id() would be one day
+_tasks = weakref.WeakValueDictionary()  # the other way round
 
 
 def task_word():
@@ -40,7 +43,40 @@ def task_word():
     word = _words.get(task)
     if word is None:
         word = _words[task] = b"task %d" % next(_numbers)
+        _tasks[word] = task
     return word
+
+
+def has_ended(word):
+    """Whether the task with this word has: up to 3.11 asyncio.wait_for() has a task of its own for what it awaits."""
+    task = _tasks.get(word)
+    return task is None or task.done()
+
+
+class TaskGot(Got):
+    """What tasks of one event loop got out of queues.  What one got that has ended is anybody's."""
+
+    def __init__(self):
+        super().__init__(_nothing, task_word)
+        self._at_exit = True  # what is not done by the end of the loop is given back
+
+    def before_next(self, raw_queue):
+        self._take_over(raw_queue)
+        return super().before_next(raw_queue)
+
+    def done(self, raw_queue):
+        self._take_over(raw_queue)
+        return super().done(raw_queue)
+
+    def _take_over(self, raw_queue):
+        items = self._all().get(raw_queue)
+        for item in items.items if items is not None else ():
+            if has_ended(item.thread):
+                item.thread = task_word()
+
+
+def _nothing(*words):
+    """Nobody to say anything to."""
 
 
 class AioStore(object):
@@ -51,6 +87,7 @@ class AioStore(object):
         self._loops = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._parents = None
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -59,12 +96,13 @@ class AioStore(object):
         """The Connections of the running event loop."""
         self._store.check_open()
         if self._pid != os.getpid():
+            self._parents = self._loops  # theirs, and not to be ended here by the garbage collector
             self._loops, self._lock, self._pid = {}, threading.Lock(), os.getpid()
         loop = asyncio.get_event_loop()
         found = self._loops.get(loop)
         if found is None:
             with self._lock:
-                for other in [other for other in self._loops if other.is_closed()]:
+                for other in [other for other in list(self._loops) if other.is_closed()]:
                     self._loops.pop(other).end()
                 found = self._loops[loop] = Connections(self._store, loop, self._forget)
         return found
@@ -76,6 +114,11 @@ class AioStore(object):
     def held(self):
         """What was granted in this event loop."""
         return self.here().held
+
+    @property
+    def got(self):
+        """What queues handed over in this event loop."""
+        return self.here().got
 
     @property
     def attachment(self):
@@ -122,7 +165,7 @@ class Connections(object):
     def __init__(self, store, loop, forget):
         self.store, self.loop = store, loop
         self.thread = threading.get_ident()
-        self.held = Held()
+        self.held, self.got = Held(), TaskGot()
         self.watchers = set()
         self._forget = forget
         self._main = None
@@ -138,10 +181,17 @@ class Connections(object):
         try:
             yield
         finally:
-            self.end()
+            self._end()
 
     def end(self):
         """Close all; what was granted here is given back with that."""
+        if self.loop.is_closed():
+            self._end()
+        else:
+            with suppress(StopIteration):  # it has ended
+                self._until.aclose().send(None)
+
+    def _end(self):
         self._forget(self.loop)
         for connection in [self._main] * (self._main is not None) + self._idle + list(self._busy):
             connection.end()
@@ -159,18 +209,18 @@ class Connections(object):
             main = Connection(self.loop, self.store.address)
             while self._owed:
                 main.request(self._owed.pop(0))
-            for grant in self.held.all():
-                answer = main.request([b"LOCK.RECLAIM", grant.name, grant.token] + grant.words)
-                answer.add_done_callback(lambda future, grant=grant: self._presented(grant, future))
+            for grants, words in self.held.claims():
+                main.request(words).add_done_callback(lambda future, grants=grants: self._presented(grants, future))
+            for words in self.got.touches():
+                main.request(words)
             while self._idle:
                 self._idle.pop().end()
             self._main = main
         return self._main
 
-    def _presented(self, grant, future):
+    def _presented(self, grants, future):
         if not future.cancelled() and isinstance(future.result(), LockLostError):
-            grant.lost = str(future.result())
-            self.held.remove(grant)
+            self.held.refused(grants, future.result())
 
     async def live(self):
         """main(), waited for as long as the grid waits for another coordinator."""
@@ -178,10 +228,12 @@ class Connections(object):
         timeout = self.loop.time() + self.store.timeout_s
         while True:
             try:
-                return self.main()
-            except NotServedError:
+                main = self.main()
+                await main.introduced(self.store.timeout_s)
+                return main
+            except (NotServedError, CoordinatorLostError):
                 if self.store.starter is not None:
-                    self.store.live().command(b"PING")
+                    self.store.command(b"PING", again=True)
                 elif self.loop.time() >= deadline:
                     raise
             except CoordinatorTimeoutError:  # so many connect that this one has to wait
@@ -204,7 +256,7 @@ class Connections(object):
             try:
                 return await self.wait(words, step.timeout_s, step.owns)
             except CoordinatorLostError:
-                if not self.store.tries_again or self.store.closed:
+                if not self.store.tries_again or self.store.closed or step.once:
                     raise
                 # Nothing was granted, and nobody waits any more: ask the next coordinator.
 
@@ -244,6 +296,10 @@ class Connections(object):
                 try:
                     connection = Connection(self.loop, self.store.address)
                     break
+                except NotServedError as error:
+                    if self._main.usable():
+                        raise
+                    raise CoordinatorLostError("the coordinator at %s is gone" % self.store.address) from error
                 except CoordinatorTimeoutError:
                     if self.loop.time() >= deadline:
                         raise
@@ -305,7 +361,7 @@ class Connections(object):
             reason = "the coordinator that knew of it is gone"
         grant.lost = reason
         said = on_lost(reason)
-        if asyncio.iscoroutine(said) or asyncio.isfuture(said):
+        if inspect.isawaitable(said):
             await said
 
     async def _end_of(self, grant):

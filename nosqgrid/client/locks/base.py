@@ -11,7 +11,6 @@ Invariants
 """
 
 import os
-import threading
 import time
 from collections import namedtuple
 
@@ -130,7 +129,7 @@ class Asking(Named):
 
     def _grants_of_thread(self):
         """Those of them that were granted to this thread."""
-        me = os.getpid(), threading.get_ident()
+        me = os.getpid(), self._store.thread()
         return [grant for grant in self._grants_here() if (grant.pid, grant.thread) == me]
 
     def _ended(self, grant):

@@ -6,7 +6,7 @@ import threading
 from ...errors import LockLostError, NosqgridError
 
 
-DEPTH, TTL = 3, 4  # where a Grant's words have them
+DEPTH, TTL, THREAD = 3, 4, 5  # where a Grant's words have them
 
 
 class Grant(object):
@@ -20,7 +20,7 @@ class Grant(object):
         self.abandoned = abandoned
         self.words = words  # of LOCK.RECLAIM, behind the token
         self.pid = os.getpid()
-        self.thread = threading.get_ident()
+        self.thread = words[THREAD]
         self.ended = False  # whether this process has begun to give it back
         self.lost = None  # why it is not held any more, where that is known
 
@@ -46,18 +46,29 @@ class Held(object):
 
     def present(self, attachment):
         """Present all of them to the coordinator of a new attachment; those that it refuses are lost."""
+        for grants, words in self.claims():
+            try:
+                attachment.command(*words)
+            except LockLostError as error:
+                self.refused(grants, error)
+
+    def claims(self):
+        """[([Grant], the words that present them)]: those of one token together."""
         by_token = {}
         for grant in self.all():
             by_token.setdefault(grant.token, []).append(grant)
+        found = []
         for grants in by_token.values():
-            words = list(grants[0].words)
-            words[DEPTH] = sum(grant.words[DEPTH] for grant in grants)
-            try:
-                attachment.command(b"LOCK.RECLAIM", grants[0].name, grants[0].token, *words)
-            except LockLostError as error:
-                for grant in grants:
-                    grant.lost = str(error)
-                    self.remove(grant)
+            words = [b"LOCK.RECLAIM", grants[0].name, grants[0].token] + list(grants[0].words)
+            words[3 + DEPTH] = sum(grant.words[DEPTH] for grant in grants)
+            found.append((grants, words))
+        return found
+
+    def refused(self, grants, error):
+        """A coordinator does not know of these."""
+        for grant in grants:
+            grant.lost = str(error)
+            self.remove(grant)
 
     def after_fork(self):
         """In a forked child: the parent has them."""

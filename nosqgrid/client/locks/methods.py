@@ -62,14 +62,23 @@ class LockMethods(object):
 
     def locks(self, pattern=None):
         """[(name, holders, waiters)] of all locks that somebody holds or waits for, as lists of Holder."""
-        words = [] if pattern is None else [encode_key(pattern)]
-        found = []
-        for row in self._store.command(b"LOCK.LIST", *words):
-            lock = named_values(row, self.address)
-            found.append((lock["name"],) + tuple([holder_of(holder, self.address) for holder in lock[which]]
-                                                 for which in ("holders", "waiters")))
-        return sorted(found)
+        return rows_of(self._store.command(*list_words(pattern)), self.address)
 
     def rate_limiter(self, name, limit, period, burst=None):
         """A RateLimiter: `limit` in each `period` seconds, `burst` of them at once."""
         return RateLimiter(self, name, limit, period, burst)
+
+
+def list_words(pattern):
+    """The words of LOCK.LIST."""
+    return [b"LOCK.LIST"] + ([] if pattern is None else [encode_key(pattern)])
+
+
+def rows_of(reply, address):
+    """The reply to that as locks() gives it."""
+    found = []
+    for row in reply:
+        lock = named_values(row, address)
+        found.append((lock["name"],) + tuple([holder_of(holder, address) for holder in lock[which]]
+                                             for which in ("holders", "waiters")))
+    return sorted(found)

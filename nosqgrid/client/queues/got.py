@@ -29,9 +29,9 @@ class Item(object):
 
     __slots__ = ("job", "thread", "claimed")
 
-    def __init__(self, job):
+    def __init__(self, job, thread):
         self.job = job
-        self.thread = threading.get_ident()
+        self.thread = thread
         self.claimed = False  # whether a thread is about to acknowledge it
 
 
@@ -54,10 +54,14 @@ class _Items(object):
 
 
 class Got(object):
-    """What was got through one store, whose `command` says what becomes of it.  Threads may share it."""
+    """What was got through one store, whose `command` says what becomes of it.  Threads may share it.
 
-    def __init__(self, command):
+    `thread()` tells who gets: threads, or what is in their place.
+    """
+
+    def __init__(self, command, thread=threading.get_ident):
         self._command = command
+        self._thread = thread
         self.after_fork()
 
     def after_fork(self):
@@ -77,7 +81,7 @@ class Got(object):
         """A job was handed to this thread, and is in its hand until it is done."""
         queues = self._all()
         with self._lock:
-            queues.setdefault(raw_queue, _Items()).items.append(Item(job))
+            queues.setdefault(raw_queue, _Items()).items.append(Item(job, self._thread()))
         if not self._at_exit:
             self._at_exit = True
             _call_at_exit(self.process_ends)
@@ -94,7 +98,7 @@ class Got(object):
         with self._lock:
             if items is None or items.says:
                 return None
-            return items.claim(threading.get_ident())
+            return items.claim(self._thread())
 
     def done(self, raw_queue):
         """The Item that a task_done() is about: the oldest of this thread, or of any; None where that was acknowledged.
@@ -109,7 +113,7 @@ class Got(object):
             if items.ahead:
                 items.ahead -= 1
                 return None
-            item = items.claim(threading.get_ident()) or items.claim(None)
+            item = items.claim(self._thread()) or items.claim(None)
             if item is None:
                 raise ValueError("task_done() called too many times")
             return item
@@ -129,11 +133,14 @@ class Got(object):
 
     def present(self, attachment):
         """Tell the coordinator of a new attachment what is in hand, so that it stays longer than its time to run."""
+        for words in self.touches():
+            _say(attachment.command, words)
+
+    def touches(self):
+        """The words that say so."""
         queues = self._all()
         with self._lock:
-            jobs = [item.job for items in queues.values() for item in items.items]
-        for job in jobs:
-            _say(attachment.command, job.words_of(b"JOB.TOUCH", HELD_MS))
+            return [item.job.words_of(b"JOB.TOUCH", HELD_MS) for items in queues.values() for item in items.items]
 
     def finish(self, command):
         """Acknowledge what nobody says task_done() of: the grid is closed, or the process ends, in order."""
