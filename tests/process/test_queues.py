@@ -6,36 +6,15 @@ import queue
 import threading
 import time
 
-import nosqgrid
 from nosqgrid import errors
-from nosqgrid.client import launcher
-from tests.support.processes import TIMEOUT_S, ProcessTestCase, wait_until
+from tests.support.processes import TIMEOUT_S, wait_until
+from tests.support.served import GridTestCase
 
 
-class QueueTestCase(ProcessTestCase):
+class QueueTestCase(GridTestCase):
     def setUp(self):
         super().setUp()
-        self.launched = launcher.start(memory="16m")
-        self.grid = nosqgrid.attach(self.launched.address)
         self.queue = self.grid.queue("work")
-
-    def tearDown(self):
-        self.grid.close()
-        self.launched.stop()
-        super().tearDown()
-
-    def in_thread(self, function):
-        """A thread that runs it; what it returned, or raised, is in `found`."""
-        thread = threading.Thread(target=lambda: thread.found.append(self._caught(function)))
-        thread.found = []
-        thread.start()
-        return thread
-
-    def _caught(self, function):
-        try:
-            return function()
-        except Exception as error:
-            return error
 
 
 class LikeQueueTest(QueueTestCase):

@@ -4,23 +4,12 @@ import os
 import subprocess
 import sys
 
-import nosqgrid
-from nosqgrid.client import launcher
-from tests.support.processes import REPOSITORY, TIMEOUT_S, ProcessTestCase
+from tests.support.processes import REPOSITORY, TIMEOUT_S
+from tests.support.served import GridTestCase
 
 
-class ShellTestCase(ProcessTestCase):
+class ShellTestCase(GridTestCase):
     """`grid` is the grid that the commands find."""
-
-    def setUp(self):
-        super().setUp()
-        self.launched = launcher.start(memory="16m")
-        self.grid = nosqgrid.attach(self.launched.address)
-
-    def tearDown(self):
-        self.grid.close()
-        self.launched.stop()
-        super().tearDown()
 
     def start(self, *words):
         variables = dict(os.environ, PYTHONWARNINGS="error", NOSQGRID_SOCKET=self.launched.address)
