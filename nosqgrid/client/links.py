@@ -13,12 +13,14 @@ the process lives on (an interrupt in the middle of a reply ends one).
 Invariants
  1. A connection is used by one call at a time, and goes back only when its call has ended as it should.
  2. Those in here were made for the coordinator that the store is attached to, by this process.
+
+No lock is taken: each step is one of the interpreter, in an order that another thread may come between.  Before Python
+3.10 an interrupt can leave a lock taken at the beginning of its `with`, and the next call would wait for ever.
 """
 
 import contextlib
 import itertools
 import os
-import threading
 import weakref
 
 from ..errors import CallerError, CommandError, CoordinatorLostError, NotServedError
@@ -44,7 +46,6 @@ class Links(object):
         self._begin()
 
     def _begin(self):
-        self._lock = threading.Lock()
         self._pid = os.getpid()
         self._attachment = _nobody  # weak references: what an attachment that is over had mapped goes with it
         self._anchored_to = _nobody
@@ -99,12 +100,12 @@ class Links(object):
         attachment = self._store.live()
         if self._anchored_to() is attachment:
             return
-        with self._lock:
-            if self._anchor is not None:
-                self._anchor.close()
-            self._anchor = self._link(attachment)
-            self._anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR")
-            self._anchored_to = weakref.ref(attachment)
+        if self._anchor is not None:
+            self._anchor.close()
+        anchor = self._link(attachment)
+        anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR")
+        self._anchor = anchor
+        self._anchored_to = weakref.ref(attachment)
 
     def _link(self, attachment):
         """A new connection to the coordinator of an attachment."""
@@ -125,13 +126,12 @@ class Links(object):
         if self._pid != os.getpid():
             self.after_fork()
         attachment = self._store.live()
-        with self._lock:
-            if attachment is not self._attachment():
-                self._close_idle()
-                self._attachment = weakref.ref(attachment)
-                self._turn += 1
-            turn = self._turn
-            link = self._idle.pop() if self._idle else None
+        if attachment is not self._attachment():
+            self._turn += 1  # first: whoever gives one back meanwhile closes it
+            self._close_idle()
+            self._attachment = weakref.ref(attachment)
+        turn = self._turn
+        link = self._idle_one()
         if link is None:
             link = self._link(attachment)
             try:
@@ -148,28 +148,35 @@ class Links(object):
 
     def _give_back(self, link, kept):
         self._busy.discard(link)
-        with self._lock:
-            if kept and link.turn == self._turn and len(self._idle) < IDLE_MAX and not self._store.closed:
-                self._idle.append(link)
-                return
+        if kept and link.turn == self._turn and len(self._idle) < IDLE_MAX and not self._store.closed:
+            self._idle.append(link)
+            return
         link.close()
+
+    def _idle_one(self):
+        """One that nobody uses, or None."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _close_idle(self):
         while self._idle:
-            self._idle.pop().close()
+            link = self._idle_one()
+            if link is not None:
+                link.close()
 
     def forget(self):
         """The attachment that these were made beside is over, and its memory is not to stay because of them."""
-        with self._lock:
-            self._close_idle()
-            self._attachment = self._anchored_to = _nobody
+        self._turn += 1
+        self._close_idle()
+        self._attachment = self._anchored_to = _nobody
 
     def close(self):
         """Close all of them; calls that wait raise CoordinatorLostError."""
         self.forget()
-        with self._lock:
-            if self._anchor is not None:
-                self._anchor.close()
+        if self._anchor is not None:
+            self._anchor.close()
         for link in list(self._busy):
             link.shut()
 

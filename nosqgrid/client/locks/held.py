@@ -1,7 +1,6 @@
 """What this process holds: presented to each coordinator that it attaches to, given back when the grid is closed."""
 
 import os
-import threading
 
 from ...errors import LockLostError, NosqgridError
 
@@ -29,20 +28,18 @@ class Held(object):
     """The locks that a process holds through one store.  Two of one token are two levels of a reentrant lock."""
 
     def __init__(self):
-        self._grants = {}  # id -> Grant
-        self._lock = threading.Lock()
+        # id -> Grant.  Without a lock: each of these calls is one step of the interpreter, and before Python 3.10 an
+        # interrupt can leave a lock taken at the beginning of its `with`.
+        self._grants = {}
 
     def add(self, *grants):
-        with self._lock:
-            self._grants.update((id(grant), grant) for grant in grants)
+        self._grants.update((id(grant), grant) for grant in grants)
 
     def remove(self, grant):
-        with self._lock:
-            self._grants.pop(id(grant), None)
+        self._grants.pop(id(grant), None)
 
     def all(self):
-        with self._lock:
-            return list(self._grants.values())
+        return list(self._grants.values())
 
     def present(self, attachment):
         """Present all of them to the coordinator of a new attachment; those that it refuses are lost."""
@@ -73,7 +70,6 @@ class Held(object):
     def after_fork(self):
         """In a forked child: the parent has them."""
         self._grants = {}
-        self._lock = threading.Lock()
 
     def release_all(self, command):
         """Give all of them back, as the grid is closed."""

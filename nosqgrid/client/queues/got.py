@@ -68,7 +68,7 @@ class Got(object):
         """In a forked child, and at the beginning: nothing is in hand."""
         self._pid = os.getpid()
         self._at_exit = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # an interrupt can leave it taken at the beginning of a `with`, before 3.10
         self._queues = {}
 
     def _all(self):
