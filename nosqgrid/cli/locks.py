@@ -101,19 +101,34 @@ def _dies_with_parent():
 def _run(words, fence, lost):
     """Run the command; its exit status, or EXIT_LOST where it was ended because the lock was lost."""
     environment = dict(os.environ, NOSQGRID_FENCE=str(fence))
+    children, early = [], []  # a signal may come before there is a command
+
+    def pass_on(number, frame):
+        if children:
+            children[0].send_signal(number)
+        else:
+            early.append(number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
     try:
-        child = subprocess.Popen(words, env=environment, preexec_fn=_dies_with_parent())
-    except OSError as error:
-        raise UsageError("cannot run %s: %s" % (words[0], error.strerror)) from error
-    before = {number: signal.signal(number, lambda number, frame: child.send_signal(number)) for number in _PASSED_ON}
-    try:
-        return _wait(child, lost)
+        children.append(_begin(words, environment))
+        for number in early:
+            children[0].send_signal(number)
+        return _wait(children[0], lost)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if child.poll() is None:
-            child.kill()
-            child.wait()
+        for child in children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+
+
+def _begin(words, environment):
+    try:
+        return subprocess.Popen(words, env=environment, preexec_fn=_dies_with_parent())
+    except OSError as error:
+        raise UsageError("cannot run %s: %s" % (words[0], error.strerror)) from error
 
 
 def _wait(child, lost):
