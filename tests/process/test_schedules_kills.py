@@ -61,6 +61,7 @@ class TickTests(WorkingTestCase):
 
     def test_many_workers_run_each_tick_once(self):
         workers = [self.work("-c", "2", "-q", "ticks") for _ in range(2)]
+        wait_until(lambda: dict(self.command("JOB.STATS", "ticks"))[b"waiting_workers"] == 4, what="all to be there")
         self.assertEqual(self.schedule("k", "EVERY", "100")[0], 1)
         self.assertEqual(self.schedule("k", "EVERY", "100")[0], 0)
         wait_until(lambda: (self.grid.get("ticks:a") or 0) >= 5)
