@@ -100,12 +100,36 @@ class Links(object):
         attachment = self._store.live()
         if self._anchored_to() is attachment:
             return
-        if self._anchor is not None:
-            self._anchor.close()
-        anchor = self._link(attachment)
-        anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR")
-        self._anchor = anchor
+        if not self._keeps_anchor(attachment):
+            self._make_anchor(attachment)
         self._anchored_to = weakref.ref(attachment)
+
+    def _make_anchor(self, attachment):
+        """Let a new connection be the anchor; of the one there was the coordinator is gone."""
+        anchor = self._link(attachment)
+        try:
+            anchor.number = checked_reply(anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR", attachment.info["session"]),
+                                          int, self._store.address)
+        except CommandError as error:
+            anchor.close()
+            attachment.end()
+            raise CoordinatorLostError("the coordinator at %s has ended the attachment (%s)"
+                                       % (self._store.address, error)) from error
+        previous, self._anchor = self._anchor, anchor
+        if previous is not None:
+            previous.close()
+
+    def _keeps_anchor(self, attachment):
+        """Whether the anchor of the attachment before is one at the same coordinator: it has what that one owned."""
+        anchor = self._anchor
+        if anchor is None or anchor.ended():
+            return False
+        try:
+            anchor.command(b"NOSQGRID.COMPANION", b"ANCHOR", attachment.info["session"])
+            self._store.command(b"NOSQGRID.INHERIT", anchor.number)
+        except (CommandError, CoordinatorLostError):
+            return False
+        return True
 
     def _link(self, attachment):
         """A new connection to the coordinator of an attachment."""

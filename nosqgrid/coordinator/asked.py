@@ -96,13 +96,18 @@ class Asked(object):
         """What keeps things that belong to a session: each has adopt(from_session, to_session)."""
         return (self.locks, self.jobs)
 
-    def adopt(self, session, number):
-        """Let a session have what another one of its process has, which waited for it in its place."""
+    def _sibling(self, session, number):
+        """The session with this number, of the same process as the other one.  Raises CommandError."""
         other = self.session_of(number)
         if other is None or not other.local or not session.local or (
                 (other.pid, other.uid) != (session.pid, session.uid)):
             raise CommandError("session %d is none of this process: what it was granted is given back with its end"
                                % number)
+        return other
+
+    def adopt(self, session, number):
+        """Let a session have what another one of its process has, which waited for it in its place."""
+        other = self._sibling(session, number)
         if other is not session:
             for part in self.owning_parts():
                 part.adopt(other, session)
@@ -111,24 +116,30 @@ class Asked(object):
         """Put the job of a schedule; what is noted at that."""
         return put_scheduled(self.jobs, words, due_ms)
 
-    def accompany(self, session, anchors):
+    def accompany(self, session, number):
         """A session is there for an attachment of its process, which waits over it; its number.
 
-        One that `anchors` inherits what an attachment of its process owns that ends before it.
+        `number`, if not 0, is that of an attachment whose anchor it is: it inherits what that owns when it ends first.
+        It may be the anchor of several, one after the other: the end of one may be noticed after the next has come.
         """
+        if number:
+            self._sibling(session, number)
+            session.anchors.add(number)
+            self._anchors[number] = session
         session.companion = True
-        session.anchors = session.anchors or anchors and session.local
         return session.id
 
     def pass_on(self, session):
-        """An attachment ends: its process may live on, and then an anchor of that has what was owned."""
-        if session.lane is None or self.closing:
+        """A session ends: its process may live on, and then its anchor has what was owned."""
+        for number in session.anchors:
+            if self._anchors.get(number) is session:
+                del self._anchors[number]
+        heir = self._anchors.pop(session.id, None)
+        if heir is None or self.closing:
             return
-        for other in self._sessions.values():
-            if other.anchors and (other.pid, other.uid) == (session.pid, session.uid):
-                for part in self.owning_parts():
-                    part.adopt(session, other)
-                return
+        heir.anchors.discard(session.id)
+        for part in self.owning_parts():
+            part.adopt(session, heir)
 
     def sleep(self, seconds):
         """Let nothing happen for some seconds."""

@@ -99,6 +99,7 @@ class Coordinator(Asked):
         self.commands_ended = 0
         self.lanes_refused = 0  # sessions that write over their socket for want of memory
         self._ended = []  # sessions, since the last sweep
+        self._anchors = {}  # number of an attachment -> the session that inherits from it (asked.accompany)
         self._lanes = []
         self._stopping = False
         self.closing = False

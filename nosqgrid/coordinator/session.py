@@ -59,7 +59,7 @@ class Session(ClientState):
         self.filling = set()  # numbers of large values that were allocated and not handed over yet
         self.pins = False  # whether it said that it pins segments
         self.watching_output = False
-        self.companion = self.anchors = False  # see asked.accompany
+        self.companion, self.anchors = False, set()  # see asked.accompany
         self.leaving = False  # the last one, who waits for the end: its connection ends when all is on the disk
         self.closed = False
         self.on_socket = Context(server, self, True)

@@ -106,7 +106,7 @@ class PlainServer:
     def leave(self, session):
         return False
 
-    def accompany(self, session, anchors):
+    def accompany(self, session, number):
         return session.id
 
     def adopt(self, session, number):

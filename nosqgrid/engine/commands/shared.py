@@ -7,8 +7,8 @@
     NOSQGRID.FILL key value type deadline_ms    store what was claimed; the version
     NOSQGRID.ABANDON key            give up a claim; 1, or 0 where there was none
     NOSQGRID.CHECKPOINT [path]      answered when it stands: a map of path, lsn, keys, bytes, ms
-    NOSQGRID.COMPANION [ANCHOR]     be there for an attachment of the same process, and as its ANCHOR have what it owns
-                                    where it ends first; the number of this session
+    NOSQGRID.COMPANION [ANCHOR number]    be there for an attachment of the same process, and as the ANCHOR of that with
+                                    this number have what it owns where it ends first; the number of this session
     NOSQGRID.INHERIT number         have what another session of the same process has been granted
     NOSQGRID.LEAVE                  good-bye; 1 when the coordinator ends with this client
 """
@@ -94,9 +94,9 @@ def checkpoint(context, args):
 
 def companion(context, args):
     """Be there for an attachment of the same process; the number of this session."""
-    if len(args) > 1 or args and args[0].upper() != b"ANCHOR":
+    if args and (len(args) != 2 or args[0].upper() != b"ANCHOR"):
         raise syntax_error()
-    return context.server.accompany(context.session, bool(args))
+    return context.server.accompany(context.session, bounded(args[1], INT64_MAX, "a session") if args else 0)
 
 
 def inherit(context, args):
