@@ -49,11 +49,14 @@ def _lock(arguments, out):
         raise UsageError("say what is to be run under the lock: nosqgrid lock %s -- COMMAND ..." % arguments.name)
     if arguments.shared and arguments.slots is not None:
         raise UsageError("-s and -c exclude each other")
+    if arguments.nonblock and arguments.wait is not None:
+        raise UsageError("-n does not wait, and -w does: say one of them")
+    if arguments.wait is not None and not arguments.wait >= 0:  # nan is not, either
+        raise UsageError("--wait %s: a number of seconds from 0 on; without it, it waits for ever" % arguments.wait)
     with attach(arguments.socket, near_cache=0) as grid:
         lost = threading.Event()
         lock = _lock_of(grid, arguments, lambda reason: lost.set())
-        if not lock.acquire(not arguments.nonblock, -1 if arguments.wait is None or arguments.nonblock
-                            else arguments.wait):
+        if not lock.acquire(not arguments.nonblock, -1 if arguments.wait is None else arguments.wait):
             return arguments.conflict_exit_code
         try:
             return _run(arguments.words, _fence_of(lock), lost)

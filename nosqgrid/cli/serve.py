@@ -85,6 +85,9 @@ def add_arguments(parser):
 
 def run(arguments, out):
     """Serve; the exit status."""
+    for option, seconds in (("--linger", arguments.linger or 0.0), ("--wait", arguments.wait)):
+        if not seconds >= 0:  # nan is not, either
+            raise UsageError("%s %s: a number of seconds from 0 on" % (option, seconds))
     memory = _memory(arguments)
     storage = _storage(arguments)
     remote.check_arguments(arguments)

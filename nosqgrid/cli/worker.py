@@ -55,7 +55,7 @@ def run(arguments, out):
     queues = queues_of(arguments.queue)
     module, _, function = (arguments.module or "").partition(":")
     count = arguments.concurrency or _processors()
-    if count < 1 or arguments.grace < 0 or arguments.max_jobs < 0 or arguments.max_rss < 0:
+    if count < 1 or not arguments.grace >= 0 or arguments.max_jobs < 0 or arguments.max_rss < 0:  # nan is not, either
         raise UsageError("--concurrency, --grace, --max-jobs and --max-rss are numbers from 0 on")
     secret = _secret_of_stdin() if arguments.sealed_by_stdin else None
     if not module and secret is None and not arguments.allow:

@@ -266,6 +266,20 @@ class LosingTest(LockTestCase):
         self.lost.append(reason)
         self.told.set()
 
+    def test_a_lease_of_no_time_is_refused_and_is_not_one_for_ever(self):
+        makers = (self.grid.lock, self.grid.rlock, self.grid.election, self.grid.semaphore,
+                  lambda name, ttl: self.grid.multilock([name], ttl=ttl),
+                  lambda name, ttl: self.grid.rwlock(name).read(ttl=ttl),
+                  lambda name, ttl: self.grid.rwlock(name).write(ttl=ttl))
+        for ttl in (0, 0.0, -1, float("nan"), "1"):
+            for make in makers:
+                with self.assertRaises(nosqgrid.UsageError):
+                    make("a", ttl=ttl)
+            with self.grid.lock("a", ttl=1000) as lock:
+                with self.assertRaises(nosqgrid.UsageError):
+                    lock.extend(ttl)
+                self.assertAlmostEqual(lock.holders()[0].ttl_s, 1000, delta=60)
+
     def test_fences_rise_from_lock_to_lock_and_process_to_process(self):
         other, last = self.player(), 0
         for number in range(4):

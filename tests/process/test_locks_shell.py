@@ -35,8 +35,10 @@ class LocksShellTest(ShellTestCase):
             self.assertEqual(self.shell("lock", "-n", "-c", "2", "s", "--", "echo", "yes"), (0, "yes\n"))
 
     def test_wrong_usage(self):
-        for words in (("lock", "x"), ("lock", "-s", "-c", "2", "x", "--", "true"), ("lock", "x", "--", "/no/such"),
-                      ("locks", "--force", "x")):
+        run = ("x", "--", "true")
+        for words in (("lock", "x"), ("lock", "-s", "-c", "2") + run, ("lock", "x", "--", "/no/such"),
+                      ("lock", "-c", "0") + run, ("lock", "-w", "-1") + run, ("lock", "-w", "nan") + run,
+                      ("lock", "-n", "-w", "3") + run, ("locks", "--force", "x")):
             with self.start(*words) as process:
                 _, err = process.communicate(timeout=TIMEOUT_S)
             self.assertEqual((process.returncode, err.count(b"\n")), (2, 1), err)

@@ -51,7 +51,9 @@ class QueuesShellTest(ShellTestCase):
 
     def test_wrong_usage(self):
         for words in (("jobs",), ("jobs", "mail", "--id", "mail:1"), ("jobs", "mail", "--cancel"), ("queue",),
-                      ("queue", "put", "mail", "x", "-t", "int")):
+                      ("queue", "put", "mail", "x", "-t", "int"), ("queue", "put", "mail", "x", "--ttr", "0"),
+                      ("queue", "put", "mail", "x", "--delay", "nan"), ("queue", "pause", "mail", "-1"),
+                      ("jobs", "--id", "mail:1", "--wait", "-1"), ("jobs", "--id", "mail:1", "--wait", "nan")):
             with self.start(*words) as process:
-                process.communicate(timeout=TIMEOUT_S)
-            self.assertEqual(process.returncode, 2, words)
+                _, err = process.communicate(timeout=TIMEOUT_S)
+            self.assertEqual((process.returncode, b"Traceback" in err), (2, False), words)

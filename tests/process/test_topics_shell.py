@@ -52,7 +52,8 @@ class ShellTest(ProcessTestCase):
         status, _, err = self.run_shell("topic", "tail", "news", "--since", "99")
         self.assertEqual((status, err.count(b"began anew")), (4, 1))
         for words in (("tail", "news", "--since", "x"), ("tail", "news", "-n", "0"), ("tail",), ("nosuch",), (),
-                      ("publish", "news", "x", "-t", "int")):
+                      ("publish", "news", "x", "-t", "int"), ("publish", "news", "x", "--max-age", "nan"),
+                      ("publish", "news", "x", "--max-age", "inf"), ("publish", "news", "x", "--max-age", "-1")):
             self.assertEqual(self.run_shell("topic", *words)[0], 2, words)
 
     def test_tail_and_listen_wait_for_what_comes(self):

@@ -102,8 +102,15 @@ class JobTests(WorkingTestCase):
         self.assertEqual(worker.wait(), 3)
         self.assertIn("cannot import no_such_module", worker.errors())
 
+    def test_a_function_that_is_not_there_ends_the_worker_with_the_reason(self):
+        worker = self.work("-c", "1", module="os:no_such_function")
+        self.assertEqual(worker.wait(), 3)
+        errors = worker.errors()
+        self.assertIn("os has no function no_such_function", errors)
+        self.assertNotIn("Traceback", errors)
+
     def test_wrong_options_are_refused(self):
-        for options in (("-q", "a=x"), ("-q", ",a"), ("-c", "-1"), ("--grace", "-1")):
+        for options in (("-q", "a=x"), ("-q", ",a"), ("-c", "-1"), ("--grace", "-1"), ("--grace", "nan")):
             worker = self.work(*options)
             self.assertEqual(worker.wait(), 2)
         worker = self.work(module=None)

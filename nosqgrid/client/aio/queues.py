@@ -2,7 +2,8 @@
 
 import asyncio
 
-from ..queues import job, queue, words
+from ..queues import job, queue
+from ..times import milliseconds
 from .awaits import awaits
 
 
@@ -107,7 +108,7 @@ class Queue(queue.Queue):
 
     async def pause(self, seconds=None):
         """Hand nothing out for so long, or until resume()."""
-        await self._command(b"JOB.PAUSE", -1 if seconds is None else words.milliseconds(seconds, "a pause"))
+        await self._command(b"JOB.PAUSE", -1 if seconds is None else milliseconds(seconds, "a pause"))
 
     async def resume(self):
         """Hand out again."""

@@ -16,10 +16,10 @@ from collections import namedtuple
 
 from ...errors import FencedError, LockLostError, NosqgridError, UsageError
 from ...formats.values import encode_key
-from ...limits import TTL_MS_MAX
 from .. import steps
 from ..link import named_values
 from ..steps import THREAD, Call
+from ..times import milliseconds, milliseconds_above_0
 
 FOR_EVER = -1
 _HOLDER_FIELDS = "token pid uid host thread mode units since_s ttl_s info command"
@@ -51,17 +51,17 @@ def wait_ms_of(blocking, timeout):
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError("a timeout is a number of seconds, not %r" % (timeout,))
     if not blocking and timeout != FOR_EVER:
-        raise ValueError("can't specify a timeout for a non-blocking call")
+        raise UsageError("can't specify a timeout for a non-blocking call")
     if timeout < 0 and timeout != FOR_EVER:
-        raise ValueError("timeout value must be a non-negative number")
+        raise UsageError("timeout value must be a non-negative number, not %r" % (timeout,))
     return 0 if not blocking else FOR_EVER if timeout == FOR_EVER else milliseconds(timeout, "a timeout")
 
 
-def milliseconds(seconds, what):
-    """Whole milliseconds of a number of seconds, at least 1 unless it is 0."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds * 1000 < TTL_MS_MAX:
-        raise UsageError("%s is a number of seconds, not %r" % (what, seconds))
-    return max(int(seconds * 1000 + 0.5), 1 if seconds else 0)
+def ttl_ms_of(ttl):
+    """Whole milliseconds of a ttl as commands have it, 0 for None.  One of 0 seconds is refused: it is what a caller
+    computes who is late, and must not be a lock for ever.
+    """
+    return 0 if ttl is None else milliseconds_above_0(ttl, "a ttl")
 
 
 class Named(object):
@@ -97,7 +97,7 @@ class Asking(Named):
         """Words behind those that all locks say."""
         words = []
         if self.ttl is not None:
-            words += [b"TTL", milliseconds(self.ttl, "a ttl")]
+            words += [b"TTL", ttl_ms_of(self.ttl)]
         if self.info is not None:
             words += [b"INFO", self.info]
         return words

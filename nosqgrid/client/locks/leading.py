@@ -5,7 +5,8 @@ from ...errors import UsageError
 from ..link import named_values
 from ..mapping import encode_checked
 from ..steps import Call, Pause
-from .base import FOR_EVER, Named, holder_of, milliseconds, wait_ms_of
+from ..times import milliseconds, milliseconds_above_0
+from .base import FOR_EVER, Named, holder_of, wait_ms_of
 from .lock import Lock
 
 
@@ -134,8 +135,7 @@ class RateLimiter(Named):
         for number in (self.limit, self.burst):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise UsageError("limit and burst are ints of at least 1, not %r" % (number,))
-        if not milliseconds(period, "a period"):
-            raise UsageError("a period is longer than 0 seconds")
+        milliseconds_above_0(period, "a period")
 
     def _arguments(self):
         return self.name, self.limit, self.period, self.burst

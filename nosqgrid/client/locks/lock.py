@@ -5,7 +5,7 @@ import os
 from ...errors import LockLostError, NosqgridError, UsageError
 from ..steps import Call
 from . import guard, loss, quick
-from .base import FOR_EVER, Asking, checks_token_steps, milliseconds, wait_ms_of
+from .base import FOR_EVER, Asking, checks_token_steps, ttl_ms_of, wait_ms_of
 from .held import DEPTH, TTL, Grant
 
 
@@ -32,13 +32,12 @@ class Lock(Asking):
 
     def __init__(self, grid, name, ttl=None, on_lost=None, info=None):
         super().__init__(grid, name)
-        if ttl is not None:
-            milliseconds(ttl, "a ttl")
+        ttl_ms_of(ttl)  # refused here, where the mistake stands, not where it is used
         if on_lost is not None and not callable(on_lost):
             raise UsageError("on_lost is called with the reason when the lock is lost, and %r cannot be" % (on_lost,))
         if info is not None and not isinstance(info, str):
             raise UsageError("info is a text, not %r" % (info,))
-        self.ttl, self.on_lost, self.info = ttl or None, on_lost, info
+        self.ttl, self.on_lost, self.info = ttl, on_lost, info
         self._grant = None
 
     def _arguments(self):
@@ -56,7 +55,7 @@ class Lock(Asking):
     def _granted(self, reply):
         token, abandoned, _ = reply
         thread = self._store.thread()
-        words = [self._MODE, 1, 0, 0, milliseconds(self.ttl or 0, "a ttl"), thread, self.info or ""]  # held.DEPTH, TTL
+        words = [self._MODE, 1, 0, 0, ttl_ms_of(self.ttl), thread, self.info or ""]  # held.DEPTH, TTL
         grant = Grant(self._raw, token, bool(abandoned), words)
         self._grant = grant  # first, so that whoever is interrupted here finds it (_drop_since)
         self._store.held.add(grant)
@@ -157,8 +156,8 @@ class Lock(Asking):
 
     def extend_steps(self, ttl=None):
         grant = self._own()
-        yield Call([b"LOCK.EXTEND", grant.name, grant.token, milliseconds(ttl or 0, "a ttl")], again=True)
-        grant.words[TTL] = milliseconds(ttl or 0, "a ttl")
+        yield Call([b"LOCK.EXTEND", grant.name, grant.token, ttl_ms_of(ttl)], again=True)
+        grant.words[TTL] = ttl_ms_of(ttl)
 
     def extend(self, ttl=None):
         """Let the lock end `ttl` seconds from now (it is set, not added); None: with this process alone.

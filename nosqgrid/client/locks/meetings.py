@@ -3,7 +3,8 @@
 from ...errors import UsageError
 from ..link import named_values
 from ..steps import Call
-from .base import FOR_EVER, Named, deadline_of, left_ms, milliseconds
+from ..times import milliseconds
+from .base import FOR_EVER, Named, deadline_of, left_ms
 from .lock import Lock
 
 
@@ -21,7 +22,7 @@ class Barrier(Named):
     def __init__(self, grid, name, parties, action=None, timeout=None):
         super().__init__(grid, name)
         if isinstance(parties, bool) or not isinstance(parties, int) or parties < 1:
-            raise ValueError("parties must be > 0")
+            raise UsageError("parties must be > 0, not %r" % (parties,))
         if action is not None and not callable(action):
             raise UsageError("the action of a barrier is called, and %r cannot be" % (action,))
         self.parties, self._action, self._timeout = parties, action, timeout
@@ -126,7 +127,7 @@ class Latch(Named):
     def __init__(self, grid, name, count):
         super().__init__(grid, name)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise ValueError("a latch waits for 0 or more, not %r" % (count,))
+            raise UsageError("a latch waits for 0 or more, not %r" % (count,))
         self._count = count
 
     def _arguments(self):

@@ -4,7 +4,7 @@ import os
 
 from ...errors import UsageError
 from ...formats.values import encode_key
-from .base import FOR_EVER, Asking, milliseconds, wait_ms_of
+from .base import FOR_EVER, Asking, ttl_ms_of, wait_ms_of
 from .held import Grant
 
 
@@ -12,7 +12,7 @@ def grants_of(thread, names, replies, mode, units, limit, ttl):
     """The Grants for replies [token, abandoned, depth] to a thread, or task, with this word."""
     found = []
     for name, (token, abandoned, _) in zip(names, replies):
-        words = [mode, units, limit, 0, milliseconds(ttl or 0, "a ttl"), thread, ""]
+        words = [mode, units, limit, 0, ttl_ms_of(ttl), thread, ""]
         found.append(Grant(name, token, bool(abandoned), words))
     return found
 
@@ -29,8 +29,9 @@ class Semaphore(Asking):
 
     def __init__(self, grid, name, value=1, ttl=None, info=None):
         super().__init__(grid, name)
+        ttl_ms_of(ttl)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError("a semaphore has a value of at least 1, not %r" % (value,))
+            raise UsageError("a semaphore has a value of at least 1, not %r" % (value,))
         self.value, self.ttl, self.info = value, ttl, info
         self._grants = []
 
@@ -68,7 +69,7 @@ class Semaphore(Asking):
 
     def release_steps(self, n=1):
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError("n must be one or more")
+            raise UsageError("n must be one or more, not %r" % (n,))
         grants = [grant for grant in self._grants if grant.pid == os.getpid()]
         if len(grants) < n:
             raise ValueError("Semaphore released too many times: %r has %d here" % (self.name, len(grants)))
@@ -94,6 +95,7 @@ class MultiLock(Asking):
     def __init__(self, grid, names, ttl=None, info=None):
         names = list(names)
         super().__init__(grid, names[0] if names else "")
+        ttl_ms_of(ttl)
         self.names, self.ttl, self.info = names, ttl, info
         self._raws = [encode_key(name) for name in names]
         if not names or len(set(self._raws)) != len(names):

@@ -9,6 +9,7 @@ from ...formats.values import encode_key
 from .. import steps
 from ..link import named_values
 from ..steps import Call
+from ..times import milliseconds
 from . import words
 
 ERROR_CHARACTERS = 4000
@@ -176,7 +177,7 @@ class ReservedJob(Job):
         self._run(self.ack_steps(result))
 
     def nack_steps(self, delay=None, to_back=True, error=None, count=True):
-        more = [] if delay is None else [b"DELAY", words.milliseconds(delay, "a delay")]
+        more = [] if delay is None else [b"DELAY", milliseconds(delay, "a delay")]
         more += [b"FRONT"] * (not to_back) + [b"NOCOUNT"] * (not count)
         if error is not None:
             more += [b"ERROR", _text_of(error)]
@@ -199,7 +200,7 @@ class ReservedJob(Job):
         self._run(self.bury_steps(error))
 
     def touch_steps(self, seconds=None):
-        more = [] if seconds is None else [words.milliseconds(seconds, "a time")]
+        more = [] if seconds is None else [milliseconds(seconds, "a time")]
         left_ms, cancelled = yield Call(self.words_of(b"JOB.TOUCH", *more))
         self.cancelled = bool(cancelled)
         return left_ms / 1000.0

@@ -9,6 +9,7 @@ from .. import steps
 from ..link import named_values
 from ..mapping import encode_checked
 from ..steps import Call
+from ..times import milliseconds, milliseconds_above_0
 from . import words
 from .got import HELD_MS
 from .job import Job, _context, made_job, reserve_steps
@@ -245,7 +246,7 @@ class Queue(object):
 
     def pause(self, seconds=None):
         """Hand nothing out for so long, or until resume()."""
-        self._command(b"JOB.PAUSE", -1 if seconds is None else words.milliseconds(seconds, "a pause"))
+        self._command(b"JOB.PAUSE", -1 if seconds is None else milliseconds(seconds, "a pause"))
 
     def resume(self):
         """Hand out again."""
@@ -267,8 +268,10 @@ class Queue(object):
         for name, value in settings.items():
             if value is None:
                 value = ""
-            elif name in ("ttr", "keep"):
-                value = words.milliseconds(value, name)
+            elif name == "ttr":
+                value = milliseconds_above_0(value, name)
+            elif name == "keep":
+                value = milliseconds(value, name)
             asked += [name, value]
         return named_values((yield Call([b"JOB.CONFIG", self._raw] + asked)), self._store.address)
 

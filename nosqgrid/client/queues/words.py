@@ -4,19 +4,10 @@ import datetime
 
 from ...errors import UsageError
 from ...formats.values import encode_key
-from ...limits import TTL_MS_MAX
+from ..times import milliseconds, milliseconds_above_0
 
 OVERFLOWS = ("block", "error", "drop_oldest", "drop_newest")
 FOR_EVER = -1
-
-
-def milliseconds(seconds, what):
-    """Whole milliseconds of a number of seconds that may be 0."""
-    if isinstance(seconds, datetime.timedelta):
-        seconds = seconds.total_seconds()
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds * 1000 < TTL_MS_MAX:
-        raise UsageError("%s is a number of seconds, not %r" % (what, seconds))
-    return int(seconds * 1000 + 0.5)
 
 
 def wait_ms_of(block, timeout):
@@ -26,7 +17,7 @@ def wait_ms_of(block, timeout):
     if timeout is None:
         return FOR_EVER
     if timeout < 0:
-        raise ValueError("'timeout' must be a non-negative number")
+        raise UsageError("'timeout' must be a non-negative number, not %r" % (timeout,))
     return milliseconds(timeout, "a timeout")
 
 
@@ -34,9 +25,10 @@ def put_words(delay=0, eta=None, priority=0, ttr=None, retries=None, backoff=Non
               group=None, fifo=False, ttl=None, depends_on=(), keep=None, kind=None, replace=False):
     """The options of JOB.PUT; those that are as the queue has it anyway are left out."""
     words = []
-    for name, seconds in ((b"DELAY", delay or None), (b"TTR", ttr), (b"TTL", ttl), (b"KEEP", keep)):
+    for name, seconds, read in ((b"DELAY", delay or None, milliseconds), (b"TTR", ttr, milliseconds_above_0),
+                                (b"TTL", ttl, milliseconds_above_0), (b"KEEP", keep, milliseconds)):
         if seconds is not None:
-            words += [name, milliseconds(seconds, name.decode().lower())]
+            words += [name, read(seconds, name.decode().lower())]
     if eta is not None:
         words += [b"ETA", _wall_ms(eta)]
     for name, number in ((b"PRIORITY", priority or None), (b"RETRIES", retries)):

@@ -12,6 +12,7 @@ from ...errors import CoordinatorError, CursorLostError, UsageError
 from ...formats.values import decode_key, encode_key
 from .. import steps
 from ..link import checked_reply
+from ..times import milliseconds
 from .subscription import AHEAD, NEW, Reader
 from .words import checked_news, read_steps
 
@@ -32,7 +33,7 @@ class Listener(Reader):
             raise UsageError("events=%r: of %s" % (events, ", ".join(KINDS)))
         self.prefix = prefix
         self._open_words = (b"LISTEN.OPEN", encode_key(prefix), b"EVENTS", len(events)) + events + (
-            b"KEEP", int(round(keep * 1000)))
+            b"KEEP", milliseconds(keep, "keep"))
         self._cursor = None
         self._held_by = None  # the attachment, and its process, whose session listens
 

@@ -12,6 +12,7 @@ from ...errors import CoordinatorError, CoordinatorLostError, NotServedError, Pr
 from ...formats.values import encode_key
 from ..mapping import encode_checked
 from ..steps import Call
+from ..times import milliseconds
 
 _SIGNED_FOR = b"\xff\x00topic:"
 _find_born = re.compile(b"@[0-9a-f]{16}$").search
@@ -27,7 +28,7 @@ class Named(object):
         self.raw_name = encode_key(name)
         words = []
         for option, value in ((b"MAXLEN", maxlen), (b"MAXBYTES", max_bytes),
-                              (b"MAXAGE", None if max_age is None else int(round(max_age * 1000)))):
+                              (b"MAXAGE", None if max_age is None else milliseconds(max_age, "max_age"))):
             if value is not None:
                 words += [option, value]
         self.bounds = tuple(words)
@@ -71,7 +72,7 @@ def read_steps(store, command, timeout, rest):
 
     Reading twice is the same as once, so it is done again with the next coordinator where the grid allows that.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + milliseconds(max(timeout, 0), "a timeout") / 1000.0
     while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         wait_ms = -1 if left is None else int(left * 1000 + 0.999)

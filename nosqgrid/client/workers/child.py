@@ -37,14 +37,18 @@ class Work(object):
         self.codec = codec
 
     def functions(self):
-        """Import everything; the calls.Functions.  Raises whatever an import raises."""
+        """Import everything; the calls.Functions.  Raises whatever an import raises; ImportError where the module has
+        no such function.
+        """
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
         plain = None
         if self.module is not None:
             plain = importlib.import_module(self.module)
             for part in self.function.split(".") if self.function else ():
-                plain = getattr(plain, part)
+                plain = getattr(plain, part, None)
+            if self.function and not callable(plain):
+                raise ImportError("%s has no function %s" % (self.module, self.function))
         return calls.Functions(self.codec, TASKS, plain if self.function else None, self.modules, self.secret)
 
 

@@ -28,11 +28,12 @@ import time
 import weakref
 
 from ...errors import (CommandError, CoordinatorError, CoordinatorLostError, JobCancelledError, JobFailedError,
-                       NosqgridError, PeerError, UnknownJobError)
+                       NosqgridError, PeerError, UnknownJobError, UsageError)
 from ...formats import values
 from ...formats.values import encode_key
 from ..link import Link, checked_reply
-from ..queues.words import milliseconds, put_words
+from ..queues.words import put_words
+from ..times import milliseconds_above_0
 from . import calls, names, outcomes
 from .local_workers import LocalWorkers
 
@@ -300,11 +301,12 @@ class GridExecutor(concurrent.futures.Executor):
 
     def __init__(self, grid, queue, workers, max_attempts, ttr, keep):
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-            raise ValueError("workers is how many processes are started, from 0 on, not %r" % (workers,))
+            raise UsageError("workers is how many processes are started, from 0 on, not %r" % (workers,))
         self._queue = queue if not workers else "%s:%d:%s" % (queue, os.getpid(), os.urandom(4).hex())
         self._workers = workers
-        if max_attempts < 1 or not milliseconds(ttr, "ttr") or not milliseconds(keep, "keep"):
-            raise ValueError("max_attempts, ttr and keep are numbers above 0")
+        if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+            raise UsageError("max_attempts is an int of at least 1, not %r" % (max_attempts,))
+        milliseconds_above_0(keep, "keep")
         self._options = put_words(retries=max_attempts - 1, ttr=ttr, keep=keep, backoff=(0, 0, 1))
         self._grid = grid
         self._secret = None
@@ -339,7 +341,7 @@ class GridExecutor(concurrent.futures.Executor):
         `chunksize` calls travel as one job, which is what makes many short ones worth while.
         """
         if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
+            raise UsageError("chunksize must be >= 1, not %r" % (chunksize,))
         end = None if timeout is None else time.monotonic() + timeout
         kind = calls.MAP + names.name_of(function).encode("utf-8")
         self._begin()

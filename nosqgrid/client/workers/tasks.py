@@ -16,6 +16,7 @@ from ...errors import UsageError
 from ...formats.values import encode_key
 from ..queues import words
 from ..queues.job import made_job
+from ..times import milliseconds_above_0
 from . import calls, names
 
 TASKS = {}  # name -> Task, of this process
@@ -73,7 +74,7 @@ class Task(object):
         """
         if (cron is None) == (every is None):
             raise UsageError("schedule() takes a rule, cron=\"*/5 * * * *\", or every=seconds: one of them")
-        rule = [b"CRON", cron] if cron is not None else [b"EVERY", words.milliseconds(every, "every")]
+        rule = [b"CRON", cron] if cron is not None else [b"EVERY", milliseconds_above_0(every, "every")]
         reply = self._grid._store.command(b"SCHEDULE.SET", self.name if key is None else key, *rule
                                           + self._put_words(args, kwargs, options))
         return bool(reply[0])
