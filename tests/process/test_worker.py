@@ -117,7 +117,28 @@ class JobTests(WorkingTestCase):
         self.assertEqual(worker.wait(), 2)
 
 
+# SIGTERM comes while the parent makes the board of a child that it is about to start.
+SIGTERM_AT_A_START = """
+import os, signal, sys
+from nosqgrid.cli.main import main
+from nosqgrid.client.workers import worker
+
+make = worker.Board
+
+def make_when_told_to_end(slots):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return make(slots)
+
+worker.Board = make_when_told_to_end
+sys.exit(main(["worker", "-c", "2", "--grace", "600", sys.argv[1]]))
+"""
+
+
 class EndTests(WorkingTestCase):
+    def test_sigterm_while_a_child_is_started_reaches_that_child_too(self):
+        worker = self.spawn(["-c", SIGTERM_AT_A_START, TASKS], environment={"NOSQGRID_SOCKET": self.launched.address})
+        self.assertEqual(worker.wait(), 0, worker.errors())
+
     def test_sigterm_lets_a_job_finish(self):
         worker = self.work("-c", "1")
         job = self.put("hold", "a", 1.0)

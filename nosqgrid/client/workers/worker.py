@@ -39,6 +39,7 @@ CANCEL_GRACE_S = 5.0  # for a cancelled job, to end by itself; and then again fo
 KILL_EARLY_MS = 100  # before a job's time is over; a tenth of its time at most
 RESTART_S_MIN, RESTART_S_MAX = 0.05, 5.0  # between two starts of a child that dies before it has done anything
 PROGRESS_S = 0.5
+_END_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 Options = namedtuple("Options", "count threads grace_s progress stop_fd")
 Options.__doc__ = """How a Pool works: so many processes, or (`threads`) threads in one; seconds that jobs may take to
@@ -153,10 +154,16 @@ class Pool(object):
 
     def _start_missing(self):
         wanted = 1 if self._options.threads else self._options.count
-        if self._stop_at is not None or self._cannot or time.monotonic() < self._next_start:
+        if self._cannot or time.monotonic() < self._next_start:
             return
-        while len(self._children) < wanted and self._stop_at is None:
-            self._start_one()
+        # A signal that came while a child is made would be told to all but that one; between the fork and the child's
+        # own handlers it would be the parent's, handled by the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
+        try:
+            while len(self._children) < wanted and self._stop_at is None:
+                self._start_one()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
 
     def _start_one(self):
         control_read, control_write = os.pipe()
@@ -164,19 +171,15 @@ class Pool(object):
         self._clear_line()
         for stream in (sys.stdout, self._err):
             stream.flush()
-        # A signal between the fork and the child's own handlers would be the parent's, handled by the child.
-        signals = {signal.SIGTERM, signal.SIGINT}
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         pid = os.fork()
         if pid == 0:
-            self._become_child(control_read, control_write, board, signals)
+            self._become_child(control_read, control_write, board)
         os.close(control_read)
         with contextlib.suppress(OSError):  # the child does the same, whoever is first
             os.setpgid(pid, pid)
         self._children[pid] = _Child(pid, control_write, board)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
-    def _become_child(self, control_read, control_write, board, signals):
+    def _become_child(self, control_read, control_write, board):
         status = child_process.EXIT_FAILED
         try:
             os.setpgid(0, 0)  # what a terminal sends is for the parent
@@ -187,7 +190,7 @@ class Pool(object):
             for other in self._children.values():
                 other.close()
             self._unlink()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
             status = child_process.run(self._work, self._settings, control_read, board, self._options.threads,
                                        self._say)
         except BaseException:
