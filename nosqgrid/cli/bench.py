@@ -67,3 +67,6 @@ def _median_seconds(function):
         function()
         taken.append(time.perf_counter() - begun)
     return sorted(taken)[REPEATS // 2]
+
+
+COMMANDS = (("bench", HELP, DESCRIPTION, add_arguments, run),)

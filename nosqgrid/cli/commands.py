@@ -126,3 +126,6 @@ def run(arguments, out):
         else:
             out.write(line_of(row_of(name, () if second else known[first])) + "\n")
     return status
+
+
+COMMANDS = (("commands", HELP, DESCRIPTION, add_arguments, run),)

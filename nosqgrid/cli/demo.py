@@ -234,3 +234,6 @@ def describe_lookups(shown, first_us, again_us, manager_us):
     lines.append("one lookup: %.1f us at first, %.2f us when asked often (near cache); the Manager takes %.0f us, %s"
                  % (first_us, again_us, manager_us, times(manager_us, first_us)))
     return "\n".join(lines) + "\n"
+
+
+COMMANDS = (("demo", "see it work, in half a minute", __doc__, add_arguments, run),)

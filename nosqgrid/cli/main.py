@@ -6,13 +6,27 @@ full, too large, wrong type, no permission, a file of a newer nosqgrid); 5 durab
 """
 
 import argparse
+import importlib
 import os
 import sys
 
 from .. import __version__
 from ..errors import (CallerError, CoordinatorError, CorruptFileError, GridFullError, NosqgridError, StartError,
                       UsageError)
-from . import bench, commands, demo, keys, locks, queues, serve, status, storage, topics, worker
+
+# The modules and their commands.  Scripts start commands by the thousand, and most take less time than to import all of
+# these: only the module that is asked for is imported.
+MODULES = (("serve", ("serve",)),
+           ("keys", ("get", "set", "del", "incr", "keys", "scan")),
+           ("status", ("stats", "ping")),
+           ("storage", ("checkpoint", "check", "dump", "salvage", "restore")),
+           ("locks", ("lock", "locks")),
+           ("queues", ("queue", "jobs")),
+           ("topics", ("topic", "listen")),
+           ("commands", ("commands",)),
+           ("worker", ("worker",)),
+           ("demo", ("demo",)),
+           ("bench", ("bench",)))
 
 EXIT_NO = 1
 EXIT_USAGE = 2
@@ -31,19 +45,13 @@ EPILOG = """A first look, in two terminals:
 3 no coordinator, 4 refused, 5 damaged files."""
 
 
-def build_parser():
+def build_parser(command=None):
+    """The parser of one command, where it is one of them, or of all."""
     parser = argparse.ArgumentParser(prog="nosqgrid", description="A data grid in shared memory, in plain Python.",
                                      epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version="nosqgrid " + __version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    modules = [("serve", serve.HELP, serve.DESCRIPTION, serve.add_arguments, serve.run)]
-    modules += list(keys.COMMANDS) + list(status.COMMANDS) + list(storage.COMMANDS)
-    modules += list(locks.COMMANDS) + list(queues.COMMANDS) + list(topics.COMMANDS)
-    modules.append(("commands", commands.HELP, commands.DESCRIPTION, commands.add_arguments, commands.run))
-    modules.append(("worker", worker.HELP, worker.DESCRIPTION, worker.add_arguments, worker.run))
-    modules.append(("demo", "see it work, in half a minute", demo.__doc__, demo.add_arguments, demo.run))
-    modules.append(("bench", bench.HELP, bench.DESCRIPTION, bench.add_arguments, bench.run))
-    for name, help_text, description, add_arguments, run in modules:
+    for name, help_text, description, add_arguments, run in _commands(command):
         sub = subparsers.add_parser(name, help=help_text, description=description,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.add_argument("--socket", metavar="PATH", help="the coordinator's socket (default: $NOSQGRID_SOCKET, else "
@@ -53,9 +61,15 @@ def build_parser():
     return parser
 
 
+def _commands(command):
+    names = [module for module, commands in MODULES if command in commands] or [module for module, _ in MODULES]
+    return [row for name in names for row in importlib.import_module("." + name, __package__).COMMANDS]
+
+
 def main(argv=None, out=None):
     """Run a command line; the exit status."""
-    parser = build_parser()
+    argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser(argv[0] if argv else None)
     arguments = parser.parse_args(argv)
     out = sys.stdout if out is None else out
     if arguments.command is None:

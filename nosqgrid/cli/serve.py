@@ -10,8 +10,8 @@ from ..client.grid import size_bytes
 from ..coordinator import durability
 from ..coordinator.coordinator import Coordinator
 from ..coordinator.report import log_to_stderr
-from ..engine.evictor import LFU, POLICIES
-from ..engine.evictor import REFUSE as REFUSE_WRITES
+from ..engine.policies import LFU, POLICIES
+from ..engine.policies import REFUSE as REFUSE_WRITES
 from ..errors import GridFullError, StartError, UsageError
 from ..limits import (CHECKPOINT_EVERY_S_DEFAULT, CHECKPOINT_EVERY_S_WITHOUT_LOG, CHECKPOINT_LOG_SIZE_BYTES_DEFAULT,
                       MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, MIB)
@@ -288,3 +288,6 @@ def _stop_with_stdin(coordinator):
         coordinator.stop()
 
     threading.Thread(target=wait, name="nosqgrid-stdin", daemon=True).start()
+
+
+COMMANDS = (("serve", HELP, DESCRIPTION, add_arguments, run),)

@@ -97,3 +97,6 @@ def _secret_of_stdin():
             raise UsageError("standard input ended before a secret came")
         line += piece
     return bytes.fromhex(line.decode("ascii").strip())
+
+
+COMMANDS = (("worker", HELP, DESCRIPTION, add_arguments, run),)

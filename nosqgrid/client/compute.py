@@ -7,9 +7,7 @@ and the one who waits longest computes instead, within milliseconds.
 
 import contextlib
 import functools
-import hashlib
 import math
-import random
 import threading
 import time
 
@@ -82,6 +80,7 @@ def _is_early(mapping, key, left_s, early):
     Source: Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.  How
     long a computation takes is known to those who did one.
     """
+    import random  # here alone, as it is slow to import
     took_s = _durations.get((mapping._store.address, mapping._raw(key)), 0.0)
     return bool(early and took_s) and -took_s * early * math.log(1.0 - random.random()) >= left_s
 
@@ -154,6 +153,8 @@ def _claim(link, key, raw_key, deadline):
 
 def cached(mapping, ttl=None, name=None, key=None, stale=None, early=0.0):
     """The decorator behind Grid.cached."""
+    import hashlib  # here alone: a third of what else a program that attaches has to import
+
     def decorate(function):
         prefix = name or "cached:%s.%s" % (function.__module__, function.__qualname__)
 

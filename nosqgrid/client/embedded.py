@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from ..engine.evictor import POLICIES
+from ..engine.policies import POLICIES
 from ..errors import NosqgridError, StartError, StorageError, UsageError
 from ..limits import SOCKET_PATH_BYTES_MAX
 from ..network import addresses

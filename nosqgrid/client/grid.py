@@ -5,14 +5,13 @@ import re
 import weakref
 from collections import namedtuple
 
-from ..engine.evictor import POLICIES
+from ..engine.policies import POLICIES
 from ..errors import UsageError
 from ..formats.values import encode_key
 from ..limits import CALL_TIMEOUT_S, GIB, KIB, MIB, NEAR_CACHE_BYTES_DEFAULT
 from ..network import addresses
 from . import attachment, compute, share, views
 from .codec import codec_of
-from .embedded import Starter
 from .link import named_values
 from .locks.methods import LockMethods
 from .mapping import GridMapping
@@ -294,6 +293,7 @@ def open(directory=None, *, memory=None, policy=None, durability=None, timeout=N
 def _open_again(directory, memory, policy, durability, timeout, near_cache, codec):
     if memory is not None:
         size_bytes(memory)  # refused here, with a better message than a coordinator's that does not start
+    from .embedded import Starter  # here alone: who attaches does not start processes, and imports that much faster
     return Grid(None, timeout, near_cache, codec, 0.0, Starter(directory, memory, policy, durability))
 
 

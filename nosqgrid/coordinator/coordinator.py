@@ -26,7 +26,7 @@ from ..engine.commands import CATALOGUE, COMMON_ROWS
 from ..engine.commands.fast import make_run_fast
 from ..engine.commands.fastruns import make_run_alike
 from ..engine.commands.run import as_write
-from ..engine.evictor import REFUSE
+from ..engine.policies import REFUSE
 from ..engine.jobs.following import Following
 from ..engine.jobs.service import Jobs
 from ..engine.listening import Listening

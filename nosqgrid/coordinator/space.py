@@ -7,7 +7,8 @@ import os
 import random
 
 from ..engine.budget import INDEX, Budget
-from ..engine.evictor import REFUSE, Evictor
+from ..engine.evictor import Evictor
+from ..engine.policies import REFUSE
 from ..engine.keyspace import Keyspace
 from ..formats import arena as arena_format
 from ..formats import hashing

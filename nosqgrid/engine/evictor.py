@@ -25,9 +25,7 @@ from ..errors import GridFullError, UsageError
 from ..formats.slots import FIRST_REAL, OFFSET_MASK
 from .databases import PREFIX, is_hidden
 from .eviction import Lru, TinyLfu
-
-REFUSE, LFU, LRU = "refuse", "lfu", "lru"
-POLICIES = (REFUSE, LFU, LRU)
+from .policies import LFU, LRU, POLICIES, REFUSE
 
 TRACK_FROM = 0.6  # of the segments in use
 LIVE_MAX = 0.88  # of the heap; beyond, cleaning would cost more than what the rest could hold is worth

@@ -41,7 +41,6 @@ import fcntl
 import mmap
 import os
 import stat
-import tempfile
 
 from .. import errors, limits
 
@@ -126,8 +125,10 @@ def _with_noexec(memfd_create, name, opened):
 
 def default_directory():
     """Where the backend `file` puts its files unless it is told."""
-    usable = os.access(SHARED_MEMORY_DIRECTORY, os.W_OK | os.X_OK)
-    return SHARED_MEMORY_DIRECTORY if usable else tempfile.gettempdir()
+    if os.access(SHARED_MEMORY_DIRECTORY, os.W_OK | os.X_OK):
+        return SHARED_MEMORY_DIRECTORY
+    import tempfile  # here alone: it is slow to import, and hardly anybody comes here
+    return tempfile.gettempdir()
 
 
 def _open_file(name, directory, opened):

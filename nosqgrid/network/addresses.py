@@ -12,7 +12,6 @@ and no mode, so any local user could connect (CVE-2022-42919).
 
 import os
 import stat
-import tempfile
 
 from .. import errors, limits
 
@@ -72,6 +71,7 @@ def default_path():
 
 def user_directory():
     """The directory that the listener makes for this user, mode 0700, where the system provides none."""
+    import tempfile  # here alone: it takes longer to import than all of this package's network
     return os.path.join(tempfile.gettempdir(), "nosqgrid-%d" % os.geteuid())
 
 

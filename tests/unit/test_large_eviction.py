@@ -6,8 +6,8 @@ import unittest
 
 from nosqgrid.coordinator.large_values import LargeValues
 from nosqgrid.engine.budget import LARGE, Budget
-from nosqgrid.engine.evictor import LFU, LRU
 from nosqgrid.engine.large import Larges
+from nosqgrid.engine.policies import LFU, LRU
 from nosqgrid.errors import GridFullError
 from nosqgrid.limits import KIB, MIB
 from tests.support.evicting import EvictingGrid, FakeFiles

@@ -7,7 +7,8 @@ import unittest
 
 from nosqgrid.engine.budget import HEAP, INDEX, Budget, index_size_bytes, slots_wanted
 from nosqgrid.engine.eviction.lists import NODE_BYTES, NodeLists
-from nosqgrid.engine.evictor import LFU, LRU, REFUSE, Evictor
+from nosqgrid.engine.evictor import Evictor
+from nosqgrid.engine.policies import LFU, LRU, REFUSE
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import PAGE_SIZE_BYTES
 from nosqgrid.limits import INDEX_SLOTS_INITIAL, MIB

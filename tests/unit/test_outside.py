@@ -8,8 +8,9 @@ from unittest import mock
 
 from nosqgrid.engine import outside
 from nosqgrid.engine.databases import key_in
-from nosqgrid.engine.evictor import LRU, Evictor
+from nosqgrid.engine.evictor import Evictor
 from nosqgrid.engine.loading import Loader
+from nosqgrid.engine.policies import LRU
 from nosqgrid.engine.structures.ids import ZERO, pack_id
 from nosqgrid.engine.structures.lists import List
 from nosqgrid.engine.structures.streams import Stream

@@ -12,8 +12,9 @@ from unittest import mock
 
 from nosqgrid.engine import budget as budget_module
 from nosqgrid.engine import index as index_module
-from nosqgrid.engine.evictor import LFU, LRU, REFUSE, Evictor
+from nosqgrid.engine.evictor import Evictor
 from nosqgrid.engine.keyspace import Keyspace
+from nosqgrid.engine.policies import LFU, LRU, REFUSE
 from nosqgrid.errors import GridFullError
 from nosqgrid.formats import arena as arena_module
 from nosqgrid.formats.arena import WEAK_ORDERING

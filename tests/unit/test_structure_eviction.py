@@ -4,7 +4,7 @@ import random
 import unittest
 
 from nosqgrid.engine.budget import STRUCTURES, Budget
-from nosqgrid.engine.evictor import LFU, LRU, REFUSE
+from nosqgrid.engine.policies import LFU, LRU, REFUSE
 from nosqgrid.engine.structures.hashes import Hash
 from nosqgrid.engine.structures.lists import List
 from nosqgrid.errors import GridFullError

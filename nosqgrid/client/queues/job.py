@@ -1,7 +1,6 @@
 """Jobs: as whoever put them knows them, and as workers have them in hand."""
 
 import contextlib
-import traceback
 from functools import partial
 
 from ...errors import JobCancelledError, JobFailedError, StaleReceiptError, UnknownJobError, UsageError
@@ -239,6 +238,7 @@ class ReservedJob(Job):
 def _text_of(error):
     """An exception with its traceback, or a text, for those who look at dead jobs."""
     if isinstance(error, BaseException):
+        import traceback  # here alone, as it is slow to import
         error = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if not isinstance(error, str):
         raise UsageError("an error is an exception or a text, not %r" % (error,))

@@ -3,7 +3,6 @@
 from collections import namedtuple
 
 from ..link import named_values
-from .tasks import Task, register
 
 Schedule = namedtuple("Schedule", "key rule queue task next_at last_at count note")
 Schedule.__doc__ = """A schedule as the coordinator keeps it: times are seconds since 1970, or None.
@@ -26,6 +25,8 @@ class WorkMethods(object):
         it may take, 60), backoff (first and longest pause in seconds, factor, jitter), keep (seconds for which its
         result is kept), priority, group, fifo, unique, until.
         """
+        from .tasks import Task, register  # here alone: hashes and all that runs a call
+
         def decorate(function):
             return register(Task(self, function, queue, name, dict(options, retries=retries)))
 
