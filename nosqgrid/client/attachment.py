@@ -21,8 +21,9 @@ import weakref
 from ..errors import CoordinatorLostError, LaneError, PeerError, UsageError
 from ..formats import lane as layout
 from ..formats.arena import EVICTS, FORMAT_VERSION, SLEEPING
-from ..formats.resp import NEED_MORE, ReplyReader, encode_command
+from ..formats.resp import NEED_MORE, encode_command
 from ..formats.records import BODY
+from ..formats.resp_whole import decode_reply
 from ..limits import LANE_FRAME_BYTES_MAX, LANE_REQUEST_BYTES
 from ..memory.arena import Arena
 from ..memory.lane import ClientLane
@@ -32,7 +33,8 @@ from .link import Link, named_values
 from .maps import Maps
 
 SPIN_LOADS = 150  # of HEAD before giving way: 5-10 us, what a warm coordinator takes on another processor
-YIELDS = 25  # of this processor, to the coordinator if it waits for this one, before ringing and blocking: 25-50 us
+YIELDS = 60  # of this processor, to the coordinator if it waits for this one, before ringing and blocking: some 60 us,
+# which is longer than most commands take, and about what it costs to sleep and to be woken
 YIELDS_RUNG = 80  # the same after waking the coordinator: to sleep and be woken too would double the wait
 YIELD_S_MAX = 0.0003  # a yield that lasts longer went to somebody who computes: block instead, for a while
 CROWDED_S = 0.1
@@ -411,9 +413,7 @@ _CALLS = frozenset(function.__code__ for function in (
 
 
 def _decoded(data):
-    reader = ReplyReader()
-    reader.feed(data)
-    reply = reader.next()
+    reply = decode_reply(data)
     if reply is NEED_MORE:
         raise LaneError("a reply in a lane is not whole")
     return reply
