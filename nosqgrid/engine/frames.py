@@ -6,7 +6,7 @@ commands get (engine/commands), and its `run(words)` runs one.
 
 from ..errors import BatchError, CommandError, LaneError, NosqgridError
 from ..formats import lane, records
-from ..formats.resp import Parser
+from ..formats.resp_whole import decode_command
 from ..formats.values import NAMES
 from ..limits import BATCH_COMMANDS_MAX, KEY_SIZE_BYTES_MAX, LOCK_TEXT_BYTES_MAX
 
@@ -91,10 +91,8 @@ def _apply_set(keyspace, data, position, stop):
 
 
 def _apply_command(context, command):
-    parser = Parser()
-    parser.feed(command)
-    words = parser.next()
-    if words is None or parser.pending_size_bytes:
+    words = decode_command(command)
+    if words is None:
         raise LaneError("a frame that holds no whole command, or more than one")
     return context.run(words)
 

@@ -42,8 +42,8 @@ _CR, _LF = _ENDS_LINE = b"\r\n"
 _BEGINS_LINE = frozenset(range(32, 127)) | frozenset(resp_inline.SPACES)
 
 # The headers that the fast way knows.  No command made of them can exceed a limit.
-_COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
-_LENGTHS = {b"$%d" % length: length for length in range(4096)}
+COUNTS = {b"*%d" % count: count for count in range(1, 1025)}
+LENGTHS = {b"$%d" % length: length for length in range(4096)}
 
 ALIKE_MAX = 64  # commands taken together: of one client, before the others have their turn
 
@@ -131,7 +131,7 @@ class Parser(resp_incoming.Incoming):
         if self._position != len(self._buffer) or self._expected or self._missing or self._ready or not self.trusted:
             return None
         lines = data.split(CRLF)
-        size = _COUNTS.get(lines[0])
+        size = COUNTS.get(lines[0])
         if size is None or lines[-1] or self._failure:
             return None
         period = 2 * size + 1
@@ -139,7 +139,7 @@ class Parser(resp_incoming.Incoming):
             if len(lines) <= period:
                 return None
             words = lines[2::2]
-            if list(map(_LENGTHS.get, lines[1:-1:2])) != list(map(len, words)):
+            if list(map(LENGTHS.get, lines[1:-1:2])) != list(map(len, words)):
                 return None
             return words, [], 1
         count, rest = divmod(len(lines) - 1, period)
@@ -152,9 +152,9 @@ class Parser(resp_incoming.Incoming):
             headers, column = lines[index::period], lines[index + 1::period]
             length = headers[0]
             if headers.count(length) == count:
-                if set(map(len, column)) != {_LENGTHS.get(length)}:
+                if set(map(len, column)) != {LENGTHS.get(length)}:
                     return None
-            elif list(map(_LENGTHS.get, headers)) != list(map(len, column)):
+            elif list(map(LENGTHS.get, headers)) != list(map(len, column)):
                 return None
             columns.append(column)
         return lines[2:period:2], columns, count
@@ -186,10 +186,10 @@ class Parser(resp_incoming.Incoming):
         buffer = self._buffer[self._position:] if self._position else self._buffer
         lines = buffer.split(CRLF)
         index, last, commands = 0, len(lines) - 1, []
-        if lines[0] in _COUNTS:
-            commands, index = _alike(lines, _COUNTS[lines[0]])
+        if lines[0] in COUNTS:
+            commands, index = _alike(lines, COUNTS[lines[0]])
         while index < last:
-            count = _COUNTS.get(lines[index])
+            count = COUNTS.get(lines[index])
             if count is None:
                 break
             following = index + 1 + 2 * count
@@ -197,7 +197,7 @@ class Parser(resp_incoming.Incoming):
             if following > last:
                 break
             arguments = lines[index + 2:following:2]
-            if list(map(_LENGTHS.get, lines[index + 1:following:2])) != list(map(len, arguments)):
+            if list(map(LENGTHS.get, lines[index + 1:following:2])) != list(map(len, arguments)):
                 break
             commands.append(arguments)
             index = following
@@ -350,7 +350,7 @@ def _alike(lines, count):
         return [], 0
     columns = [lines[index::period] for index in range(2, period, 2)]
     for index, column in enumerate(columns):
-        if list(map(_LENGTHS.get, lines[2 * index + 1::period])) != list(map(len, column)):
+        if list(map(LENGTHS.get, lines[2 * index + 1::period])) != list(map(len, column)):
             return [], 0
     return list(map(list, zip(*columns))), commands * period
 

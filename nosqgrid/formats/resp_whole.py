@@ -1,12 +1,14 @@
-"""A reply that is there as a whole, read in one pass: what comes by a lane.
+"""Commands and replies that are there as a whole, read in one pass: what goes through a lane.
 
-Hot: the reply of each command through a lane.  What is common (integers, short bulk strings, RESP2 nulls and arrays of
-these) is read here, some three times faster than by the reader that takes pieces; whatever else it is, right or wrong,
-is left to that one, which decides.  tests/unit/test_resp_whole.py holds one against the other.
+Hot: each command through a lane and its reply.  What is common (commands of short words; integers, short bulk strings,
+RESP2 nulls and arrays of these) is read here, some three times faster than by the parser and the reader that take
+pieces; whatever else it is, right or wrong, is left to those, which decide.  tests/unit/test_resp_whole.py holds each
+against the other.
 """
 
 from .resp_incoming import CRLF, SMALL_NUMBERS
-from .resp_reader import NEED_MORE, ReplyReader
+from .resp_reader import ReplyReader
+from .resp_request import COUNTS, LENGTHS, Parser
 
 _COMMON = (b"*", b"$", b":")
 _DOLLAR, _ASTERISK, _COLON = b"$*:"
@@ -16,6 +18,22 @@ _DIGITS_MAX = 18  # of an integer that is surely one of 64 bits
 
 class _Uncommon(Exception):
     """Nothing that is read here."""
+
+
+def decode_command(data):
+    """The words of the command that these bytes are, as a list of bytes; None where they are not one whole command.
+
+    Raises ProtocolError, as Parser.next does.
+    """
+    lines = data.split(CRLF)
+    if COUNTS.get(lines[0], -1) * 2 + 2 == len(lines) and not lines[-1]:
+        words = lines[2::2]
+        if list(map(LENGTHS.get, lines[1:-1:2])) == list(map(len, words)):
+            return words
+    parser = Parser()
+    parser.feed(data)
+    words = parser.next()
+    return None if parser.pending_size_bytes else words
 
 
 def decode_reply(data):

@@ -304,7 +304,7 @@ class ParserTest(unittest.TestCase):
         self.assertTrue(found == [[b"SET", value]])
 
     def test_headers_known_to_the_fast_way_cannot_exceed_a_limit(self):
-        count, length = max(resp_request._COUNTS.values()), max(resp_request._LENGTHS.values())
+        count, length = max(resp_request.COUNTS.values()), max(resp_request.LENGTHS.values())
         self.assertLess(count, limits.RESP_ARGUMENTS_MAX)
         self.assertLess(length, limits.RESP_ARGUMENT_BYTES_MAX)
         self.assertLess(count * (length + resp_request._ARGUMENT_OVERHEAD_BYTES), limits.QUERY_BUFFER_BYTES_MAX)

@@ -1,11 +1,11 @@
-"""The reader of whole replies against the one that takes pieces."""
+"""The readers of whole commands and replies against those that take pieces."""
 
 import random
 import unittest
 
 from nosqgrid.errors import NosqgridError, ProtocolError
-from nosqgrid.formats.resp import NEED_MORE, Double, Map, ReplyReader, Simple, encode_reply
-from nosqgrid.formats.resp_whole import decode_reply
+from nosqgrid.formats.resp import NEED_MORE, Double, Map, Parser, ReplyReader, Simple, encode_command, encode_reply
+from nosqgrid.formats.resp_whole import decode_command, decode_reply
 
 PLAIN = (b"", b"a", b"\r\n", b"x" * 100, b"y" * 2000, 0, 1, -1, 1023, 1024, 10 ** 17, 10 ** 18, 2 ** 63 - 1, -2 ** 63,
          None, True, Double("1.5"), Simple("text"), Map([(b"a", 1)]), [], [[], [b"", [1]]])
@@ -32,6 +32,49 @@ def described(reply):
     if isinstance(reply, list):
         return type(reply), [described(item) for item in reply]
     return type(reply), repr(reply)
+
+
+def command_plainly(data):
+    parser = Parser()
+    parser.feed(data)
+    words = parser.next()
+    return None if parser.pending_size_bytes else words
+
+
+class WholeCommandTest(unittest.TestCase):
+    def same(self, data):
+        self.assertEqual(outcome(decode_command, data), outcome(command_plainly, data), data[:200])
+
+    def test_commands(self):
+        for words in ([b"PING"], [b"GET", b"k"], [b"SET", b"", b"\r\n"], [b"SET", b"k", b"x" * 5000],
+                      [b"DEL"] + [b"k"] * 1023, [b"DEL"] + [b"k"] * 1024, [b"ECHO", b"$1\r\na\r\n"]):
+            data = encode_command(*words)
+            self.assertEqual(decode_command(data), words)
+            self.same(data)
+            self.same(data + b"*1\r\n$4\r\nPING\r\n")
+            self.same(data + b"\x07")
+            self.same(b"\x07" + data)
+
+    def test_each_beginning_and_each_byte_more(self):
+        data = encode_command(b"SET", b"k", b"", b"value")
+        for size in range(len(data) + 1):
+            self.same(data[:size])
+        for byte in range(256):
+            self.same(data + bytes((byte,)))
+
+    def test_what_is_no_command(self):
+        for data in (b"", b"\r\n", b"*0\r\n", b"*-1\r\n", b"*1\r\n", b"*1\r\n$-1\r\n", b"*01\r\n$1\r\na\r\n",
+                     b"*1\r\n$01\r\na\r\n", b"*1\r\n$2\r\na\r\n", b"*1\r\n:1\r\n", b"PING\r\n", b"*1025\r\n"):
+            self.same(data)
+
+    def test_bytes_changed_at_random(self):
+        rng = random.Random(2)
+        seeds = [encode_command(*words) for words in ([b"PING"], [b"SET", b"k", b"v"], [b"ECHO", b"\r\n$1\r\n"], [b"A", b""])]
+        for _ in range(20000):
+            data = bytearray(rng.choice(seeds))
+            for _ in range(rng.randrange(3)):
+                data[rng.randrange(len(data))] = rng.choice(b"\r\n$*:+-0129a_#,~%>|(!=\x07")
+            self.same(bytes(data[:rng.choice((1000, 1000, rng.randrange(len(data) + 1)))]))
 
 
 class WholeReplyTest(unittest.TestCase):
