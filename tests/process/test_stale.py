@@ -104,7 +104,7 @@ class EarlyTests(ComputeTestCase):
             return len(calls)
 
         def get(draw):
-            with mock.patch.object(compute.random, "random", lambda: draw):
+            with mock.patch("random.random", lambda: draw):
                 return self.grid.get_or_compute("k", function, ttl=100, early=1.0)
 
         self.assertEqual(get(0.5), 1)
