@@ -212,6 +212,7 @@ class KilledCoordinatorTest(DurableTestCase):
                     answered.append(number)
                 except nosqgrid.CoordinatorLostError:
                     continue
+                time.sleep(0.002)  # so that four workers nearly keep up
             served.kill()
             served = self.serve(level="os")
         wait_until(lambda: not queue.stats()["length"] and not queue.stats()["reserved"], timeout_s=2 * TIMEOUT_S,

@@ -69,7 +69,8 @@ class WholeCommandTest(unittest.TestCase):
 
     def test_bytes_changed_at_random(self):
         rng = random.Random(2)
-        seeds = [encode_command(*words) for words in ([b"PING"], [b"SET", b"k", b"v"], [b"ECHO", b"\r\n$1\r\n"], [b"A", b""])]
+        commands = [b"PING"], [b"SET", b"k", b"v"], [b"ECHO", b"\r\n$1\r\n"], [b"A", b""]
+        seeds = [encode_command(*words) for words in commands]
         for _ in range(20000):
             data = bytearray(rng.choice(seeds))
             for _ in range(rng.randrange(3)):
