@@ -70,6 +70,7 @@ class SetTest(InterleavingCase):
     def test_get_while_a_new_key_is_set_behind_its_neighbour(self):
         self.interleave([getting(B), doing(("set", B, b"new"))], [("set", A, b"a")], outcomes=[None, b"new"])
 
+    @slow
     def test_get_while_the_value_is_overwritten(self):
         count = self.interleave([getting(A), doing(("set", A, b"new"))], [("set", A, b"old")],
                                 outcomes=[b"old", b"new"], variants=ALL)
@@ -92,6 +93,7 @@ class SetTest(InterleavingCase):
         self.interleave([getting(A, A), doing(("set", A, b"new"))], [("set", A, b"old")], bound=3,
                         outcomes=[(b"old", b"old"), (b"old", b"new"), (b"new", b"new")])
 
+    @slow
     def test_two_readers_agree_on_the_order(self):
         self.interleave([getting(A), getting(A), doing(("set", A, b"new"))], [("set", A, b"old")], bound=2,
                         outcomes=[b"old", b"new"])
@@ -104,10 +106,12 @@ class SetTest(InterleavingCase):
         self.interleave([getting(A), doing(("set", A, new))], [("set", A, old)], bound=4, outcomes=[old, new],
                         verify=verify, variants=[PLAIN])
 
+    @slow
     def test_get_while_a_deadline_is_given_and_taken(self):
         self.interleave([getting(A), doing(("expire", A, 1000), ("expire", A, 0))], [("set", A, b"same")], bound=3,
                         outcomes=[b"same"], variants=[PLAIN, CHECKED])
 
+    @slow
     def test_get_of_two_keys_while_a_batch_is_committed(self):
         self.interleave([getting(A, B), doing(("commit", (A, b"A"), (B, b"B")))], [("set", A, b"a"), ("set", B, b"b")],
                         bound=2, outcomes=[(b"a", b"b"), (b"a", b"B"), (b"A", b"b"), (b"A", b"B")])
@@ -132,6 +136,7 @@ class DeleteTest(InterleavingCase):
         self.interleave([getting(first), doing(("delete", first), ("set", second, b"other"))],
                         [("set", first, b"old")], outcomes=[None, b"old"], bound=4)
 
+    @slow
     def test_get_past_a_key_of_the_same_tag_that_is_deleted_and_set(self):
         first, second = twin_keys()
         self.interleave([getting(second), doing(("delete", first), ("set", first, b"again"))],
@@ -145,6 +150,7 @@ class DeleteTest(InterleavingCase):
         self.interleave([getting(A), doing(("delete", B), ("delete", C))],
                         [("set", A, b"a"), ("set", B, b"b"), ("set", C, b"c")], outcomes=[b"a"])
 
+    @slow
     def test_get_while_the_key_moves_forward_in_its_chain(self):
         # A is gone: B, deleted and set again, stands in A's tombstone, before where the reader may be looking.
         self.interleave([getting(B), doing(("delete", B), ("set", B, b"new"))],
@@ -169,6 +175,7 @@ class MissTest(InterleavingCase):
         self.interleave([getting(C), doing(("set", B, b"b"), ("delete", A), ("delete", B))], [("set", A, b"a")],
                         outcomes=[None], bound=4)
 
+    @slow
     def test_miss_past_a_key_of_the_same_tag_while_it_is_overwritten(self):
         first, second = twin_keys()
         self.interleave([getting(second), doing(("set", first, b"new"))], [("set", first, b"old")], outcomes=[None])
@@ -184,22 +191,27 @@ class GrowthTest(InterleavingCase):
     def grow(self, actors, before, outcomes, bound=2, **options):
         return self.interleave(actors, before, outcomes, bound, **options)
 
+    @slow
     def test_get_while_the_index_grows(self):
         self.grow([getting(B), doing(("grow",))], [("set", A, b"a"), ("set", B, b"b")], [b"b"], bound=3)
 
+    @slow
     def test_miss_while_the_index_grows(self):
         self.grow([getting(C), doing(("grow",))], [("set", A, b"a"), ("set", B, b"b")], [None], bound=3)
 
+    @slow
     def test_get_of_a_reader_that_begins_in_the_middle_of_growth(self):
         for step_count in range(1, 5):
             self.grow([getting(A, FAR), doing(("grow",))],
                       [("set", A, b"a"), ("set", FAR, b"f"), ("grow", step_count)], [(b"a", b"f")])
 
+    @slow
     def test_get_while_a_key_is_set_during_growth(self):
         for key in (B, FAR):
             self.grow([getting(key), doing(("grow", 3), ("set", key, b"new"), ("grow",))], [("set", A, b"a")],
                       [None, b"new"])
 
+    @slow
     def test_get_while_a_key_is_overwritten_during_growth(self):
         for key in (A, FAR):
             self.grow([getting(key), doing(("grow", 3), ("set", key, b"new"), ("grow",))],
@@ -210,6 +222,7 @@ class GrowthTest(InterleavingCase):
             self.grow([getting(key), doing(("grow", 3), ("delete", key), ("grow",))],
                       [("set", A, b"old"), ("set", FAR, b"old")], [b"old", None])
 
+    @slow
     def test_get_while_inserts_make_the_index_grow(self):
         def verify(grid):
             self.assertEqual(grid.keyspace.index.growths, 1)
@@ -225,10 +238,12 @@ class GrowthTest(InterleavingCase):
         self.grow([getting(A), doing(("grow",), ("grow",))], [("set", A, b"a")], [b"a"], bound=3)
         self.grow([getting(B), doing(("grow",), ("grow",))], [("set", A, b"a")], [None], bound=3, variants=[FAST])
 
+    @slow
     def test_get_while_the_area_is_used_again_for_other_keys(self):
         self.grow([getting(A), doing(("grow",), ("delete", A), ("set", B, b"b"), ("grow",), ("set", A, b"new"))],
                   [("set", A, b"old")], [b"old", None, b"new"])
 
+    @slow
     def test_two_gets_while_the_index_grows_and_the_key_changes(self):
         self.grow([getting(A, A), doing(("grow",), ("set", A, b"new"))], [("set", A, b"old")],
                   [(b"old", b"old"), (b"old", b"new"), (b"new", b"new")])
@@ -307,6 +322,7 @@ class ReuseTest(InterleavingCase):
         self.interleave([getting(A), doing(("clean",))], [("set", A, b"o"), ("set", B, fill), ("set", B, fill)],
                         outcomes=[b"o"], verify=verify, variants=[CHECKED])
 
+    @slow
     def test_get_while_the_record_is_moved_and_its_segment_used_again(self):
         self.interleave([getting(A), doing(("clean",), ("set", FAR, FILL), ("set", FAR, FILL))], self.TO_CLEAN, bound=3,
                         outcomes=[b"old"], verify=self.assert_first_segment_is_used_again)
@@ -315,14 +331,17 @@ class ReuseTest(InterleavingCase):
         self.interleave([getting(A, A), doing(("clean",), ("set", A, b"new"))], self.TO_CLEAN, bound=2,
                         outcomes=[(b"old", b"old"), (b"old", b"new"), (b"new", b"new")])
 
+    @slow
     def test_get_while_the_place_of_the_record_is_used_for_another_key(self):
         self.interleave([getting(A), doing(*self.EMPTY_IT + [("set", C, b"c")])], self.FULL, bound=3,
                         outcomes=[b"old", None], verify=self.assert_first_segment_is_used_again, variants=ALL)
 
+    @slow
     def test_get_while_the_key_comes_back_to_the_same_place(self):
         self.interleave([getting(A), doing(*self.EMPTY_IT + [("set", A, b"new")])], self.FULL, bound=3,
                         outcomes=[b"old", None, b"new"], verify=self.assert_first_segment_is_used_again, variants=ALL)
 
+    @slow
     def test_get_while_a_key_of_the_same_tag_comes_to_the_same_place(self):
         first, second = twin_keys()
         before = [("set", first, b"old"), ("set", B, FILL), ("set", FAR, FILL)]
@@ -334,6 +353,7 @@ class ReuseTest(InterleavingCase):
 class RandomTest(InterleavingCase):
     """Longer scripts than can be exhausted: two readers, random operations, random schedules; all from the seed."""
 
+    @slow
     def test_random_scripts_under_random_schedules(self):
         for seed in range(30):
             rng = random.Random(seed)

@@ -20,6 +20,7 @@ from nosqgrid.storage.recovery import PlainState
 from tests.explorer.scheduler import HALVES, WORDS, ScheduleFailure, explore
 from tests.explorer.small_grid import (
     FILL, SEGMENT_SIZE_BYTES, SmallGrid, doing, home, keys_at, small_limits, small_memory)
+from tests.support.tiers import slow
 
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
 
@@ -180,6 +181,7 @@ class ChangeTest(WalkCase):
                        [("delete", C), ("set", C, NEW)]):
             self.walk([("set", A, b"a"), ("set", B, b"b"), ("set", FAR, b"f")], script)
 
+    @slow
     def test_a_cluster_grows_over_the_cursor(self):
         # A key with an earlier home comes to stand behind the place where a step has ended.
         earlier, later = keys_at(0, 2), keys_at(2, 1)[0]
@@ -199,6 +201,7 @@ class ChangeTest(WalkCase):
 class GrowthTest(WalkCase):
     BEFORE = [("set", A, b"a"), ("set", B, b"b"), ("set", FAR, b"f"), ("set", LAST, b"l")]
 
+    @slow
     def test_the_index_grows(self):
         for step_bytes, at_once, bound in ((1, 2048, 1), (1000, 3, 2), (1, 3, 1)):
             self.walk(self.BEFORE, [("grow",)], bound, (PLAIN,), step_bytes=step_bytes, at_once=at_once)
@@ -339,6 +342,7 @@ class SeededBugTest(WalkCase):
             self.explore(before, script, bound, PLAIN, patches, step_bytes, at_once)
         self.assertRegex(str(caught.exception), message)
 
+    @slow
     def test_believing_an_empty_slot_of_an_area_that_is_used_again(self):
         self.assert_caught([("set", A, b"a"), ("set", FAR, b"f")], [("grow",), ("grow",)], [deaf("newest")],
                            "was found 0 times")
@@ -347,6 +351,7 @@ class SeededBugTest(WalkCase):
         self.assert_caught(GrowthTest.BEFORE + [("grow", 3)], [("grow",)],
                            [mock.patch.object(Walker, "_clusters", unbounded)], "was found 0 times")
 
+    @slow
     def test_taking_moved_for_gone_at_the_second_look_at_a_slot(self):
         # Announced and cleared before the walk begins, so that NEWEST tells nothing.
         self.assert_caught(GrowthTest.BEFORE + [("grow", 1)], [("grow",)], [deaf("moved")], "was found 0 times")

@@ -14,6 +14,7 @@ from nosqgrid.coordinator import sockets
 from nosqgrid.formats.resp import encode_command
 from tests.support.engine_context import EngineContext, socket_session
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 IMPATIENT = """
 import sys
@@ -146,6 +147,7 @@ class AbusedTest(ProcessTestCase):
 
 
 class ImpatientTest(ProcessTestCase):
+    @slow
     def test_a_command_begun_and_never_finished_ends_the_connection_and_idling_does_not(self):
         address = self.path("s")
         child = self.spawn(IMPATIENT, address)

@@ -10,6 +10,7 @@ import unittest
 import nosqgrid
 from nosqgrid.errors import NosqgridError
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 LIMIT = 64
 
@@ -54,6 +55,7 @@ class DescriptorsTest(ProcessTestCase):
         self.assertEqual(self.child.wait(), 0)
         return self.child.errors()
 
+    @slow
     def test_it_refuses_stays_quiet_serves_on_and_recovers(self):
         address = self.serve(LIMIT)
         grid = nosqgrid.attach(address, timeout=5)
@@ -122,6 +124,7 @@ class DescriptorsTest(ProcessTestCase):
         self.assertEqual(sorted(int(name) for name in os.listdir("/proc/self/fd")), before)
         self.end()
 
+    @slow
     def test_five_hundred_times_attached_and_closed_leaves_the_counts_as_they_were(self):
         address = self.serve(256)
         with nosqgrid.attach(address, timeout=5) as grid:

@@ -18,6 +18,7 @@ from nosqgrid.memory.lane import TAKE_BYTES_MAX, ClientLane, CoordinatorLane
 from tests.support.engine_context import EngineContext
 from tests.support.keyspaces import make_keyspace
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 COMMANDS = ((b"GET", b"a"), (b"SET", b"a", b"1"), (b"INCR", b"n"), (b"KEYS", b"*"), (b"MGET", b"a", b"b"),
             (b"NONSENSE",),
@@ -167,6 +168,7 @@ class FrameTest(LaneTestCase):
         counts = self.outcomes(2, 500, lambda rng: bytes(rng.randrange(256) for _ in range(rng.randrange(1, 200))))
         self.assertGreater(counts["lane error"], 400)
 
+    @slow
     def test_mutated_frames_are_served_or_end_the_session(self):
         counts = self.outcomes(3, 900, lambda rng: mutated(rng, b"".join(random_frame(rng) for _ in range(3))))
         self.assertGreater(counts["lane error"], 100)

@@ -14,6 +14,7 @@ from nosqgrid.formats import resp
 from tests.support.command_context import PlainContext
 from tests.support.differential import SERVER, RealServer
 from tests.support.plain_keyspace import PlainKeyspace
+from tests.support.tiers import slow
 
 VERSION = "v=7.0."  # of the texts that are compared
 COMMANDS_PER_SEQUENCE = 60
@@ -199,6 +200,7 @@ class RedisDifferentialTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.server.close()
 
+    @slow
     def test_random_commands_are_answered_with_the_same_bytes(self):
         for seed in range(SEQUENCES):
             self.compare_sequence(seed, 3 if seed % 3 == 0 else 2)

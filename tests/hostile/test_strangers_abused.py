@@ -7,6 +7,7 @@ import unittest
 from nosqgrid.limits import MIB, STRANGERS_MAX
 from tests.support.processes import wait_until
 from tests.support.tcp_client import TcpClient, TcpTestCase
+from tests.support.tiers import slow
 
 GROWTH_BYTES_MAX = 32 * MIB
 
@@ -51,6 +52,7 @@ class FloodTest(TcpTestCase):
             client.close()
         wait_until(lambda: b"connected_clients:3\r\n" in self.local.call("INFO", "clients"))
 
+    @slow
     def test_one_that_asks_and_does_not_read(self):
         client = self.silent()
         client.sock.settimeout(5.0)

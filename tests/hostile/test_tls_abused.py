@@ -16,6 +16,7 @@ from nosqgrid.limits import STRANGERS_MAX
 from tests.support.certificates import OPENSSL, certificates
 from tests.support.processes import wait_until
 from tests.support.tcp_client import TcpClient, TcpTestCase
+from tests.support.tiers import slow
 
 BIG = bytes(range(256)) * (12 << 10)
 
@@ -57,6 +58,7 @@ class TlsTestCase(TcpTestCase):
 
 class ServedTest(TlsTestCase):
 
+    @slow
     def test_commands_and_large_values(self):
         self.start_tls()
         one, two, local = self.connect(self.context()), self.connect(self.context()), self.connect_local()
@@ -76,6 +78,7 @@ class ServedTest(TlsTestCase):
         one.send("QUIT")
         self.assertEqual(one.rest(), b"+OK\r\n")  # and no error: the end is told
 
+    @slow
     def test_who_reads_slowly_gets_all(self):
         self.start_tls()
         client = self.connect(self.context())
@@ -124,6 +127,7 @@ class CertificateTest(TlsTestCase):
         self.assertEqual(self.connect(self.context("client")).call("PING"), b"+PONG\r\n")
         self.assertEqual(self.connect_local().call("INFO", "clients").count(b"connected_clients:2\r\n"), 1)
 
+    @slow
     def test_files_that_are_of_no_use_are_named(self):
         protected = self.path("protected.key", keep=True)
         subprocess.check_call([OPENSSL, "ec", "-aes128", "-passout", "pass:secret", "-in", self.files["server.key"],

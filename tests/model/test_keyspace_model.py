@@ -89,6 +89,7 @@ class KeyspaceAgainstModel(unittest.TestCase):
         self.assertEqual(len(seen), len(set(seen)))
         return set(seen)
 
+    @slow
     def test_small_values_in_plenty_of_room(self):
         for seed in range(3):
             _, refused = self.run_commands(seed, 6000, 4 << 20, 100, 500)
@@ -104,10 +105,12 @@ class KeyspaceAgainstModel(unittest.TestCase):
         space, refused = self.run_commands(20, 8000, 1 << 20, 30000, 300, check_every=500)
         self.assertGreater(refused, 10)
 
+    @slow
     def test_large_records_take_runs_of_segments(self):
         space, refused = self.run_commands(30, 3000, 4 << 20, 900000, 6, check_every=50)
         self.assertGreater(space.version, 1000)
 
+    @slow
     def test_many_keys_grow_the_index_while_commands_go_on(self):
         space, _ = self.run_commands(40, 30000, 8 << 20, 10, 20000, check_every=3000)
         self.assertGreater(space.index.growths, 1)

@@ -12,7 +12,7 @@ import unittest
 from nosqgrid.engine.loading import Loader
 from nosqgrid.errors import DiskError
 from tests.support.engine_context import EngineContext, Processes
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog, make_space
 
 CLIENTS = 6
@@ -177,6 +177,7 @@ class LockHistoriesTest(unittest.TestCase):
                 history.step()
             history.space.check()
 
+    @slow
     def test_with_a_log_that_refuses_and_coordinators_that_follow(self):
         for seed in range(300 if FULL else 25):
             history = History(self, seed, True)

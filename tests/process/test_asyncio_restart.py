@@ -9,6 +9,7 @@ import nosqgrid
 from nosqgrid import errors
 from tests.support.durable import DurableTestCase
 from tests.support.processes import TIMEOUT_S
+from tests.support.tiers import slow
 
 
 class RestartTest(DurableTestCase):
@@ -43,6 +44,7 @@ class RestartTest(DurableTestCase):
 
             self.run_(main())
 
+    @slow
     def test_without_reconnect_who_waits_is_told_and_the_next_call_goes_on(self):
         served = self.serve(level="everysec")
         with self.attach() as grid:

@@ -15,6 +15,7 @@ from nosqgrid.client import launcher
 from nosqgrid.formats import resp
 from tests.support.differential import RealClient
 from tests.support.processes import ProcessTestCase
+from tests.support.tiers import slow
 
 KEYS = ["key:%d" % number for number in range(24)]
 STEPS = 1200
@@ -152,6 +153,7 @@ class CoherenceTest(ProcessTestCase):
         value = self.grid.get(key)
         return value.decode() if isinstance(value, bytes) else value
 
+    @slow
     def test_no_cache_shows_what_was_before_an_answered_write(self):
         rng, model = random.Random(3), {}
         self.caching(), self.caching("BCAST"), self.caching("BCAST", "PREFIX", "key:1"), self.caching("NOLOOP")
@@ -165,6 +167,7 @@ class CoherenceTest(ProcessTestCase):
             self.assertGreater(reader.hits, STEPS)
             self.assertGreater(reader.told, STEPS // 10)
 
+    @slow
     def test_readers_never_go_back_and_agree_at_the_end(self):
         children = [self.spawn(write_numbers, self.launched.address, name, SECONDS)
                     for name in ("grid", "redis")]

@@ -294,6 +294,7 @@ class FailedSyncTest(DurableTestCase):
         self.serve(level="always")
         self.assertEqual(self.content(), dict(before, k2="after"))
 
+    @slow
     def test_a_sync_that_fails_behind_the_writes_stops_them_until_a_checkpoint_stands(self):
         served = self.serve(level="everysec")
         grid = self.attach()
@@ -356,6 +357,7 @@ class DirectoryTakenAwayTest(DurableTestCase):
             return None
         return wait_until(refused, what="the loss to be noticed")
 
+    @slow
     def test_reads_go_on_and_writes_too_once_it_is_there_again(self):
         served = self.serve(level="os")
         grid = self.attach()

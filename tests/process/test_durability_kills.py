@@ -91,6 +91,7 @@ class LoadTest(DurableTestCase):
         self.assertGreater(answered, CYCLES)
         served.kill()
 
+    @slow
     def test_level_os(self):
         self.run_cycles("os")
 
@@ -98,6 +99,7 @@ class LoadTest(DurableTestCase):
     def test_level_everysec(self):
         self.run_cycles("everysec")
 
+    @slow
     def test_level_always(self):
         self.run_cycles("always")
 
@@ -155,6 +157,7 @@ class SystemCallTest(DurableTestCase):
         self.assertEqual(wrong, "", "%s; NOSQGRID_TEST_SEED=%d" % (what, SEED))
         served.kill()
 
+    @slow
     def test_in_a_session_with_a_checkpoint(self):
         served = self.serve(level="always")
         with trace(served.pid, "-f", *self.options()):
@@ -171,6 +174,7 @@ class SystemCallTest(DurableTestCase):
                 served.close()  # it may live: the call was one of the other process, or was not made this time
             self.check(report, "killed at %s number %d" % (call, number))
 
+    @slow
     def test_in_a_recovery(self):
         template = os.path.join(self.place, "template")
         served = self.serve(level="always")

@@ -176,6 +176,7 @@ class EmbeddedTestCase(DurableTestCase):
 
 
 class LifeTest(EmbeddedTestCase):
+    @slow
     def test_twenty_at_once_get_one_coordinator(self):
         child = self.spawn(MANY, self.data, AT_ONCE)
         found = json.loads(child.read_line())
@@ -209,6 +210,7 @@ class LifeTest(EmbeddedTestCase):
             self.assertEqual(dict(grid.items()), {"a": 1, "b": [2, "three"]})
             self.assertEqual(grid.stats()["recovered_log_entries"], 0)
 
+    @slow
     def test_the_last_one_may_be_killed_too(self):
         child, pid = self.opener()
         self.ask(child, "grid.set('a', 1)")

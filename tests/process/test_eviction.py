@@ -28,6 +28,7 @@ class EvictionTestCase(DurableTestCase):
 
 
 class PolicyTest(EvictionTestCase):
+    @slow
     def test_what_redis_clients_are_told(self):
         for policy, name in ((None, b"allkeys-lfu"), ("lfu", b"allkeys-lfu"), ("lru", b"allkeys-lru"),
                              ("refuse", b"noeviction")):
@@ -58,6 +59,7 @@ class PolicyTest(EvictionTestCase):
         with self.assertRaisesRegex(nosqgrid.UsageError, "no policy is called 'fifo'"):
             nosqgrid.open(memory="2m", policy="fifo")
 
+    @slow
     def test_a_hot_set_stays_while_others_scan(self):
         _, scanning = self.serve_cache("--policy", "lfu")
         readers = [self.attach(near_cache=size) for size in (0, 1 << 20)]

@@ -68,6 +68,7 @@ class ProgramTests(ProcessTestCase):
                 self.assertEqual(child.finish().rstrip("\n"), printed)
                 wait_until(lambda: not os.path.exists(socket_path), what="the coordinator to end")
 
+    @slow
     def test_pool(self):
         self.run_commands("pool.py")
 

@@ -14,6 +14,7 @@ import nosqgrid
 from nosqgrid.client.workers import outcomes
 from nosqgrid.client.workers.executor import ExecutorBrokenError
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 from tests.support.working import TASKS, WorkingTestCase, is_there
 
 FUNCTIONS = "tests.support.work_functions"
@@ -135,6 +136,7 @@ class ExecutorTests(WorkingTestCase):
             os.kill(pid, signal.SIGKILL)
             self.assertEqual(list(executor.map(self.functions.square, range(20))), [n * n for n in range(20)])
 
+    @slow
     def test_cancel(self):
         with self.grid.executor(workers=1) as executor:
             first = executor.submit(time.sleep, 1.0)
@@ -166,6 +168,7 @@ class ExecutorTests(WorkingTestCase):
         self.assertEqual(self.command("JOB.QUEUES"), [])
         self.assertNotIn("nosqgrid-executor", [thread.name for thread in threading.enumerate()])
 
+    @slow
     def test_workers_that_are_gone_break_the_executor(self):
         executor = self.grid.executor(workers=1)
         pid = executor.submit(self.functions.whoami).result(60)
@@ -230,6 +233,7 @@ class SharedWorkersTests(WorkingTestCase):
 class RestartTests(WorkingTestCase):
     DURABLE = True
 
+    @slow
     def test_calls_go_on_with_the_next_coordinator(self):
         from tests.support import work_functions
         worker = self.work("-q", "executor", "-c", "1", module=FUNCTIONS)

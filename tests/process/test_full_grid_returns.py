@@ -4,9 +4,11 @@ import random
 
 import nosqgrid
 from tests.support.durable import DurableTestCase
+from tests.support.tiers import slow
 
 
 class FullGridTest(DurableTestCase):
+    @slow
     def test_a_full_grid_comes_back_with_the_memory_it_had_or_a_quarter_more(self):
         for seed in range(3):
             socket, directory = "%s%d" % (self.socket, seed), "%s%d" % (self.data, seed)

@@ -20,6 +20,7 @@ from nosqgrid.cli.main import main
 from nosqgrid.coordinator import coordinator
 from tests.support.differential import RealClient
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 ROUNDS = 30
 COMMANDS = (b"RPUSH k a b", b"GET k", b"NOSUCH", b"HELLO 3", b"SUBSCRIBE x", b"UNSUBSCRIBE", b"MULTI", b"INCR n",
@@ -85,6 +86,7 @@ def serving_program(path, directory):
 class GarbageTest(ProcessTestCase):
     allowed_files = ("*",)
 
+    @slow
     def test_nothing_that_lasts_waits_for_the_collector(self):
         path = self.path("s")
         child = self.spawn(serving_program, path, self.path("data"))

@@ -18,6 +18,7 @@ from nosqgrid.formats.records import pack_body
 from nosqgrid.memory.lane import ClientLane
 from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 
 SECONDS = 1.0
 LARGE = 240 * 1000  # more than a lane carries, and than a socket takes at once; less than has a file of its own
@@ -147,6 +148,7 @@ class AnywhereTest(GridTestCase):
             signal.signal(signal.SIGALRM, previous)
         return count
 
+    @slow
     def test_what_a_call_left_in_the_lane_is_done_before_what_comes_later_over_the_socket(self):
         def then():
             version = self.grid.set("k", large("new"))
@@ -156,6 +158,7 @@ class AnywhereTest(GridTestCase):
         self.assertGreater(self.interrupt(lambda: self.grid.pop("k", None), 0.0003, then), 50)
         self.attached(1)
 
+    @slow
     def test_small_and_large_calls_in_turn(self):
         def call():
             self.number += 1
@@ -174,6 +177,7 @@ class AnywhereTest(GridTestCase):
         self.assertGreater(self.interrupt(call, 0.01, then), 20)
         self.attached(1)
 
+    @slow
     @unittest.skipIf(sys.version_info < (3, 10), "before 3.10 an exception may skip the end of a with block")
     def test_a_thread_does_not_wait_for_the_next_call_of_the_one_that_was_interrupted(self):
         def count():

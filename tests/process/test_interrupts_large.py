@@ -108,6 +108,7 @@ class EachLineTest(GridTestCase):
         self.grid["heap"] = IN_HEAP
         self.grid["read"] = DATA
 
+    @slow
     def test_set(self):
         self.each_line(lambda: self.grid.set("k", DATA), 80)
 
@@ -120,12 +121,14 @@ class EachLineTest(GridTestCase):
     def test_view_in_the_heap(self):
         self.each_line(lambda: self.grid.view("heap").release(), 40)
 
+    @slow
     def test_create(self):
         def create():
             with self.grid.create("k", 300000) as creation:
                 creation.buffer[:1] = b"x"
         self.each_line(create, 80)
 
+    @slow
     def test_share(self):
         self.each_line(lambda: self.grid.share(DATA).get(), 100)
         self.assertEqual(share._grids, {})

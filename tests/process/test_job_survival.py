@@ -16,6 +16,7 @@ from nosqgrid.client.link import Link
 from nosqgrid.errors import CoordinatorLostError, StaleReceiptError
 from tests.support.durable import FULL, SEED, DurableTestCase, Served
 from tests.support.processes import TIMEOUT_S, process_state, wait_until
+from tests.support.tiers import slow
 
 WORKERS = 50 if FULL else 8
 JOBS = 6000 if FULL else 500
@@ -129,6 +130,7 @@ class WorkersTest(DurableTestCase):
         os.kill(worker.pid, signal.SIGCONT)
         self.assertEqual(self.ask(worker, "JOB.ACK q:1 1"), "1")
 
+    @slow
     def test_random_kills_lose_nothing_and_double_nothing_without_a_death(self):
         self.serve_memory()
         link, rng, killed = self.link(), random.Random(SEED), set()
@@ -284,9 +286,11 @@ class CoordinatorKillsTest(DurableTestCase):
         self.assertEqual(put - acked - unsure - set(found), set(), "lost; NOSQGRID_TEST_SEED=%d" % SEED)
         self.assertLessEqual(max(found), following)
 
+    @slow
     def test_level_os(self):
         self.run_cycles("os")
 
+    @slow
     def test_level_always(self):
         self.run_cycles("always")
 

@@ -15,6 +15,7 @@ from nosqgrid.client import attachment, fastget, mapping
 from nosqgrid.memory import lane, ring
 from tests.process.test_survival import GridTestCase
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 
 TRACED = frozenset(module.__file__ for module in (attachment, fastget, mapping, lane, ring))
 LINES_MAX = 400
@@ -81,13 +82,16 @@ class KillAnywhereTest(GridTestCase):
             self.assertEqual(set(self.grid), {"k", "alive", "busy"})
         raise AssertionError("the call has more than %d lines" % LINES_MAX)
 
+    @slow
     def test_set(self):
         self.assertGreater(self.killed_at_each_line(lambda grid: grid.set("k", NEW)), 20)
         self.assertEqual(self.grid["k"], NEW)
 
+    @slow
     def test_get(self):
         self.assertGreater(self.killed_at_each_line(lambda grid: grid.get("k")), 15)
 
+    @slow
     def test_a_batch_is_applied_whole_or_not_at_all(self):
         def batch(grid):
             with grid.pipeline() as pipe:

@@ -82,6 +82,7 @@ class RoundTripTest(LargeTestCase):
         self.wait_given_back()
         wait_until(lambda: self.opened() <= before, 10.0, "its descriptor to be closed")
 
+    @slow
     def test_every_type(self):
         data = os.urandom(SIZE)
         self.check(data)

@@ -16,6 +16,7 @@ from nosqgrid.client import launcher
 from tests.support import history
 from tests.support.linearizability import assert_linearizable, assert_versions
 from tests.support.processes import ProcessTestCase
+from tests.support.tiers import slow
 
 KEYS = 16
 SECONDS = float(os.environ.get("NOSQGRID_TEST_SECONDS", "1"))
@@ -114,6 +115,7 @@ class LinearizabilityTest(ProcessTestCase):
             child.wait()
             self.assertEqual((child.process.returncode, child.errors()), (0, ""))
 
+    @slow
     def test_histories_of_four_processes(self):
         directory = self.path("histories")
         os.mkdir(directory)
@@ -126,6 +128,7 @@ class LinearizabilityTest(ProcessTestCase):
         self.assertGreater(len(operations), 500)
         assert_linearizable(operations)
 
+    @slow
     def test_versions_of_four_processes(self):
         directory = self.path("histories")
         os.mkdir(directory)
@@ -137,6 +140,7 @@ class LinearizabilityTest(ProcessTestCase):
         self.assertGreater(len(operations), 2000)
         assert_versions(operations)
 
+    @slow
     def test_no_read_is_torn_while_segments_are_cleaned_and_used_again(self):
         with launcher.start(memory="4m", extra_args=["--policy", "refuse"]) as launched:
             with nosqgrid.attach(launched.address) as grid:

@@ -12,7 +12,7 @@ from nosqgrid.errors import CoordinatorLostError, CursorLostError, NotServedErro
 from nosqgrid.redis import Redis
 from tests.support.durable import SEED
 from tests.support.processes import ProcessTestCase, wait_until
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 PATIENCE_S = 30.0
 STEPS = 3000 if FULL else 400
@@ -104,6 +104,7 @@ class HistoryTest(ProcessTestCase):
         self.assertEqual(self.follow_writers("--dir", self.path("data", keep=True), "--durability", "os"),
                          {"set", "delete", "expire", "clear"})
 
+    @slow
     def test_evictions_are_heard(self):
         with launcher.start(memory="4m", extra_args=("--policy", "lru")) as launched:
             with nosqgrid.attach(launched.address, near_cache=0) as grid, grid.listen("k") as listener:

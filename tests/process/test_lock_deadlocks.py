@@ -6,6 +6,7 @@ import os
 import nosqgrid
 from nosqgrid import errors
 from tests.support.locking import LockTestCase
+from tests.support.tiers import slow
 
 
 class DeadlockTest(LockTestCase):
@@ -14,6 +15,7 @@ class DeadlockTest(LockTestCase):
             with self.assertRaisesRegex(errors.DeadlockError, "pid %d" % os.getpid()):
                 self.grid.lock("a").acquire()
 
+    @slow
     def test_circles_of_two_to_five_processes_are_named(self):
         for count in range(2, 6):
             with self.subTest(count=count):

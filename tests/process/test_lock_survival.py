@@ -13,6 +13,7 @@ from nosqgrid import errors
 from nosqgrid.client.link import Link
 from tests.support.durable import DurableTestCase, Served
 from tests.support.processes import TIMEOUT_S, process_state, wait_until
+from tests.support.tiers import slow
 
 SOON_S = 10.0  # what takes milliseconds here has so long on a machine with other work
 
@@ -114,6 +115,7 @@ class LockSurvivalTest(DurableTestCase):
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
 
+    @slow
     def test_a_stopped_holder_loses_nothing(self):
         self.serve_memory()
         child, link = self.holder(), self.link()
@@ -132,6 +134,7 @@ class LockSurvivalTest(DurableTestCase):
         served.kill()
         return self.serve(**options)
 
+    @slow
     def test_a_holder_comes_back_to_the_next_coordinator(self):
         for level in ("os", "everysec", "always"):
             served = self.serve(level=level)
@@ -196,6 +199,7 @@ class LockSurvivalTest(DurableTestCase):
         self.ask(child, "AGAIN")
         self.assertEqual(self.reclaim(child, token), "1")
 
+    @slow
     def test_without_a_directory_only_holders_are_granted_anything_at_first(self):
         served = self.serve_memory()
         child = self.holder()
@@ -217,6 +221,7 @@ class LockSurvivalTest(DurableTestCase):
         self.assertEqual(self.ask(child, "LOCK.RELEASE", "a", str(token)), "0")
         self.assertGreater(self.have(link, b"a")[0], token)
 
+    @slow
     def test_tokens_rise_across_kills(self):
         last = 0
         for level in ("everysec", "os", None, "always", "everysec"):

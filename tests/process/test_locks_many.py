@@ -209,6 +209,7 @@ class AnywhereTest(LockTestCase):
             signal.signal(signal.SIGALRM, previous)
         self.assertGreater(count, 20)
 
+    @slow
     def test_object_and_coordinator_agree(self):
         for lock in (self.grid.lock("a"), self.grid.lock("a", ttl=1000), self.grid.semaphore("b", 2),
                      self.grid.multilock(["c", "d"]), self.grid.rwlock("a").read()):
@@ -228,6 +229,7 @@ class AnywhereTest(LockTestCase):
             with self.subTest(lock):
                 self.interrupt(work, then)
 
+    @slow
     @unittest.skipIf(sys.version_info < (3, 10), "before 3.10 an exception may skip the end of a with block")
     def test_a_block_that_was_not_entered_holds_nothing(self):
         for lock in (self.grid.lock("a"), self.grid.semaphore("b", 2), self.grid.multilock(["c", "d"])):
@@ -249,6 +251,7 @@ class AnywhereTest(LockTestCase):
             with self.subTest(lock):
                 self.interrupt(work, then)
 
+    @slow
     def test_waiting_leaves_nothing(self):
         other = self.player()
         self.assertEqual(other.ask("lock", "a", "acquire"), "True")

@@ -5,6 +5,7 @@ import signal
 
 from tests.support.processes import TIMEOUT_S, process_state, wait_until
 from tests.support.shell import ShellTestCase
+from tests.support.tiers import slow
 
 
 class LocksShellTest(ShellTestCase):
@@ -24,6 +25,7 @@ class LocksShellTest(ShellTestCase):
         with self.grid.lock(name) as lock:
             return lock.fence
 
+    @slow
     def test_flags_of_flock(self):
         with self.grid.lock("x"):
             self.assertEqual(self.shell("lock", "-n", "x", "--", "echo", "no"), (1, ""))

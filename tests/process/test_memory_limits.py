@@ -11,6 +11,7 @@ from nosqgrid.errors import GridFullError
 from nosqgrid.formats.lane import LANE_SIZE_BYTES
 from nosqgrid.limits import MIB
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 # serve, with the figures of other modules changed before: argv[1] is Python that does it.
 SERVE = """\
@@ -205,6 +206,7 @@ class SmallFileSystemTest(MemoryTestCase):
 
 
 class GrowthTest(MemoryTestCase):
+    @slow
     def test_it_grows_while_it_is_filled_and_shrinks_when_it_is_idle(self):
         child = self.serve(QUICK, "--memory", "8m", "--memory-max", "48m")
         self.assertIn("with 8m of memory, up to 48m where needed;", child.read_line())

@@ -11,6 +11,7 @@ from nosqgrid.formats import values
 from tests.process.test_queues import QueueTestCase
 from tests.support.durable import DurableTestCase
 from tests.support.processes import TIMEOUT_S, wait_until
+from tests.support.tiers import slow
 
 
 def consume(grid, name, ends_by):
@@ -187,6 +188,7 @@ def _get_one(grid):
 
 
 class RestartTest(DurableTestCase):
+    @slow
     def test_what_was_got_stays_with_who_has_it(self):
         served = self.serve(level="os")
         grid, other = self.attach(reconnect=TIMEOUT_S), self.attach(reconnect=TIMEOUT_S)

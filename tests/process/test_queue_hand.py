@@ -8,6 +8,7 @@ import warnings
 from nosqgrid import errors
 from tests.process.test_queues import QueueTestCase
 from tests.support.processes import TIMEOUT_S, wait_until
+from tests.support.tiers import slow
 
 
 class PipelineTest(QueueTestCase):
@@ -85,6 +86,7 @@ class KeepTest(QueueTestCase):
         wait_until(lambda: not keepers(), what="the thread to end")
         super().tearDown()
 
+    @slow
     def test_a_job_is_kept_until_it_is_done(self):
         self.queue.put("x", ttr=self.TTR_S), self.queue.put("y", ttr=self.TTR_S)
         jobs = [self.queue.reserve(keep=True)] + self.grid.reserve(["work"], keep=True)
@@ -99,6 +101,7 @@ class KeepTest(QueueTestCase):
             self.assertEqual(len(keepers()), 1)
         self.assertTrue(self.queue.join(TIMEOUT_S))
 
+    @slow
     def test_a_job_that_was_forgotten_is_not_kept(self):
         self.queue.put("x", ttr=self.TTR_S, backoff=(0, 0, 1))
         self.assertEqual(self.queue.reserve(keep=True).attempt, 1)
@@ -106,12 +109,14 @@ class KeepTest(QueueTestCase):
         self.assertEqual(self.queue.reserve(timeout=TIMEOUT_S).attempt, 2)
         wait_until(lambda: not keepers(), what="the thread to end")
 
+    @slow
     def test_a_wish_to_cancel_is_heard(self):
         job = self.queue.put("x", ttr=self.TTR_S)
         with self.queue.reserve(keep=True) as mine:
             job.cancel()
             wait_until(lambda: mine.cancelled, what="the worker to hear of it")
 
+    @slow
     def test_a_forked_child_keeps_nothing_and_may_keep_its_own(self):
         self.queue.put("x", ttr=TIMEOUT_S), self.queue.put("y", ttr=self.TTR_S, keep=60)
         mine = self.queue.reserve(keep=True)

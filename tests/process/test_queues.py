@@ -9,6 +9,7 @@ import time
 from nosqgrid import errors
 from tests.support.processes import TIMEOUT_S, wait_until
 from tests.support.served import GridTestCase
+from tests.support.tiers import slow
 
 
 class QueueTestCase(GridTestCase):
@@ -163,6 +164,7 @@ class JobsTest(QueueTestCase):
                 call()
         second.ack()
 
+    @slow
     def test_touch_keeps_a_job(self):
         self.queue.put("x", ttr=0.3)
         mine = self.queue.reserve()

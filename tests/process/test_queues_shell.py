@@ -4,6 +4,7 @@ import json
 
 from tests.support.processes import TIMEOUT_S
 from tests.support.shell import ShellTestCase
+from tests.support.tiers import slow
 
 
 class QueuesShellTest(ShellTestCase):
@@ -28,6 +29,7 @@ class QueuesShellTest(ShellTestCase):
         self.grid.queue("mail").put("x", unique="k")
         self.assertEqual(self.shell("queue", "put", "mail", "x", "--unique", "k"), (1, "mail:1\n"))
 
+    @slow
     def test_what_people_do(self):
         queue = self.grid.queue("mail")
         job = queue.put("x", retries=0, keep=60)
@@ -49,6 +51,7 @@ class QueuesShellTest(ShellTestCase):
         self.assertEqual(self.shell("jobs", "--id", "mail:2", "--cancel"), (0, "cancelled\n"))
         self.assertEqual(self.shell("queue", "drop", "mail"), (0, "1\n"))
 
+    @slow
     def test_wrong_usage(self):
         for words in (("jobs",), ("jobs", "mail", "--id", "mail:1"), ("jobs", "mail", "--cancel"), ("queue",),
                       ("queue", "put", "mail", "x", "-t", "int"), ("queue", "put", "mail", "x", "--ttr", "0"),

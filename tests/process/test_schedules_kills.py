@@ -6,6 +6,7 @@ import unittest
 
 from nosqgrid.client.link import named_values
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 from tests.support.working import TASKS, WorkingTestCase
 
 
@@ -24,6 +25,7 @@ class TickTests(WorkingTestCase):
         found.sort(key=lambda row: int(row["id"].rpartition(":")[2]))
         return [row["scheduled_ms"] for row in found]
 
+    @slow
     def test_each_tick_is_one_job_across_kills_of_the_coordinator(self):
         self.schedule("k", "EVERY", "200")
         chance = random.Random()
@@ -39,6 +41,7 @@ class TickTests(WorkingTestCase):
         self.assertEqual(found, sorted(set(found)))
         self.assertEqual({ms % 200 for ms in found}, {found[0] % 200})
 
+    @slow
     def test_what_was_missed_comes_once_and_knows_its_time(self):
         self.schedule("k", "EVERY", "100")
         wait_until(self.ticks)
@@ -59,6 +62,7 @@ class TickTests(WorkingTestCase):
         self.restart()
         self.assertEqual(self.grid.schedules(), before)
 
+    @slow
     def test_many_workers_run_each_tick_once(self):
         workers = [self.work("-c", "2", "-q", "ticks") for _ in range(2)]
         wait_until(lambda: dict(self.command("JOB.STATS", "ticks"))[b"waiting_workers"] == 4, what="all to be there")

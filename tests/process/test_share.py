@@ -105,6 +105,7 @@ class LifeTest(ShareTestCase):
         del view
         self.wait_gone()
 
+    @slow
     def test_it_ends_with_its_process(self):
         ref = self.grid.share(DATA)
         child = self.spawn(HOLDER, pickle.dumps(ref).hex())

@@ -21,6 +21,7 @@ from nosqgrid.storage.files import holder_of
 from tests.support import durable_files as made
 from tests.support.durable_files import contents, flipped, read, save
 from tests.support.processes import REPOSITORY, TIMEOUT_S, ProcessTestCase
+from tests.support.tiers import slow
 
 
 class Terminal(io.StringIO):
@@ -296,6 +297,7 @@ class DumpTest(StorageShellCase):
 
 
 class RestoreTest(StorageShellCase):
+    @slow
     def test_a_backup_is_served_again_and_again(self):
         self.crashed()
         self.assertEqual(self.shell("check", self.backup)[0].splitlines()[-1],

@@ -16,6 +16,7 @@ import zlib
 
 from tests.support.differential import RealClient
 from tests.support.durable import FULL, SEED, DurableTestCase
+from tests.support.tiers import slow
 
 CYCLES = 60 if FULL else 3
 LOAD_S = 0.03, 0.25
@@ -112,9 +113,11 @@ class StructureKillsTest(DurableTestCase):
         writer.wait()
         self.assertGreater(answered, 10 * CYCLES)
 
+    @slow
     def test_level_os(self):
         self.run_cycles("os")
 
+    @slow
     def test_level_always(self):
         self.run_cycles("always")
 

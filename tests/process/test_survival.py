@@ -294,6 +294,7 @@ class SharingTest(GridTestCase):
         self.assertEqual(wrong, [])
         self.assertEqual(self.grid["threads"], 1800)
 
+    @slow
     def test_an_interrupt_in_the_middle_of_a_call_puts_nothing_out_of_step(self):
         booms, wrong, ended = 0, [], False
         end = time.monotonic() + 1.5
@@ -351,6 +352,7 @@ class SharingTest(GridTestCase):
 
 
 class HandlerTest(GridTestCase):
+    @slow
     def test_a_handler_that_writes_inside_a_write_is_refused_and_harms_nothing(self):
         refused, done = [], []
 

@@ -16,7 +16,7 @@ from nosqgrid.errors import (BatchError, ClosedError, CoordinatorLostError, Coor
                              NotServedError, UnsupportedTypeError, UsageError, ValueTooLargeError)
 from tests.support.durable import SEED, DurableTestCase
 from tests.support.processes import ProcessTestCase, wait_until
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 PATIENCE_S = 30.0
 
@@ -86,6 +86,7 @@ class ReadersTest(TopicCase):
         self.assertEqual(child.read_line(), "ready")
         return child
 
+    @slow
     def test_several_readers_one_of_them_slow_and_one_killed(self):
         count, maxlen = 600, 150
         fast = [self.start_reader("fast%d" % number, 2 * count) for number in range(2)]
@@ -245,6 +246,7 @@ class ReadersTest(TopicCase):
 
 
 class RestartTest(DurableTestCase):
+    @slow
     def test_a_coordinator_killed_again_and_again_loses_nothing_that_was_answered(self):
         served = self.serve(level="os")
         publishers = [self.spawn(persistent_publisher, self.socket, who) for who in ("a", "b")]

@@ -10,6 +10,7 @@ import nosqgrid
 import nosqgrid.redis
 from nosqgrid.client import launcher
 from tests.support.processes import REPOSITORY, TIMEOUT_S, ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 
 class ShellTest(ProcessTestCase):
@@ -34,6 +35,7 @@ class ShellTest(ProcessTestCase):
             out, err = process.communicate(stdin, timeout=TIMEOUT_S)
         return process.returncode, out, err
 
+    @slow
     def test_publish_list_and_tail(self):
         self.assertEqual(self.run_shell("topic", "publish", "news", "one"), (0, b"1\n", b""))
         self.assertEqual(self.run_shell("topic", "publish", "news", "-", "--maxlen", "2", stdin=b"\xff"),

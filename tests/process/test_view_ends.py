@@ -17,7 +17,7 @@ from nosqgrid.limits import LANE_PINS_MAX
 from tests.process import test_views
 from tests.process.test_views import IN_FILE, IN_HEAP, content
 from tests.support.processes import wait_until
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 HOLDER = test_views.HOLDER
 
@@ -31,6 +31,7 @@ class EndsTest(test_views.ViewTestCase):
         self.assertGreater(self.retained(), IN_FILE)
         return child
 
+    @slow
     def test_with_its_process(self):
         child = self.holder()
         child.kill()
@@ -39,6 +40,7 @@ class EndsTest(test_views.ViewTestCase):
         self.wait_released()
         self.assertLess(time.monotonic() - begun, 2.0)  # 0.1 on a machine that has nothing else to do
 
+    @slow
     def test_not_while_its_process_stands(self):
         child = self.holder()
         child.stop()
@@ -109,6 +111,7 @@ class EndsTest(test_views.ViewTestCase):
         self.assertEqual(self.grid.view("c").memoryview, content(3))
         self.assertEqual(self.grid.view("b").memoryview, content(2, IN_FILE))
 
+    @slow
     def test_the_first_view_of_all_after_the_coordinator_has_died_is_a_copy(self):
         self.grid.set("c", content(3))
         self.launched.process.kill()
@@ -197,6 +200,7 @@ class ForkTest(test_views.ViewTestCase):
                 os._exit(status)
         return os.waitpid(pid, 0)[1]
 
+    @slow
     def test_a_child_that_forgets_what_it_inherited_does_not_give_it_back(self):
         self.grid.set("a", content(1))
         self.grid.set("b", content(2, IN_FILE))
@@ -212,6 +216,7 @@ class ForkTest(test_views.ViewTestCase):
         self.assertEqual([bytes(view.memoryview[:8]) for view in views], [b"00000001", b"00000002"])
         self.assertGreater(self.retained(), IN_FILE)
 
+    @slow
     def test_a_child_makes_its_own(self):
         self.grid.set("a", content(1))
         self.grid.set("b", content(2, IN_FILE))
@@ -242,6 +247,7 @@ class ForkTest(test_views.ViewTestCase):
 
 
 class ThreadsTest(test_views.ViewTestCase):
+    @slow
     def test_threads_view_what_is_written_all_the_time(self):
         stop, seen, wrong = [], [0], []
 

@@ -7,6 +7,7 @@ from tests.process.test_examples import commands_of, programs_of
 from tests.style.test_docs import text_of
 from tests.support.processes import REPOSITORY, ProcessTestCase, wait_until
 from nosqgrid.client import launcher
+from tests.support.tiers import slow
 
 PAGE = os.path.join(REPOSITORY, "docs", "work.md")
 LIBRARY = "tasks.py"  # the module that the others import
@@ -52,6 +53,7 @@ class PageTests(ProcessTestCase):
     def test_nightly_job(self):
         self.run_program("night.py")
 
+    @slow
     def test_deploy(self):
         self.run_program("deploy.py")
         wait_until(lambda: not [name for name in os.listdir(self.directory) if name.startswith("nosqgrid-worker-")])

@@ -7,6 +7,7 @@ import time
 import unittest
 
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 from tests.support.working import TASKS, WorkingTestCase, children_of, is_there
 
 
@@ -27,6 +28,7 @@ class JobTests(WorkingTestCase):
         self.assertNotIn("client/workers", found["error"])
         self.end(worker)
 
+    @slow
     def test_a_job_that_kills_its_worker_is_dead_after_its_attempts(self):
         worker = self.work("-c", "1")
         found = self.ended(self.put("kill_own_process", retries=2, backoff=(0, 0, 1)))
@@ -139,6 +141,7 @@ class EndTests(WorkingTestCase):
         worker = self.spawn(["-c", SIGTERM_AT_A_START, TASKS], environment={"NOSQGRID_SOCKET": self.launched.address})
         self.assertEqual(worker.wait(), 0, worker.errors())
 
+    @slow
     def test_sigterm_lets_a_job_finish(self):
         worker = self.work("-c", "1")
         job = self.put("hold", "a", 1.0)
@@ -186,6 +189,7 @@ class EndTests(WorkingTestCase):
 
 
 class TimeTests(WorkingTestCase):
+    @slow
     def test_a_job_that_outlives_its_time_is_killed_with_what_it_started(self):
         worker = self.work("-c", "1")
         found = self.ended(self.put("outlive", "a", ttr=0.5, retries=0))
@@ -195,6 +199,7 @@ class TimeTests(WorkingTestCase):
         self.assertEqual(self.result(self.put("add", 1, 1)), 2)
         self.end(worker)
 
+    @slow
     def test_a_job_that_asks_for_more_time_gets_it(self):
         worker = self.work("-c", "1")
         self.assertEqual(self.ended(self.put("touch", 10, ttr=0.9, retries=0))["state"], "done")
@@ -210,6 +215,7 @@ class TimeTests(WorkingTestCase):
         self.ended(job)
         self.end(worker)
 
+    @slow
     def test_a_job_that_does_not_look_gets_a_signal(self):
         worker = self.work("-c", "1")
         job = self.put("hold", "a", 600.0, ttr=1000)
@@ -239,6 +245,7 @@ class KillTests(WorkingTestCase):
         found = dict(self.command("JOB.STATS", "default"))
         return found[b"length"] + found[b"reserved"] == 0
 
+    @slow
     def test_no_job_is_lost_when_children_are_killed_at_random(self):
         seed = int.from_bytes(os.urandom(4), "little")
         rng, kills = random.Random(seed), 0
@@ -260,6 +267,7 @@ class KillTests(WorkingTestCase):
         self.assertEqual((states[b"dead"], states[b"cancelled"]), (0, 0))
         self.end(worker)
 
+    @slow
     def test_what_was_done_while_nobody_was_there_is_told_to_the_next_coordinator(self):
         worker = self.work("-c", "1", "--grace", "60")
         job = self.put("rest", "a", 1.0, retries=3)
@@ -271,6 +279,7 @@ class KillTests(WorkingTestCase):
         self.assertEqual(worker.wait(60), 0)
         self.assertEqual((self.info(job)["state"], self.info(job)["attempts"], self.grid["begun:a"]), ("done", 1, 1))
 
+    @slow
     def test_workers_go_on_with_the_next_coordinator_and_no_job_is_lost(self):
         self.put_all()
         worker = self.work("-c", "3")

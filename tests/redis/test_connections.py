@@ -10,6 +10,7 @@ from nosqgrid.client import launcher
 from nosqgrid.errors import WrongTypeError
 from tests.support.processes import wait_until
 from tests.support.several_clients import SeveralClientsTest
+from tests.support.tiers import slow
 
 BLOCKED = """
 import sys
@@ -53,6 +54,7 @@ class ListeningTest(ConnectionsTest):
         wait_until(lambda: self.three.call("PUBSUB", "CHANNELS") == b"*0\r\n")
         self.assertEqual(self.three.call("PUBLISH", "a", "x"), b":0\r\n")
 
+    @slow
     def test_who_does_not_read_is_disconnected_and_the_others_hear_all(self):
         self.one.call("SUBSCRIBE", "a")
         self.two.call("SUBSCRIBE", "a")
@@ -85,6 +87,7 @@ class ListeningTest(ConnectionsTest):
 
 class WaitingTest(ConnectionsTest):
 
+    @slow
     def test_who_waits_longest_is_served_first_whoever_writes(self):
         self.one.send("BLPOP", "q", "0")
         self.wait_for_blocked(1)
@@ -95,12 +98,14 @@ class WaitingTest(ConnectionsTest):
         self.assertEqual(self.two.read(), b"*2\r\n$1\r\nq\r\n$1\r\n2\r\n")
         self.assertEqual(self.three.call("LRANGE", "q", "0", "-1"), b"*1\r\n$1\r\n3\r\n")
 
+    @slow
     def test_time_is_up(self):
         started = time.monotonic()
         self.assertEqual(self.one.call("BLPOP", "q", "0.05"), b"*-1\r\n")
         self.assertGreater(time.monotonic() - started, 0.04)  # the coordinator knows whole milliseconds
         self.assertEqual(self.one.call("PING"), b"+PONG\r\n")
 
+    @slow
     def test_what_is_sent_behind_is_run_when_the_wait_is_over(self):
         self.one.send("BLPOP", "q", "0")
         self.one.send("PING")
@@ -110,6 +115,7 @@ class WaitingTest(ConnectionsTest):
         self.assertEqual(self.one.read(), b"*2\r\n$1\r\nq\r\n$1\r\nx\r\n")
         self.assertEqual(self.one.read(), b"+PONG\r\n")
 
+    @slow
     def test_who_is_killed_while_waiting_takes_nothing_with_him(self):
         child = self.spawn(BLOCKED, self.launched.address)
         self.assertEqual(child.read_line(), "ready")
@@ -122,6 +128,7 @@ class WaitingTest(ConnectionsTest):
         self.three.call("RPUSH", "queue", "x")
         self.assertEqual(self.one.read(), b"*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n")
 
+    @slow
     def test_client_unblock(self):
         number = self.one.call("CLIENT", "ID")[1:-2]
         for kind, reply in ((b"TIMEOUT", b"*-1\r\n"),
@@ -132,6 +139,7 @@ class WaitingTest(ConnectionsTest):
             self.assertEqual(self.one.read(), reply)
         self.assertEqual(self.three.call("CLIENT", "UNBLOCK", number), b":0\r\n")
 
+    @slow
     def test_transactions_do_not_wait_and_serve_at_their_end(self):
         self.assertEqual(self.one.calls([("MULTI",), ("BLPOP", "q", "0"), ("EXEC",)])[2], b"*1\r\n*-1\r\n")
         self.one.send("BLPOP", "q", "0")
@@ -168,6 +176,7 @@ class OverseeingTest(ConnectionsTest):
         self.two.call("SET", "k", "1")
         self.silent(self.one)
 
+    @slow
     def test_who_says_nothing_is_idle(self):
         self.one.call("CLIENT", "SETNAME", "one")
 

@@ -8,6 +8,7 @@ from tests.support.differential import DifferentialTest, encoded
 from tests.support.engine_context import EngineContext
 from tests.support.plain_replies import plain
 from tests.support.processes import wait_until
+from tests.support.tiers import slow
 
 PLACED = [word for number in range(30) for word in ("1", "1", "m%d" % number)]
 
@@ -65,6 +66,7 @@ class DifferencesTest(DifferentialTest):
                     self.assertNotEqual(own, real)
         self.client.call("CONFIG", "SET", "hll-sparse-max-bytes", "3000")
 
+    @slow
     def test_who_waits_is_served_where_a_string_is_replaced(self):
         for name, member, store in (
                 ("SORT", "rpush y 1", "sort y store k"), ("ZDIFFSTORE", "zadd y 1 1", "zdiffstore k 1 y"),

@@ -6,7 +6,7 @@ import unittest
 from nosqgrid.formats import rdb, resp
 from tests.support.differential import DifferentialTest, encoded, unordered, unordered_pairs
 from tests.support.engine_context import EngineContext
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.unit.test_rdb import WORDS, old_dumps
 
 ROUNDS = 400 if FULL else 40
@@ -64,6 +64,7 @@ class DumpsDifferentialTest(DifferentialTest):
         normalize = NORMALIZE.get(kind, lambda reply: reply)
         self.assertEqual(normalize(ours), normalize(theirs), (where, words))
 
+    @slow
     def test_dumps_go_both_ways(self):
         for number in range(ROUNDS):
             rng = random.Random(number)
@@ -112,6 +113,7 @@ class DumpsDifferentialTest(DifferentialTest):
             self.assertEqual((theirs, ours), (b"+OK\r\n", b"+OK\r\n"))
             self.assert_same(b"old", kinds.get(value_type, b"string"), dumped)
 
+    @slow
     def test_a_deep_look_finds_our_dumps_sound(self):
         self.assertEqual(self.client.call(b"CONFIG", b"SET", b"sanitize-dump-payload", b"yes"), b"+OK\r\n")
         self.addCleanup(self.client.call, b"CONFIG", b"SET", b"sanitize-dump-payload", b"no")

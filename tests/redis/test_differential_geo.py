@@ -123,12 +123,14 @@ class DifferentialGeoTest(DifferentialTest):
     def run_sequences(self, make, sequences, seed, protocol=2):
         self.compare(make, sequences, LENGTH, seed, protocol, [("SET", "string", "v")])
 
+    @tiers.slow
     def test_random_commands_in_resp2(self):
         self.run_sequences(Maker(), SEQUENCES, "geo")
 
     def test_random_commands_in_resp3(self):
         self.run_sequences(Maker(), SEQUENCES // 2, "geo-3", protocol=3)
 
+    @tiers.slow
     def test_odd_arguments(self):
         self.run_sequences(Maker(odd=0.3), SEQUENCES, "geo-odd")
 

@@ -7,7 +7,7 @@ import unittest
 
 from nosqgrid.formats import resp
 from tests.support.differential import DifferentialTest, unordered
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 1500 if FULL else 150
 LENGTH = 60
@@ -158,10 +158,12 @@ class KeysDifferentialTest(DifferentialTest):
     normalize = {b"KEYS": unordered, b"SCAN": _found, b"EXEC": _of_transaction, b"TTL": _time, b"PTTL": _time,
                  b"EXPIRETIME": _time, b"PEXPIRETIME": _time}
 
+    @slow
     def test_random_sequences(self):
         for number in range(SEQUENCES):  # each on a connection of its own, which begins in database 0
             self.compare(make_command, 1, LENGTH, seed=number)
 
+    @slow
     def test_random_sequences_in_resp3(self):
         for number in range(SEQUENCES // 5):
             self.compare(make_command, 1, LENGTH, seed=-number, protocol=3)

@@ -3,7 +3,7 @@
 import unittest
 
 from tests.support.differential import DifferentialTest
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 400 if FULL else 50
 LENGTH = 400
@@ -114,6 +114,7 @@ class InTransactions(object):
 
 class ListsTest(DifferentialTest):
 
+    @slow
     def test_random_commands(self):
         for number in range(SEQUENCES):
             self.compare(InTransactions(), 1, LENGTH, seed="lists-%d" % number)
@@ -160,6 +161,7 @@ def sort_command(rng):
 
 class SortTest(DifferentialTest):
 
+    @slow
     def test_random_sorts(self):
         self.compare(sort_command, SEQUENCES, LENGTH, seed="sort")
 

@@ -9,7 +9,7 @@ from tests.redis import test_hash_commands, test_set_commands
 from tests.support.command_context import bulk
 from tests.support.differential import DifferentialTest, unordered, unordered_pairs
 from tests.support.engine_context import EngineContext
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 1500 if FULL else 60
 LENGTH = 60
@@ -114,6 +114,7 @@ def set_command(rng, pool, options=OPTIONS):
 class HashTest(DifferentialTest):
     normalize = {b"HRANDFIELD": length_alone}
 
+    @slow
     def test_small_ones_in_order(self):
         for protocol in (2, 3):
             self.compare(hash_command, SEQUENCES, LENGTH, seed=protocol, protocol=protocol)
@@ -132,6 +133,7 @@ class LargeHashTest(DifferentialTest):
 class NumbersTest(DifferentialTest):
     normalize = {b"SRANDMEMBER": length_alone}
 
+    @slow
     def test_sets_of_numbers_in_order(self):
         pool = [b"%d" % number for number in range(-3, 12)] + [b"9223372036854775807", b"-9223372036854775808"]
         for protocol in (2, 3):
@@ -143,6 +145,7 @@ class SetTest(DifferentialTest):
     normalize = {b"SRANDMEMBER": length_alone, b"SMEMBERS": unordered, b"SINTER": unordered, b"SUNION": unordered,
                  b"SDIFF": unordered, b"SPOP": unordered, b"SSCAN": refusal_alone}
 
+    @slow
     def test_sets_of_anything(self):
         pool = FIELDS + (b"text", b"x", b"y", b"5", b"7", b"007", b"99999999999999999999")
         for protocol in (2, 3):

@@ -12,7 +12,7 @@ from nosqgrid import limits
 from nosqgrid.engine import commands
 from tests.support.differential import DifferentialTest, encoded, parts_of
 from tests.support.engine_context import EngineContext
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 1500 if FULL else 60
 LENGTH = 60
@@ -229,6 +229,7 @@ class StringsDifferentialTest(DifferentialTest):
     def test_bits(self):
         self.run_family("bits", 2)
 
+    @slow
     def test_hyperloglogs(self):
         self.run_family("hyperloglogs", 2)
 

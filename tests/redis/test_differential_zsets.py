@@ -251,6 +251,7 @@ class DifferentialZsetsTest(DifferentialTest):
     def test_odd_arguments(self):
         self.run_sequences(Maker(odd=0.3), SEQUENCES, "zsets-odd")
 
+    @tiers.slow
     def test_sets_that_are_skiplists(self):
         members = tuple("m%d" % number for number in range(400))
         maker = Maker(members=members)

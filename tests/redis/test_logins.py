@@ -9,6 +9,7 @@ from nosqgrid.client import launcher
 from nosqgrid.errors import StartError
 from tests.support.processes import ProcessTestCase, wait_until
 from tests.support.tcp_client import TcpTestCase
+from tests.support.tiers import slow
 
 OK = b"+OK\r\n"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
@@ -111,6 +112,7 @@ class UsersTest(TcpTestCase):
         self.assertEqual(self.local.call("AUTH", "boss"), OK)
         self.port = int(self.local.call("CONFIG", "GET", name).split(b"\r\n")[4])
 
+    @slow
     def test_users_come_from_a_file_and_go_back_into_it(self):
         self.start("--acl-file", self.path_of_users)
         reader = self.connect()
@@ -181,6 +183,7 @@ class FileTest(ProcessTestCase):
         os.chmod(path, mode)
         return path
 
+    @slow
     def test_files_that_are_of_no_use_are_refused(self):
         self.refused("cannot read .*none: No such file or directory", "--redis-password-file", self.path("none"))
         self.refused("begins with an empty line", "--redis-password-file", self.write("empty", "\nx"))

@@ -10,6 +10,7 @@ import subprocess
 import unittest
 
 from tests.redis.programs.running import PROGRAMS, ProgramTestCase, run
+from tests.support.tiers import slow
 
 NODE_MODULES = os.environ.get("NOSQGRID_NODE", "")
 
@@ -77,6 +78,7 @@ class RedisCliTest(ProgramTestCase):
                              ("--memkeys", "Sampled 3 keys in the keyspace!")):
             self.assertTrue([found for found in self.cli(option) if line in found], option)
 
+    @slow
     def test_a_benchmark(self):
         if not shutil.which("redis-benchmark"):
             self.skipTest("redis-benchmark is not installed")

@@ -9,6 +9,7 @@ from nosqgrid.errors import StartError
 from nosqgrid.network import tcp
 from tests.support.processes import ProcessTestCase, wait_until
 from tests.support.tcp_client import TcpTestCase
+from tests.support.tiers import slow
 
 BIG = bytes(range(256)) * (8 << 10)
 
@@ -115,6 +116,7 @@ class TcpTest(TcpTestCase):
             self.assertRegex(client.rest(), b"^-ERR Protocol error: [^\r]*\r\n$")
         self.assertEqual(self.connect().call("EXISTS", "evil"), b":0\r\n")
 
+    @slow
     @unittest.skipUnless(os.path.isdir("/proc/net"), "the system shows no sockets")
     def test_it_listens_where_it_was_told_and_nowhere_by_default(self):
         with launcher.start(memory="16m") as launched:
@@ -139,6 +141,7 @@ class StartTest(ProcessTestCase):
         with self.assertRaisesRegex(StartError, pattern):
             launcher.start(memory="16m", extra_args=options).stop()
 
+    @slow
     def test_what_cannot_be_listened_on_is_refused_and_nothing_is_left(self):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))

@@ -9,6 +9,7 @@ import nosqgrid
 from nosqgrid.client import launcher
 from tests.support.differential import SERVER, RealClient, RealServer
 from tests.support.processes import ProcessTestCase, wait_until
+from tests.support.tiers import slow
 
 # Steps: "a>" sends the words on a connection and reads the reply; "a<" reads one message more; "a-" is silent.
 # %a stands for the number of a connection.
@@ -142,6 +143,7 @@ class TrackingTest(ProcessTestCase):
 
 @unittest.skipIf(SERVER is None, "redis-server is not installed here")
 class ComparedTest(TrackingTest):
+    @slow
     def test_every_script_as_with_a_real_server(self):
         real, ours = RealServer(), self.start()
         try:
@@ -242,6 +244,7 @@ class CoordinatorTest(TrackingTest):
         self.a.call("MGET", *"abcdefgh")
         self.assertEqual(self.info(b"tracking_total_keys"), 9)
 
+    @slow
     def test_what_is_evicted_is_told(self):
         evicting = self.start("--policy", "lru")
         people = self.join(evicting.address)

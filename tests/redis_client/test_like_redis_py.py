@@ -16,6 +16,7 @@ IMITATED = original is not None and original.__version__.split(".")[0] in ("4", 
 
 from nosqgrid import redis as ours
 from nosqgrid.redis import asyncio as ours_asyncio
+from tests.support.tiers import slow
 
 from .servers import KINDS, on_each_server
 
@@ -147,12 +148,15 @@ class Alike(unittest.TestCase):
                 different.append((call, expected, got))
         self.assertEqual(different, [])
 
+    @slow
     def test_results_in_bytes(self):
         self.compare()
 
+    @slow
     def test_results_in_text(self):
         self.compare(decode_responses=True)
 
+    @slow
     def test_results_of_resp3(self):
         self.compare(protocol=3)
 

@@ -5,6 +5,8 @@ import glob
 import os
 import unittest
 
+from tests.support.tiers import slow
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = "nosqgrid"
 LAYERS = (("errors", "limits"), ("formats",), ("engine",), ("memory",), ("storage",), ("network",), ("coordinator",),
@@ -63,6 +65,7 @@ def imported_modules(tree, name):
                     yield node.lineno, ".".join(base + [alias.name])
 
 
+@slow
 class LayerTests(unittest.TestCase):
     def test_there_is_something_to_look_at(self):
         layers = {layer_of(name) for name, _ in source_files()}

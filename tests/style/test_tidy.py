@@ -8,6 +8,8 @@ import sys
 import tokenize
 import unittest
 
+from tests.support.tiers import slow
+
 from .test_layers import ROOT, parse, source_files
 
 WIDTH_MAX = 120
@@ -52,6 +54,7 @@ def _does_nothing(handler):
     return len(handler.body) == 1 and isinstance(handler.body[0], ast.Pass)
 
 
+@slow
 class TidyTests(unittest.TestCase):
     def test_lines_fit(self):
         wrong = ["%s:%d has %d" % (name, number, len(line)) for name, path in all_files() + documents()

@@ -4,6 +4,7 @@ from nosqgrid.engine import commands
 from nosqgrid.engine.loading import Loader
 from nosqgrid.errors import DiskError, NosqgridError
 from tests.support.engine_context import EngineContext, contents
+from tests.support.tiers import slow
 from tests.support.walks import ListLog, make_space
 
 
@@ -79,6 +80,7 @@ class LoggedStructures(object):
                                                        for words, _ in self.EXAMPLES)}
         self.assertEqual((untried, len(writing)), (set(), self.WRITING))
 
+    @slow
     def test_each_is_one_entry_with_its_effects(self):
         for words, count in self.EXAMPLES:
             self.make()
@@ -89,6 +91,7 @@ class LoggedStructures(object):
             self.assertEqual(self.space.version, version + count, words)
             self.assert_replayed(words)
 
+    @slow
     def test_one_that_changes_nothing_is_not_logged(self):
         for words in self.NOTHING:
             self.make()
@@ -97,6 +100,7 @@ class LoggedStructures(object):
             self.assertEqual(len(self.log.entries), self.logged, words)
             self.assertEqual(self.accounts(), before, words)
 
+    @slow
     def test_one_that_the_log_refuses_did_not_happen(self):
         for words, count in self.EXAMPLES:
             self.make()

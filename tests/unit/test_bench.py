@@ -8,6 +8,8 @@ import unittest
 
 from bench import __main__ as command, contest, machine, readers, report, rivals, timing, workloads
 
+from tests.support.tiers import slow
+
 
 class Clock:
     """A clock that only goes on when it is told to."""
@@ -121,6 +123,7 @@ class RivalTest(unittest.TestCase):
                 self.assertEqual([rival.name for rival in opened.rivals], ["dict (not shared)"])
                 self.assertEqual(opened.skipped, [("broken", "it is not here")])
 
+    @slow
     def test_the_dict_does_what_the_cases_ask_for(self):
         rival, dataset = rivals.Dict(), workloads.Dataset("x", 8, 50)
         rival.connect(None)

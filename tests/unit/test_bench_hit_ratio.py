@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 from bench import __main__ as command, hit_picture, hit_policies, hit_ratio, hit_ratio_report
 from bench.hit_ratio import ARC, LFU, LFU_4, LFU_8, LRU, OPT
 
+from tests.support.tiers import slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -144,6 +146,7 @@ class ReportTest(unittest.TestCase):
         legend = len(hit_picture.LINES)
         self.assertEqual(len(root.findall(SVG + "polyline")), legend + 2 * legend)
 
+    @slow
     def test_the_command_runs_and_says_what_is_absent(self):
         with mock.patch.object(hit_ratio, "REQUESTS_QUICK", 600), mock.patch.object(hit_ratio, "TIMED_KEYS", 3000), \
                 mock.patch.dict(os.environ), tempfile.TemporaryDirectory() as folder:

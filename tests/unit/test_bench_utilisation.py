@@ -6,8 +6,11 @@ from xml.etree import ElementTree
 from bench import utilisation, utilisation_picture
 from bench.utilisation import MIXED, SMALL, UNIFORM, ZIPF, Case, Outcome
 
+from tests.support.tiers import slow
+
 
 class UtilisationTest(unittest.TestCase):
+    @slow
     def test_a_case_keeps_what_lives_at_its_share_and_writes_what_it_says(self):
         for memory_mib, values, order in ((16, MIXED, UNIFORM), (2, SMALL, ZIPF)):
             outcome = utilisation.measure(Case(memory_mib, values, order, 0.7), 1)

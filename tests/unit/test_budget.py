@@ -161,6 +161,7 @@ class UtilisationTest(FullGridTestCase):
         self.assertLess(held, 0.13 * memory_bytes)
         return count
 
+    @slow
     def test_records_of_1_kb(self):
         self.assertGreater(self.full_of(bytes(1000)), 60000)
         self.assertGreater(self.used_share(), 0.95)
@@ -180,6 +181,7 @@ class UtilisationTest(FullGridTestCase):
 
 
 class OrderTest(FullGridTestCase):
+    @slow
     def test_a_grid_that_is_full_of_large_values_takes_small_ones_when_some_go(self):
         self.make(32 * MIB)
         count = self.fill(bytes(100000))
@@ -191,6 +193,7 @@ class OrderTest(FullGridTestCase):
         self.assertLessEqual(self.budget.total_bytes, self.budget.limit_bytes)
         self.space.check()
 
+    @slow
     def test_a_grid_of_small_values_takes_large_ones_when_they_go(self):
         self.make(8 * MIB)
         self.fill(b"")
@@ -206,6 +209,7 @@ class OrderTest(FullGridTestCase):
             self.assertEqual(self.fill(value), count)
             self.space.check()
 
+    @slow
     def test_a_full_grid_goes_on_when_other_keys_come_for_those_that_go(self):
         rng = random.Random(5)
         self.make(4 * MIB)
@@ -226,6 +230,7 @@ class OrderTest(FullGridTestCase):
         self.assertLessEqual(self.budget.total_bytes, self.budget.limit_bytes)
         self.space.check()
 
+    @slow
     def test_a_table_that_may_not_grow_gets_rid_of_tombstones_at_a_high_load(self):
         rng = random.Random(6)
         self.make(8 * MIB)
@@ -242,6 +247,7 @@ class OrderTest(FullGridTestCase):
         self.assertGreater(self.space.index.growths, 3)
         self.space.check()
 
+    @slow
     def test_a_large_table_keeps_what_it_needs_when_the_records_become_large(self):
         self.make(8 * MIB)
         for number in range(20000):
@@ -286,6 +292,7 @@ class OrderTest(FullGridTestCase):
 
 
 class RealMemoryTest(unittest.TestCase):
+    @slow
     def test_what_is_counted_is_what_the_system_gave_and_never_more_than_the_limit(self):
         for seed, memory_bytes in ((1, MIB), (2, 3 * MIB + 12345), (3, 8 * MIB)):
             self.run_one(random.Random(seed), memory_bytes)
@@ -338,6 +345,7 @@ class HeapMemoryTest(FullGridTestCase):
         self.fill(bytes(1000))
         self.assertLess(self.budget.left_bytes(HEAP), self.space.heap.segment_size_bytes)
 
+    @slow
     def test_a_run_is_made_where_there_is_memory_already(self):
         self.make(16 * MIB, lanes=0)
         count = self.fill(bytes(1000))

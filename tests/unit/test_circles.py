@@ -11,6 +11,7 @@ from nosqgrid.coordinator.asked import Asked
 from nosqgrid.errors import CommandError
 from nosqgrid.formats.resp import encode_command
 from tests.support.engine_context import Clients, EngineContext, socket_session
+from tests.support.tiers import slow
 
 FAILING = ((b"NOSUCH",), (b"GET",), (b"LOCK.ACQUIRE", b"mine", b"WAIT", b"-1"), (b"LOCK.RELEASE", b"mine", b"5"),
            (b"LPOP", b"text"), (b"SORT", b"list"), (b"SELECT", b"99"))
@@ -47,6 +48,7 @@ class CirclesTest(unittest.TestCase):
         answer, session.output, session.output_bytes = b"".join(session.output), [], 0
         return answer
 
+    @slow
     def test_a_command_that_fails_leaves_none(self):
         for special in (False, True):
             session = socket_session(self.context())
@@ -57,6 +59,7 @@ class CirclesTest(unittest.TestCase):
                 self.assertEqual(self.found(lambda: answers.append(self.serve(session, words))), [], (words, special))
                 self.assertTrue(special or answers[0].startswith(b"-"), answers)
 
+    @slow
     def test_one_that_is_measured_leaves_none(self):
         context = self.context()
         context.call("CONFIG", "SET", "slowlog-log-slower-than", "0")

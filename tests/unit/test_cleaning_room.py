@@ -90,6 +90,7 @@ class UtilisationTest(unittest.TestCase):
             churn.check(self)
         return churn
 
+    @slow
     def test_live_data_may_take_85_percent_for_turnovers_on_end(self):
         for work in (1, 0):
             churn = self.churn(4 << 20, 0.85, 8000, 10 if work and FULL else 3, work)
@@ -99,6 +100,7 @@ class UtilisationTest(unittest.TestCase):
         self.churn(4 << 20, 0.80, 30000, 4)
         self.churn(4 << 20, 0.80, 30000, 2, work=0, seed=2)
 
+    @slow
     def test_in_the_smallest_grid_of_all(self):
         self.churn(1 << 20, 0.70, 4000, 5)
         self.churn(1 << 20, 0.70, 4000, 3, work=0, flags=WEAK_ORDERING)
@@ -322,6 +324,7 @@ class HotPathTest(unittest.TestCase):
         except GridFullError:
             return "full"
 
+    @slow
     def test_both_leave_the_same_memory(self):
         for seed in range(4 if FULL else 2):
             fast, plain = self.run_both(seed, (1, 5, 40, 300))

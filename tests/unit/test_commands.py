@@ -11,6 +11,7 @@ from tests.support.command_context import NOT_AN_INTEGER, SYNTAX, CommandTest, P
 from tests.support.engine_context import EngineContext, contents
 from tests.support.keyspaces import make_keyspace
 from tests.support.plain_keyspace import PlainKeyspace
+from tests.support.tiers import slow
 
 FAR_MS = 4102444800123  # in the year 2100
 RANDOM_COMMANDS = 10000
@@ -311,6 +312,7 @@ class DispatchTest(CommandTest):
             ("SET a", b"-ERR wrong number of arguments for 'set' command\r\n"),
         ])
 
+    @slow
     def test_session_that_may_not_write_runs_no_command_that_writes(self):
         self.context = EngineContext(memory_bytes=limits.MIB)
         self.context.call("SET", "k", "1")
@@ -333,6 +335,7 @@ class DispatchTest(CommandTest):
                 for subcommand in row.subcommands.values():
                     yield subcommand
 
+    @slow
     def test_every_row_that_changes_the_keyspace_says_so(self):
         for row in self.rows():
             context = EngineContext(memory_bytes=limits.MIB)
@@ -344,6 +347,7 @@ class DispatchTest(CommandTest):
             if contents(context.keyspace) != before:
                 self.assertIn("write", row.flags, row.name)
 
+    @slow
     def test_keys_that_a_command_touches_are_the_keys_the_table_names(self):
         for row in self.rows():
             for extra in range(1, 8):
@@ -353,6 +357,7 @@ class DispatchTest(CommandTest):
                 named = {key for key in context.keyspace.named if not databases.is_hidden(key)}
                 self.assertLessEqual(named, set(commands.keys_of(row, argv)), argv)
 
+    @slow
     def test_random_words_get_a_reply_and_break_nothing(self):
         source = random.Random(5)
         pool = [b"k", b"a", b"", b"0", b"-1", b"1", b"x", b"NX", b"EX", b"GET", b"MATCH", b"COUNT", b"ID", b"*",

@@ -7,6 +7,7 @@ import unittest
 
 from nosqgrid.engine.cron import Cron
 from nosqgrid.errors import UsageError
+from tests.support.tiers import slow
 
 HOUR_S, DAY_S = 3600, 86400
 START = calendar.timegm((2026, 3, 27, 0, 0, 0))
@@ -97,6 +98,7 @@ class NextTests(unittest.TestCase):
         self.assertEqual(times_of(rule, local, begin, begin + days * DAY_S), expected, rule)
         return expected
 
+    @slow
     def test_random_rules_against_every_minute(self):
         chance, held = random.Random(6), 0
         for round_ in range(60):
@@ -113,6 +115,7 @@ class NextTests(unittest.TestCase):
             held += len(self.check(rule, local, begin, 3))
         self.assertGreater(held, 500)
 
+    @slow
     def test_every_minute_around_each_jump(self):
         for local in (BERLIN, LORD_HOWE, AZORES, APIA):
             for begin in (START, SPRING - DAY_S, AUTUMN - DAY_S):

@@ -126,16 +126,19 @@ class EveryOperationTest(ErrorTest):
             self.every_operation(level, errno.ENOSPC, False, step=3)
             self.every_operation(level, errno.EINTR, False, step=5)
 
+    @slow
     def test_from_then_on(self):
         for level in LEVELS:
             self.every_operation(level, errno.EIO, True, step=2)
             self.every_operation(level, errno.ENOSPC, True, step=3)
             self.every_operation(level, errno.EINTR, True, step=7)
 
+    @slow
     def test_done_although_it_failed(self):
         for level in LEVELS:
             self.every_operation(level, errno.EIO, False, after=True, step=3)
 
+    @slow
     def test_each_kind(self):
         for kind in MUTATING:
             for level in LEVELS:
@@ -189,6 +192,7 @@ class ShortWritesTest(ErrorTest):
 
 
 class FullDiskTest(ErrorTest):
+    @slow
     def test_what_does_not_fit_is_refused_and_the_log_goes_on_when_there_is_room(self):
         for level in LEVELS:
             for room in range(3000, 9000, 50 if FULL else 400):

@@ -23,7 +23,7 @@ from nosqgrid.storage.wal import Wal, segment_name
 from tests.support import durable_files as made
 from tests.support.durable_files import LINEAGE, UnsyncedFiles, contents as files_in, flipped, read, save
 from tests.support.structure_work import KINDS, Worker, contents
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import make_space
 
 RUNS = 20 if FULL else 2
@@ -86,6 +86,7 @@ class DirectoryTestCase(unittest.TestCase):
 
 
 class CutTest(DirectoryTestCase):
+    @slow
     def test_a_log_that_ends_anywhere(self):
         for seed in range(RUNS):
             worker = self.fill(seed)
@@ -245,6 +246,7 @@ class SalvageTest(DirectoryTestCase):
         saved, found = self.salvage()
         self.assertEqual((found, saved.keys, len(saved.left_out)), ({}, 0, 2))
 
+    @slow
     def test_damage_anywhere_leaves_what_a_start_takes(self):
         errors = left_out = 0
         for seed in range(RUNS):

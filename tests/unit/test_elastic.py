@@ -15,6 +15,7 @@ from nosqgrid.memory import shared_file
 from nosqgrid.memory.arena import Arena
 from nosqgrid.memory.reader import Reader
 from tests.support.keyspaces import make_header
+from tests.support.tiers import slow
 
 VALUE = b"v" * 4000
 
@@ -74,6 +75,7 @@ class ElasticTestCase(unittest.TestCase):
 
 
 class GrowthTest(ElasticTestCase):
+    @slow
     def test_it_grows_in_steps_as_far_as_it_may_and_is_full_then(self):
         self.make()
         limits = []
@@ -91,6 +93,7 @@ class GrowthTest(ElasticTestCase):
         self.assertGreater(self.budget.total_bytes, 0.95 * 64 * MIB)
         self.check()
 
+    @slow
     def test_what_cleaning_can_win_is_won_before_the_memory_grows(self):
         self.make(16 * MIB)
         rng = random.Random(1)
@@ -149,6 +152,7 @@ class GrowthTest(ElasticTestCase):
 
 
 class ShrinkingTest(ElasticTestCase):
+    @slow
     def test_what_was_deleted_goes_back_to_the_system_after_some_quiet(self):
         self.make()
         count = self.fill_all()
@@ -166,6 +170,7 @@ class ShrinkingTest(ElasticTestCase):
         self.assertEqual(self.fill_all(), count)  # and it grows again
         self.check()
 
+    @slow
     def test_what_is_left_scattered_is_packed_first(self):
         self.make()
         count = self.fill_all()
@@ -178,6 +183,7 @@ class ShrinkingTest(ElasticTestCase):
         self.assertEqual(self.space.key_count, (count + 9) // 10)
         self.check()
 
+    @slow
     def test_a_need_ends_the_shrinking(self):
         self.make()
         count = self.fill_all()
@@ -190,6 +196,7 @@ class ShrinkingTest(ElasticTestCase):
         self.idle(SHRINK_AFTER_S - 1)
         self.assertEqual(self.elastic.shrunk, shrunk)
 
+    @slow
     def test_a_full_grid_does_not_shrink(self):
         self.make()
         count = self.fill_all()
@@ -198,6 +205,7 @@ class ShrinkingTest(ElasticTestCase):
         self.assertGreater(self.budget.total_bytes, 60 * MIB)
         self.assertEqual(self.space.key_count, count)
 
+    @slow
     def test_a_backend_that_cannot_give_back_keeps_it(self):
         self.make(backends=(shared_file.FILE,))
         self.fill_all()
@@ -223,6 +231,7 @@ class ShrinkingTest(ElasticTestCase):
         self.assertEqual(blocks_bytes(self.arena.file), before)
         self.check()
 
+    @slow
     def test_random_work_and_rests_keep_the_accounts(self):
         rng = random.Random(7)
         self.make(4 * MIB, 32 * MIB)

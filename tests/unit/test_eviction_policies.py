@@ -7,6 +7,7 @@ from unittest import mock
 
 from nosqgrid.engine.eviction import Lru, NodeLists, TinyLfu, lists as lists_module, lru, miniature, tinylfu
 from nosqgrid.errors import InvariantError
+from tests.support.tiers import slow
 
 from .test_eviction_sketch import PlainSketch
 
@@ -269,6 +270,7 @@ class AgainstTheReferenceTest(unittest.TestCase):
     def test_lru_evicts_what_a_plain_one_evicts(self):
         self._run(make_lru, 4000, 1)
 
+    @slow
     def test_tinylfu_evicts_what_a_plain_one_evicts(self):
         for seed in (2, 3):
             with self.subTest(seed=seed):
@@ -336,6 +338,7 @@ class PolicyTest(unittest.TestCase):
         policy.check()
         return hits
 
+    @slow
     def test_a_scan_leaves_what_is_popular_alone(self):
         rnd = random.Random(8)
         keys = []
@@ -345,11 +348,13 @@ class PolicyTest(unittest.TestCase):
         self.assertGreater(popular, 18500)
         self.assertLess(self.replay(Lru(NodeLists.in_memory(FIRST + 200)), keys, 150), 16000)
 
+    @slow
     def test_a_loop_that_does_not_fit_is_kept_in_part(self):
         keys = list(range(500)) * 40
         self.assertGreater(self.replay(self.make(), keys, 400), 0.6 * len(keys))
         self.assertEqual(self.replay(Lru(NodeLists.in_memory(FIRST + 500)), keys, 400), 0)
 
+    @slow
     def test_the_window_grows_where_only_the_recent_counts(self):
         rnd = random.Random(9)
         keys = [number - int(rnd.expovariate(1 / 120.0)) for number in range(40000)]
@@ -359,6 +364,7 @@ class PolicyTest(unittest.TestCase):
         best = self.replay(Lru(NodeLists.in_memory(FIRST + 500)), keys, 400)
         self.assertGreater(hits, 0.97 * best)
 
+    @slow
     def test_a_miniature_hits_about_as_often_as_the_cache(self):
         rnd = random.Random(10)
         keys = [int(rnd.paretovariate(0.25)) for _ in range(30000)]

@@ -78,11 +78,13 @@ class AgainstModelTest(unittest.TestCase):
                 grid = self.run_commands(policy, seed, 600)
                 self.assertGreater(grid.evicted, 100, (policy, seed))
 
+    @slow
     def test_random_commands_with_large_values(self):
         for policy in ("lfu", "lru"):
             grid = self.run_commands(policy, 11, 400, large=True)
             self.assertGreater(grid.evicted, 50)
 
+    @slow
     def test_random_commands_with_checksums(self):
         grid = self.run_commands("lfu", 12, 300, flags=WEAK_ORDERING)
         self.assertGreater(grid.evicted, 50)
@@ -119,6 +121,7 @@ class RoomTest(unittest.TestCase):
                         self.assertGreater(grid.space.heap.live_bytes(), 0.65 * grid.heap_bytes, (memory_mib, size))
                         self.assertGreater(grid.evicted, 0)
 
+    @slow
     def test_nothing_is_refused_of_mixed_sizes(self):
         grid = EvictingGrid("lfu", 4 * MIB, 5)
         for number in range(6000):
@@ -131,6 +134,7 @@ class RoomTest(unittest.TestCase):
         grid.check()
         self.assertGreater(grid.evicted, 100)
 
+    @slow
     def test_tiny_records_fill_the_index_first(self):
         for policy in ("lfu", "lru") if FULL else ("lru",):
             grid = EvictingGrid(policy, MIB)
@@ -141,6 +145,7 @@ class RoomTest(unittest.TestCase):
             self.assertGreater(grid.evicted, 10000)
             self.assertGreater(grid.space.key_count, slots * 0.5)
 
+    @slow
     def test_an_index_that_is_filled_between_two_turns(self):
         grid = EvictingGrid("lru", MIB)
         for first in range(0, 60000, 10000):
@@ -149,6 +154,7 @@ class RoomTest(unittest.TestCase):
         self.assertGreater(grid.evicted, 10000)
         self.assertIsNotNone(grid.value(b"k59999"))
 
+    @slow
     def test_a_loop_that_never_finds_time_beside_the_commands(self):
         for policy in ("lfu", "lru"):
             grid = EvictingGrid(policy, MIB)
@@ -199,6 +205,7 @@ class RoomTest(unittest.TestCase):
         grid.check()
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
 
+    @slow
     def test_taking_over_goes_on_where_it_was_when_the_index_was_rebuilt(self):
         grid = EvictingGrid("lru", 4 * MIB)
         grid.apply([(key, bytes(200), 0) for key in keys(b"k", 14000)])
@@ -211,6 +218,7 @@ class RoomTest(unittest.TestCase):
         self.assertIsNone(grid.evictor._adopting)
         self.assertEqual(grid.evictor._main.count, grid.space.key_count)
 
+    @slow
     def test_what_is_evicted_is_spread_over_the_index(self):
         # Else the part that is left is crowded, and in its order new keys come to lie there, too.
         grid = EvictingGrid("lfu", 4 * MIB)
@@ -243,6 +251,7 @@ class RoomTest(unittest.TestCase):
         self.assertEqual(grid.evicted, 0)
         grid.check()
 
+    @slow
     def test_groups_make_room_where_there_is_nothing_else(self):
         grid = EvictingGrid("lru", MIB)
         grid.evictor.set_quota(b"a:", 10 * MIB, "lfu")
@@ -265,6 +274,7 @@ class OrderTest(unittest.TestCase):
         self.assertEqual(gone, set(range(100, 100 + len(gone))))
         self.assertGreater(len(gone), 200)
 
+    @slow
     def test_what_is_read_often_survives_a_scan_under_lfu(self):
         grid = EvictingGrid("lfu", MIB)
         grid.fill(keys(b"hot", 500), bytes(450))
@@ -303,6 +313,7 @@ class OrderTest(unittest.TestCase):
             self.assertEqual(grid.space.expired_count, 750)
             self.assertEqual(len(grid.keys()), 1250)
 
+    @slow
     def test_the_key_that_is_written_may_be_the_victim(self):
         for hot in (True, False):
             grid = EvictingGrid("lru", MIB)
@@ -316,6 +327,7 @@ class OrderTest(unittest.TestCase):
                     grid.turn()
             self.assertGreater(grid.evicted, 200)
 
+    @slow
     def test_notes_of_clients_may_be_anything(self):
         grid = EvictingGrid("lfu", MIB)
         grid.fill(keys(b"k", 3000), bytes(400))
@@ -354,6 +366,7 @@ class OrderTest(unittest.TestCase):
 class LogTest(unittest.TestCase):
     """With a log: what is evicted may be back after a restart, and nothing else."""
 
+    @slow
     def test_evictions_are_not_logged_and_deletions_of_what_was_evicted_are(self):
         for policy in ("lfu", "lru"):
             grid, entries, expected = EvictingGrid(policy, MIB), [], {}
@@ -387,6 +400,7 @@ class LogTest(unittest.TestCase):
                 else:
                     self.assertEqual(back.evictor._main.count, back.space.key_count)
 
+    @slow
     def test_a_checkpoint_that_does_not_fit_any_more_is_loaded_as_far_as_it_does(self):
         blocks = [b"".join(STAMP.pack(number << COPIES_BITS) + pack_body(b"k%d" % number, bytes(400), 0)
                            for number in range(first + 1, first + 501)) for first in range(0, 6000, 500)]
@@ -425,6 +439,7 @@ class BatchTest(unittest.TestCase):
         grid.check()
         self.assertTrue(all(grid.value(key) is not None for key in keys(b"l", 100)))
 
+    @slow
     def test_more_keys_than_the_index_has_slots_are_refused(self):
         grid = EvictingGrid("lru", MIB)
         grid.fill(keys(b"k", 5000), b"")
@@ -439,6 +454,7 @@ class BatchTest(unittest.TestCase):
                 grid.space.rollback()
         grid.check()
 
+    @slow
     def test_a_batch_evicts_for_its_slots(self):
         grid = EvictingGrid("lru", MIB)
         grid.fill(keys(b"k", 24000), b"")

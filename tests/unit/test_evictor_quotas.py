@@ -15,6 +15,7 @@ def keys(prefix, count, first=0):
 
 
 class QuotaTest(unittest.TestCase):
+    @slow
     def test_a_group_ends_within_its_quota_and_only_its_keys_go(self):
         for grid_policy in ("lfu", "lru", "refuse"):
             for policy in ("lfu", "lru"):

@@ -8,7 +8,7 @@ from nosqgrid.engine.commands import COMMON_ROWS
 from nosqgrid.engine.commands.fast import make_run_fast
 from nosqgrid.formats import resp
 from tests.support.engine_context import EngineContext, contents
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 2000 if FULL else 60
 KEYS = [b"k%d" % number for number in range(5)] + [b"", b"\xff" * 40]
@@ -77,18 +77,21 @@ class FastTest(unittest.TestCase):
             context.keyspace.check()
         return hot, logs
 
+    @slow
     def test_answers_and_keys_are_those_of_the_plain_way(self):
         hot = 0
         for seed in range(SEQUENCES):
             hot += self.compare(random.Random(seed), lambda: None)[0]
         self.assertGreater(hot, SEQUENCES * 50)
 
+    @slow
     def test_log_has_the_same_effects(self):
         for seed in range(SEQUENCES):
             hot, logs = self.compare(random.Random(seed), ListLog)
             effects = [b"".join(payload for _, _, payload in log.entries) for log in logs]
             self.assertEqual(effects[0], effects[1])
 
+    @slow
     def test_grid_that_is_full_refuses_the_same(self):
         def fill(context):
             with self.assertRaises(errors.GridFullError):

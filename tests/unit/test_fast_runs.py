@@ -8,7 +8,7 @@ from nosqgrid.engine.commands.fast import make_run_fast
 from nosqgrid.engine.commands.fastruns import make_run_alike
 from nosqgrid.formats.resp_request import ALIKE_MAX, Parser, encode_command
 from tests.support.engine_context import EngineContext, contents
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 SEQUENCES = 2000 if FULL else 100
 KEYS = [b"k%d" % number for number in range(4)] + [b"\xff\x00db1:k", b"", b"l", b"s", b"h", b"z"]
@@ -81,6 +81,7 @@ class RunsTest(unittest.TestCase):
     def shapes(self, context):
         return [context.call("OBJECT", "ENCODING", key) for key in KEYS]
 
+    @slow
     def test_answers_and_keys_are_those_of_one_after_the_other(self):
         together = {}
         for seed in range(SEQUENCES):
@@ -89,6 +90,7 @@ class RunsTest(unittest.TestCase):
         self.assertEqual(together.pop(b"EXISTS"), 0)
         self.assertEqual([name for name, count in together.items() if count < SEQUENCES // 20], [], together)
 
+    @slow
     def test_grid_that_is_full_takes_or_refuses_and_says_which(self):
         context, number, rng = EngineContext(memory_bytes=1 << 19), 0, random.Random(1)
         while context.call("SET", "fill:%d" % number, "x" * 200) == b"+OK\r\n":
@@ -176,6 +178,7 @@ class RunsTest(unittest.TestCase):
 
 class TakeAlikeTest(unittest.TestCase):
 
+    @slow
     def test_takes_what_the_exact_way_would_read_the_same_and_nothing_else(self):
         rng, taken = random.Random(5), 0
         for _ in range(SEQUENCES * 30):

@@ -10,6 +10,7 @@ from nosqgrid.formats.records import BODY, CHECKED, EXPIRES, pack_body
 from nosqgrid.formats.values import NAMES
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX
 from tests.support.keyspaces import make_keyspace
+from tests.support.tiers import slow
 
 
 def accounts(space):
@@ -78,6 +79,7 @@ class FastAgainstPlain(unittest.TestCase):
     def test_few_keys_overwritten_again_and_again(self):
         self.compare(1, 1 << 20, 50, 3000, 150)
 
+    @slow
     def test_many_keys_and_an_index_that_grows(self):
         self.compare(2, 4 << 20, 20000, 60, 700)
 

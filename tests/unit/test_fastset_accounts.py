@@ -11,6 +11,7 @@ from nosqgrid.formats.values import NAMES
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX
 from tests.support.command_context import PlainContext
 from tests.support.keyspaces import make_keyspace
+from tests.support.tiers import slow
 
 
 def set_frame(key, value, value_type=0):
@@ -98,14 +99,17 @@ class DifferentialTest(FastSetTestCase):
         self.run_frames(1, 20, 100, 200, only_sets=True)
         self.assertGreater(self.taken, 100000)
 
+    @slow
     def test_sets_deadlines_and_deletions_mixed(self):
         self.run_frames(2, 300, 200, 300)
         self.assertGreater(self.taken, 100000)
 
+    @slow
     def test_the_cleaner_at_work(self):
         self.run_frames(3, 500, 1500, 300)
         self.assertGreater(self.fast.cleaner.segments_cleaned, 3)
 
+    @slow
     def test_the_index_growing(self):
         self.run_frames(4, 30000, 10, 400, memory_bytes=2 << 20, only_sets=True,
                         compare=FastSetTestCase.compare_grown)

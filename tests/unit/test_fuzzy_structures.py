@@ -25,7 +25,7 @@ from nosqgrid.memory.walker import Walker
 from nosqgrid.storage.recovery import PlainState
 from tests.support.evicting import FakeFiles
 from tests.support.structure_work import Worker, contents, shown
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog, make_space
 
 RUNS = 150 if FULL else 12
@@ -137,6 +137,7 @@ class FuzzyTest(unittest.TestCase):
         self.assertEqual({key: space.lookup(key).version for key in live}, live, seed)
         return found
 
+    @slow
     def test_random_work_between_all_steps(self):
         asked = slices = 0
         with tiny_parts():
@@ -146,11 +147,13 @@ class FuzzyTest(unittest.TestCase):
         self.assertGreater(asked, 2 * RUNS)
         self.assertGreater(slices, 5 * RUNS)
 
+    @slow
     def test_with_sizes_around_what_is_written_at_once(self):
         with tiny_parts(450, 64):
             for seed in range(1000, 1000 + RUNS):
                 self.run_one(seed, keys=24, many=4, size=5)
 
+    @slow
     def test_as_they_are(self):
         for seed in range(2000, 2003):
             self.run_one(seed, many=400, size=60)

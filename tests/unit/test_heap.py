@@ -10,6 +10,7 @@ from nosqgrid.formats.arena import Layout
 from nosqgrid.formats.records import pack_body
 from nosqgrid.limits import KEY_SIZE_BYTES_MAX, MIB
 from tests.support.keyspaces import Budget, make_keyspace
+from tests.support.tiers import slow
 
 
 def fill(space, value_bytes, first=0):
@@ -92,6 +93,7 @@ class HeapTest(unittest.TestCase):
 
 
 class FullTest(unittest.TestCase):
+    @slow
     def test_a_full_grid_says_so_changes_nothing_and_deleting_makes_room(self):
         for value_bytes in (10, 500, 20000, 40000):
             with self.subTest(value_bytes=value_bytes):
@@ -109,6 +111,7 @@ class FullTest(unittest.TestCase):
                 space.check()
                 self.assertEqual(space.lookup(b"k000001").value, bytes(value_bytes))
 
+    @slow
     def test_a_system_without_memory_leaves_a_working_grid_in_which_deleting_makes_room(self):
         for steps in range(3):
             with self.subTest(steps=steps):
@@ -155,6 +158,7 @@ class FullTest(unittest.TestCase):
 
 
 class BatchTest(unittest.TestCase):
+    @slow
     def test_a_rollback_leaves_the_accounts_right_whatever_was_staged(self):
         rng = random.Random(2)
         space, _ = make_keyspace()

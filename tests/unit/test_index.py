@@ -11,6 +11,7 @@ from nosqgrid.formats.hashing import HASH_BITS
 from nosqgrid.formats.slots import EMPTY, FIRST_REAL, MOVED, TOMBSTONE, pack_slot
 from nosqgrid.limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL
 from tests.support.keyspaces import Budget
+from tests.support.tiers import slow
 
 HOME_SHIFT = HASH_BITS - (INDEX_SLOTS_INITIAL.bit_length() - 1)  # of the first table
 
@@ -140,6 +141,7 @@ class FindTest(IndexTestCase):
         self.assertEqual((self.words[area_before], self.index.table.used), (TOMBSTONE, 0))
         self.words[area_before] = 0
 
+    @slow
     def test_random_inserts_and_removals_find_what_a_dict_holds(self):
         rng = random.Random(2)
         present = []
@@ -296,6 +298,7 @@ class GrowthTest(IndexTestCase):
                 placed.add(word)
         self.assertEqual(sum(1 for _, word in stores if word == MOVED), old.end - old.base)
 
+    @slow
     def test_every_key_is_found_after_each_step_of_a_growth_and_changes_go_on(self):
         offsets = self.fill(1200)
         rng = random.Random(4)
@@ -357,6 +360,7 @@ class ScanTest(IndexTestCase):
             found = self.scan_all(count)
             self.assertEqual(sorted(found), sorted(offsets))
 
+    @slow
     def test_keys_that_stay_are_seen_once_while_others_come_and_go_and_the_table_grows(self):
         for seed in range(3):
             self.make()
@@ -377,6 +381,7 @@ class ScanTest(IndexTestCase):
             self.assertEqual(sorted(found), sorted(staying), seed)
             self.assertGreater(self.index.growths, 0)
 
+    @slow
     def test_a_scan_that_passes_the_frontier_misses_nothing_wherever_it_stands(self):
         offsets = sorted(self.fill(1200))
         for more in (4000, 0):  # a larger table, then a smaller one, whose slots the frontier stands in the middle of

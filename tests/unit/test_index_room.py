@@ -9,6 +9,7 @@ from nosqgrid.formats.hashing import HASH_BITS
 from nosqgrid.formats.slots import EMPTY, OFFSET_MASK
 from nosqgrid.limits import INDEX_LOAD_MAX, INDEX_OVERFLOW_SLOTS, INDEX_SLOTS_INITIAL
 from tests.support.keyspaces import Budget
+from tests.support.tiers import slow
 from tests.unit.test_index import IndexTestCase
 
 
@@ -34,6 +35,7 @@ class PromiseTest(IndexTestCase):
         self.index.check()
         self.assertEqual(self.index.room_left(), 1)  # the last home's own slot took one
 
+    @slow
     def test_keys_that_the_overflow_cannot_take_are_not_promised_room(self):
         last = (1 << HASH_BITS) - 1
         for taken in (0, 10):
@@ -74,6 +76,7 @@ class PromiseTest(IndexTestCase):
         self.index.finish_growth()
         self.index.check()
 
+    @slow
     def test_a_new_table_that_became_too_small_is_given_up_before_anything_moves(self):
         self.fill(int(8 * INDEX_SLOTS_INITIAL * INDEX_LOAD_MAX) - 5)
         self.index.finish_growth()
@@ -90,6 +93,7 @@ class PromiseTest(IndexTestCase):
         self.assertIn(self.index.table.slots, range(2 * INDEX_SLOTS_INITIAL, slots + 1))
         self.index.check()
 
+    @slow
     def test_a_growth_ends_before_the_keys_that_come_meanwhile_fill_its_table(self):
         self.make(memory_bytes=1 << 22)
         self.fill(int(16 * INDEX_SLOTS_INITIAL * INDEX_LOAD_MAX) - 5)
@@ -108,6 +112,7 @@ class PromiseTest(IndexTestCase):
         self.fill(INDEX_SLOTS_INITIAL, seed=9)
         self.index.check()
 
+    @slow
     def test_a_cluster_that_the_new_table_has_no_room_for_stays_until_keys_are_gone(self):
         last = (1 << HASH_BITS) - 1
         crowd = [self.put(last) for _ in range(INDEX_OVERFLOW_SLOTS)]

@@ -17,6 +17,7 @@ from nosqgrid.storage.inspection import DAMAGED, NEWER, TORN, UNFINISHED, WHOLE
 from nosqgrid.storage.log_reader import READ_BYTES, SegmentFile
 from tests.support import durable_files as made
 from tests.support.durable_files import ReadingFiles, contents, flipped, read, save
+from tests.support.tiers import slow
 
 BATCHES = ([(b"a", b"1")], [(b"b", b"2"), (b"c", b"3")], [(b"a", None)], [(b"d", b"4" * 50)])
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
@@ -81,6 +82,7 @@ class CheckTest(DirectoryTest):
             rows, verdict = self.check()
             self.assertEqual((rows, verdict.state, verdict.lsn, verdict.keys), ([], WHOLE, 0, 0))
 
+    @slow
     def test_every_cut_of_the_last_segment_is_a_torn_end_or_nothing(self):
         self.fill()
         data, torn = read(self.second), 0
@@ -96,6 +98,7 @@ class CheckTest(DirectoryTest):
                 self.assertIn(str(report.torn), verdict.text)
         self.assertGreater(torn, len(data) - 5)
 
+    @slow
     def test_every_byte_of_the_log_changed_gives_the_verdict_of_a_start(self):
         self.fill()
         seen = set()
@@ -126,6 +129,7 @@ class CheckTest(DirectoryTest):
             self.write(path, data)
         self.assertEqual(seen, {NEWER, DAMAGED, TORN})
 
+    @slow
     def test_every_byte_of_the_checkpoint_changed_is_found(self):
         self.fill()
         data = read(self.checkpoint)
@@ -258,6 +262,7 @@ class OneFileTest(DirectoryTest):
 
 
 class LaterEntriesTest(DirectoryTest):
+    @slow
     def test_entries_at_the_borders_of_what_is_read_at_a_time(self):
         header = made.segment(1, 1, [])
         for shift in range(-50, 8):
@@ -318,6 +323,7 @@ class HostileTest(DirectoryTest):
                 found.append(type(error))
         return found
 
+    @slow
     def test_edits_with_the_checksums_made_right_again(self):
         self.fill()
         good = {path: read(path) for path in (self.checkpoint, self.first, self.second)}
@@ -341,6 +347,7 @@ class HostileTest(DirectoryTest):
         self.write(self.second, read(self.second) + tail + bytes(100))
         self.assertLess(self.peak(), 16 * MIB)
 
+    @slow
     def test_a_file_with_a_hole_as_large_as_the_memory_is_read_in_pieces(self):
         self.fill()
         for path in (self.second, self.checkpoint):

@@ -5,7 +5,7 @@ import random
 from nosqgrid.engine.structures.job_records import STATES
 from nosqgrid.errors import DiskError, NosqgridError
 from tests.support.job_clients import WAITS, JobTest, everything
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 RUNS = 60 if FULL else 6
 LENGTH = 250
@@ -199,6 +199,7 @@ class DependencyTest(JobTest):
         self.call("JOB.PURGE q dead")
         self.assertEqual(self.state("r:1"), "dead")
 
+    @slow
     def test_a_long_chain_falls_at_once(self):
         self.put("q RETRIES 0")
         for number in range(1, 3000):
@@ -307,6 +308,7 @@ class RandomTest(JobTest):
         return self.call(rng.choice(("JOB.REDRIVE %s -1", "JOB.KICK %s 2", "JOB.PURGE %s", "JOB.PURGE %s dead",
                                      "JOB.PAUSE %s 3", "JOB.DROP %s")) % queue if rng.random() < 0.5 else "JOB.QUEUES")
 
+    @slow
     def test_a_replay_makes_what_is_there(self):
         for seed in range(RUNS):
             rng, handed = random.Random(seed), {}

@@ -11,6 +11,7 @@ from nosqgrid.engine.policies import LFU, LRU
 from nosqgrid.errors import GridFullError
 from nosqgrid.limits import KIB, MIB
 from tests.support.evicting import EvictingGrid, FakeFiles
+from tests.support.tiers import slow
 
 SIZES = (200 * KIB, 512 * KIB, 3 * MIB)
 KEYS = 200
@@ -47,6 +48,7 @@ class Grid(EvictingGrid):
 
 
 class LargeEvictionTest(unittest.TestCase):
+    @slow
     def test_no_more_is_evicted_than_is_missing_and_one_victim(self):
         for policy in (LFU, LRU):
             for small in (0, 1000):

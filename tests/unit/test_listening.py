@@ -14,7 +14,7 @@ from nosqgrid.errors import CursorLostError, GridFullError
 from nosqgrid.formats.records import pack_body
 from tests.support.engine_context import Clients, EngineContext, EngineTest
 from tests.support.structure_work import Worker, contents
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog
 
 RUNS = 60 if FULL else 8
@@ -130,6 +130,7 @@ class HeardTest(ListeningCase):
         self.other.run([b"TOPIC.PUBLISH", b"user:", b"0", b"x"])
         self.assertEqual(self.listen(b"\xff").events() + sets.events(), [])
 
+    @slow
     def test_who_is_too_slow_is_told_how_many_he_missed(self):
         fast, slow = self.listen(b"k"), self.listen(b"k")
         heard = 0
@@ -194,6 +195,7 @@ class RandomHistoryTest(ListeningCase):
                                          if number_of(key) == number}, (seed, step))
         return kinds
 
+    @slow
     def test_a_cache_that_is_kept_by_events_is_the_grid(self):
         kinds = set()
         for seed in range(RUNS):
@@ -246,6 +248,7 @@ class RingTest(ListeningCase):
         with self.assertRaises(CursorLostError):
             self.context.run([b"LISTEN.OPEN", b"k", b"FROM", listener.cursor])
 
+    @slow
     def test_memory_is_charged_and_bounded(self):
         taken = []
         keyspace, rings = self.keyspace, self.context.server.listening

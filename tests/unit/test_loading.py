@@ -157,6 +157,7 @@ class FuzzyTest(unittest.TestCase):
         self.assertGreater(growths, SMALL_RUNS)
         self.assertGreater(cleaned, SMALL_RUNS // 2)
 
+    @slow
     def test_large_records_and_a_grid_that_is_nearly_full(self):
         refused = 0
         with tiny_limits():
@@ -164,6 +165,7 @@ class FuzzyTest(unittest.TestCase):
                 refused += self.run_one(seed, value_max=400, memory_bytes=128 * 20, target_bytes=128 * 64)[1].refused
         self.assertGreater(refused, 30)
 
+    @slow
     def test_checksummed_records_into_a_grid_without_and_the_other_way_round(self):
         with tiny_limits():
             for seed in range(40):
@@ -278,6 +280,7 @@ class LoaderTest(LoaderTestCase):
         self.assertEqual(self.space.store(b"k", 0, b"v"), 96)
         self.assertEqual(log.entries[0][0], 96)
 
+    @slow
     def test_many_plain_records_in_any_room(self):
         found = [self.record(b"key:%d" % number, bytes(number % 500), number + 1) for number in range(3000)]
         for expected_keys, growths in ((0, 1), (3000, 1), (10 ** 6, 1)):
@@ -300,6 +303,7 @@ class LoaderTest(LoaderTestCase):
             self.space.index.step(count)
             self.load(*[self.record(b"more:%d:%d" % (count, number)) for number in range(50)])
 
+    @slow
     def test_records_and_effects_in_used_segments(self):
         for round in range(30):
             self.load(*[self.record(b"key:%d" % number, bytes(60000), round + 1) for number in range(10)])
@@ -409,6 +413,7 @@ class HostileTest(LoaderTestCase):
         self.apply(LSN_MAX, pack_body(b"k", b"v", 1))
         self.assertEqual(self.space.lookup(b"k").version, LSN_MAX)
 
+    @slow
     def test_random_bytes(self):
         rng = random.Random(1)
         base = self.record(b"key", b"value", 5) + self.record(b"ttl", b"v", 6, deadline_ms=7) + \

@@ -83,6 +83,7 @@ class OneSegmentTest(ReaderTestCase):
         self.expect(directory(), [], "whole")
         self.expect(directory(segment(1, 1, [])), [], "whole")
 
+    @slow
     def test_every_truncation_leaves_whole_entries(self):
         for entries in self.logs[1:2]:
             data, starts = segment(1, 1, entries), starts_of(entries)
@@ -96,6 +97,7 @@ class OneSegmentTest(ReaderTestCase):
                 whole = starts[left] == size
                 self.expect(files, entries[:left], "whole" if whole else "torn", None if whole else starts[left])
 
+    @slow
     def test_every_truncation_of_a_segment_that_another_follows(self):
         for entries, durable in zip(self.logs, LEVELS):
             data, starts = segment(1, 1, entries), starts_of(entries)

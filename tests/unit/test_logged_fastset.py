@@ -14,6 +14,7 @@ from nosqgrid.formats.records import BODY, pack_body
 from nosqgrid.memory.reader import Reader
 from tests.support.command_context import PlainContext
 from tests.support.keyspaces import Budget
+from tests.support.tiers import slow
 from tests.support.walks import ListLog, make_space, restore, state_of, tiny_limits
 from tests.unit.test_logged_keyspace import PRESET, LoggedTestCase, accounts
 
@@ -92,6 +93,7 @@ class FastPathTest(LoggedTestCase):
     def test_segments_that_run_full_and_are_cleaned(self):
         self.assertGreater(self.compare(2, 200, value_max=3000, key_count=400).cleaner.segments_cleaned, 3)
 
+    @slow
     def test_an_index_that_grows(self):
         fast = self.compare(3, 400, 2 << 20, 20000, 10, only_sets=True)
         self.assertGreater(fast.index.growths, 0)
@@ -134,11 +136,13 @@ class FastPathTest(LoggedTestCase):
         self.compare(5, 100, 1 << 20, 4000, 3000)
         self.assertGreater(self.refused, 0)
 
+    @slow
     def test_checksummed_records(self):
         self.compare(6, 150, flags=WEAK_ORDERING)
         self.compare(7, 150, value_max=3000, key_count=1500, flags=WEAK_ORDERING)
         self.assertGreater(self.refused, 0)
 
+    @slow
     def test_tables_of_a_few_slots(self):
         with tiny_limits():
             for seed in range(20):
@@ -156,6 +160,7 @@ class FastPathTest(LoggedTestCase):
             self.assertEqual([entry[:2] for entry in self.log.entries], [(len(PRESET) + 1, 9)])
             self.assert_replayed()
 
+    @slow
     def test_frames_that_the_log_refuses_did_not_happen(self):
         frames = [pack_body(b"f%d" % number, bytes(20000), 1, 9000 if number % 4 == 3 else 0) for number in range(12)]
         data, ends = b"".join(frames), list(itertools.accumulate(map(len, frames)))
@@ -208,6 +213,7 @@ class FastPathTest(LoggedTestCase):
             self.space.rollback()
             self.assertEqual(self.log.entries, [])
 
+    @slow
     def test_frames_that_are_no_sets_end_a_run(self):
         first = pack_body(b"a", b"1", 1)
         for flags in (0, WEAK_ORDERING):

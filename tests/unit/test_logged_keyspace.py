@@ -14,6 +14,7 @@ from nosqgrid.formats.records import BODY, pack_body
 from nosqgrid.memory.reader import Reader
 from tests.support.command_context import PlainContext, PlainSession
 from tests.support.keyspaces import Budget
+from tests.support.tiers import slow
 from tests.support.walks import ListLog, make_space, make_walker, restore, state_of, tiny_limits, walk
 
 PRESET = ((b"k", 0, b"value", 0), (b"ttl", 1, b"5", 9000), (b"n", values.INT, b"41", 0), (b"other", 1, b"x", 0),
@@ -116,6 +117,7 @@ class CommandsTest(LoggedTestCase):
     def all_examples(self):
         return EXAMPLES + ((BATCH, 5), ([b"RESTORE", b"new", b"9", rdb.pack(values.BYTES, b"v")], 1))
 
+    @slow
     def test_each_is_one_entry_with_its_effects(self):
         for flags in (0, WEAK_ORDERING):
             for words, count in self.all_examples():
@@ -166,6 +168,7 @@ class CommandsTest(LoggedTestCase):
             self.assertEqual(seen, [expected], words)
             self.assertNotEqual([reader.read(key) for key in keys], expected, words)
 
+    @slow
     def test_one_that_the_log_refuses_did_not_happen(self):
         for flags in (0, WEAK_ORDERING):
             for words, count in self.all_examples():

@@ -10,7 +10,7 @@ from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
 from tests.support.engine_context import EngineContext
 from tests.support.logged_structures import LoggedStructures
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
@@ -65,6 +65,7 @@ class LoggedTest(LoggedStructures, unittest.TestCase):
         self.assertEqual(self.context.answers(), [(2, b"$1\r\na\r\n")])
         self.assert_replayed()
 
+    @slow
     def test_random_commands_replayed_from_the_first_entry(self):
         refused = 0
         for seed in range(RUNS):

@@ -11,7 +11,7 @@ from nosqgrid.formats.words import pack
 from tests.support.engine_context import contents
 from tests.support.keyspaces import Budget
 from tests.support.logged_structures import LoggedStructures
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
@@ -40,6 +40,7 @@ class LoggedTest(LoggedStructures, unittest.TestCase):
         return {key: (kind, [sorted(words) for words in value] if kind >= values.LIST else value, deadline_ms)
                 for key, (kind, value, deadline_ms) in contents(space).items()}
 
+    @slow
     def test_the_order_is_that_of_the_effects(self):
         for words, _ in EXAMPLES:
             self.make()
@@ -64,6 +65,7 @@ class LoggedTest(LoggedStructures, unittest.TestCase):
             space.check()
         self.assertEqual(refused, 4)
 
+    @slow
     def test_random_commands_replayed_from_the_first_entry(self):
         refused = 0
         for seed in range(RUNS):

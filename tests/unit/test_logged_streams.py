@@ -10,7 +10,7 @@ from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
 from tests.support.engine_context import contents
 from tests.support.logged_structures import LoggedStructures
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 RUNS = 100 if FULL else 12
 LENGTH = 120
@@ -63,6 +63,7 @@ class LoggedTest(LoggedStructures, unittest.TestCase):
             self.assertEqual(self.accounts(), before, words[:30])
             self.space.check()
 
+    @slow
     def test_random_commands_come_back(self):
         refused = 0
         for seed in range(RUNS):

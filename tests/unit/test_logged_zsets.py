@@ -10,7 +10,7 @@ from nosqgrid.formats import effects, values
 from nosqgrid.formats.records import pack_body
 from nosqgrid.formats.words import pack
 from tests.support.logged_structures import LoggedStructures
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import make_space
 
 RUNS = 200 if FULL else 20
@@ -38,6 +38,7 @@ class LoggedZsetsTest(LoggedStructures, unittest.TestCase):
     MODULES, WRITING = ("zsets", "zranges", "zsetpops", "zsetops", "geo"), 20
     PRESET, EXAMPLES, NOTHING = PRESET, EXAMPLES, NOTHING
 
+    @slow
     def test_random_commands_replayed_from_the_first_entry(self):
         refused = 0
         for seed in range(RUNS):

@@ -15,6 +15,7 @@ from nosqgrid.formats.slots import TOMBSTONE
 from nosqgrid.limits import (KEY_SIZE_BYTES_MAX, NEAR_CACHE_ENTRY_OVERHEAD_BYTES, NEAR_CACHE_VALUE_BYTES_MAX)
 from nosqgrid.memory.reader import Reader
 from tests.support.keyspaces import Budget, make_header, make_keyspace
+from tests.support.tiers import slow
 
 MISSING = object()
 WARM = 3 * ADMIT_ONE_IN  # reads after which a key is in the near cache
@@ -93,14 +94,17 @@ class DifferentialTest(FastGetTestCase):
         gets = self.run_history(1, 12000, 30)
         self.assertGreater(len(self.remembered(gets[2])[0]), 10)
 
+    @slow
     def test_many_keys_while_the_index_grows_and_the_cleaner_works(self):
         self.run_history(2, 30000, 6000, memory_bytes=4 << 20)
         self.assertGreater(self.keyspace.index.growths, 0)
 
+    @slow
     def test_a_small_heap_whose_segments_are_reused_all_the_time(self):
         self.run_history(3, 18000, 100)
         self.assertGreater(self.keyspace.heap.opened, 16)
 
+    @slow
     def test_checksummed_records(self):
         self.run_history(4, 6000, 50, flags=WEAK_ORDERING)
 
@@ -122,6 +126,7 @@ class DifferentialTest(FastGetTestCase):
 
 
 class GrowthTest(FastGetTestCase):
+    @slow
     def test_every_key_is_found_and_no_other_at_each_step_of_a_growth(self):
         for number in range(900):
             self.store(b"k%d" % number, number)

@@ -13,6 +13,7 @@ from nosqgrid.errors import GridFullError
 from nosqgrid.formats.arena import PAGE_SIZE_BYTES
 from nosqgrid.limits import INDEX_SLOTS_INITIAL, MIB
 from tests.support.evicting import EvictingGrid
+from tests.support.tiers import slow
 
 SHARED = "/dev/shm"
 
@@ -30,6 +31,7 @@ class OrderMemoryTest(unittest.TestCase):
         self.assertEqual(self.budget.used[INDEX], reserved + self.budget.order_bytes)
         self.assertLessEqual(self.budget.total_bytes, self.budget.limit_bytes)
 
+    @slow
     def test_it_is_charged_with_each_table_of_the_index(self):
         for policy in (LFU, LRU):
             grid = self.make(policy, 4 * MIB)
@@ -45,6 +47,7 @@ class OrderMemoryTest(unittest.TestCase):
             self.assert_charged(grid)
             grid.check()
 
+    @slow
     @unittest.skipUnless(os.path.isdir(SHARED), "no file system here tells how much memory a map has taken")
     def test_the_arrays_take_no_more_than_was_charged(self):
         files = []
@@ -83,6 +86,7 @@ class OrderMemoryTest(unittest.TestCase):
             for other in (slots >> 1, slots << 1):
                 self.assertGreaterEqual(held, min(other * 0.8, (64 * MIB - self.budget.index_size_bytes(other)) / size))
 
+    @slow
     def test_a_quota_in_a_grid_that_refuses_is_charged_where_there_is_room(self):
         grid = self.make(REFUSE, 4 * MIB, keep_order=False)
         grid.set(b"m:1", b"v")

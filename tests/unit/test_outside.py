@@ -21,7 +21,7 @@ from nosqgrid.limits import VALUE_SIZE_BYTES_MAX
 from nosqgrid.memory.node_arrays import new_lists
 from nosqgrid.storage.recovery import PlainState
 from tests.support.structure_work import Worker, contents
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog, make_space, make_walker, walk
 
 RUNS = 60 if FULL else 3
@@ -109,16 +109,19 @@ class RandomWorkTest(unittest.TestCase):
             self.assertEqual(target.databases.counts[number], sum(
                 1 for key in all_keys(target) if key[:4] == b"\xff\0db" and key[4] == number), (seed, number))
 
+    @slow
     def test_without_a_log(self):
         for seed in range(RUNS):
             self.assertGreater(sum(self.work(seed).batches), 10)
 
+    @slow
     def test_with_a_log_that_refuses_now_and_then(self):
         refused = 0
         for seed in range(RUNS):
             refused += self.work(100 + seed, 0.1).refused
         self.assertGreater(refused, RUNS)
 
+    @slow
     def test_where_memory_ends_now_and_then(self):
         refused = 0
         for seed in range(RUNS):
@@ -196,6 +199,7 @@ class NamedTest(unittest.TestCase):
             continue
         self.assertLessEqual(memory.taken, 2 * STEP_BYTES)
 
+    @slow
     def test_a_change_longer_than_a_value_may_be_is_read_again(self):
         space = self.make(logged=True)
         element = bytes(VALUE_SIZE_BYTES_MAX // 2)

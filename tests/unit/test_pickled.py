@@ -20,6 +20,7 @@ from unittest import mock
 
 from nosqgrid import errors
 from nosqgrid.client import pickled
+from tests.support.tiers import slow
 
 try:
     import numpy
@@ -340,6 +341,7 @@ class ImportTests(unittest.TestCase):
                               cwd=ROOT, stdout=subprocess.PIPE, check=True)
         return done.stdout.decode().split()
 
+    @slow
     def test_neither_a_coordinator_nor_a_client_imports_pickle_unasked(self):
         for code in ("import nosqgrid.cli.serve, nosqgrid.coordinator.coordinator, nosqgrid.storage.checkpointer",
                      "import nosqgrid"):

@@ -13,6 +13,7 @@ import zlib
 from tests.support.faultfs import MemoryFiles, PowerCut
 from tests.support.logged_runs import (
     ALWAYS, APPEND, CHECKPOINT, DIRECTORY, EVERYSEC, LEVELS, OS, ROTATE, STEPS, SYNC, Run, random_script, recover)
+from tests.support.tiers import slow
 
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
 OPERATIONS_MAX = 2000
@@ -99,11 +100,13 @@ class CrashTest(unittest.TestCase):
 class ScriptsTest(CrashTest):
     SCRIPT = (APPEND, APPEND, SYNC, APPEND, ROTATE, APPEND, APPEND, SYNC, CHECKPOINT, APPEND, ROTATE, APPEND, APPEND)
 
+    @slow
     def test_every_cut_of_a_script_at_each_level(self):
         for level in LEVELS:
             self.explore(self.SCRIPT, level, ("script", level), 40 if FULL else 3, 1 if FULL else 7)
         self.assertGreater(self.states, 300)
 
+    @slow
     def test_every_cut_of_every_short_script(self):
         for length in range(1, 4 if FULL else 3):
             for script in itertools.product(STEPS, repeat=length):
@@ -111,6 +114,7 @@ class ScriptsTest(CrashTest):
                     self.explore(script, level, script + (level,), 4 if FULL else 2, 5 if FULL else 20)
         self.assertGreater(self.states, 500)
 
+    @slow
     def test_random_scripts(self):
         for seed in range(40 if FULL else 2):
             for level in LEVELS:

@@ -10,6 +10,7 @@ import unittest
 
 from tests.support import processes
 from tests.support.processes import ProcessTestCase, leftovers, spawn_python, temporary_directory, wait_until
+from tests.support.tiers import slow
 
 
 def print_sum(numbers, label):
@@ -32,6 +33,7 @@ class SpawnTest(ProcessTestCase):
     def test_code_runs_with_arguments_and_its_output_comes_back(self):
         self.assertEqual(self.spawn("import sys; print(sys.argv[1:])", "a", 2).finish(), "['a', '2']\n")
 
+    @slow
     def test_function_runs_with_arguments(self):
         self.assertEqual(self.spawn(print_sum, [1, 2, 3], "sum").finish(), "sum 6\n")
 
@@ -51,6 +53,7 @@ class SpawnTest(ProcessTestCase):
         child = self.spawn("import warnings; warnings.warn('careful')")
         self.assertRaisesRegex(AssertionError, "UserWarning: careful", child.finish)
 
+    @slow
     def test_child_that_says_nothing_in_time_is_a_failure(self):
         child = self.spawn("import sys; sys.stderr.write('sulking'); sys.stderr.flush(); sys.stdin.read()")
         wait_until(child.errors)
@@ -178,6 +181,7 @@ class TearDownTest(unittest.TestCase):
         self.assertRegex(result.failures[0][1], "mine")
         self.assertRegex(result.failures[0][1], "folder")
 
+    @slow
     def test_helpers_of_multiprocessing_are_not_counted(self):
         def body(case):
             for method in ("fork", "spawn", "forkserver"):

@@ -21,7 +21,7 @@ from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import pack_body
 from nosqgrid.memory.node_arrays import new_lists
 from tests.support.keyspaces import Budget, make_keyspace
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog
 
 SLOTS_LOG2 = 6
@@ -184,6 +184,7 @@ class PromisedRoomTest(unittest.TestCase):
 
         patches.enter_context(mock.patch.object(index_module.Index, "check_room", watched))
 
+    @slow
     def test_what_is_logged_finds_its_slots(self):
         refused = taken = 0
         for policy in (REFUSE, LFU, LRU):

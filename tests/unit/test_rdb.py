@@ -8,7 +8,7 @@ import unittest
 from nosqgrid.errors import CorruptValueError, ValueTooLargeError
 from nosqgrid.formats import compact, crc64, listpack, lzf, rdb, rdb_streams, values
 from nosqgrid.limits import VALUE_SIZE_BYTES_MAX
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 MUTATIONS = 200000 if FULL else 20000
 INTEGERS = [0, 1, 12, 13, 63, 64, 127, 128, -1, 255, -4096, -4097, 4095, 4096, 1 << 15, -1 << 15, (1 << 23) - 1,
@@ -191,6 +191,7 @@ class DumpTest(unittest.TestCase):
             with self.assertRaises(CorruptValueError, msg=repr(body)):
                 rdb.unpack(rdb.seal(body))
 
+    @slow
     def test_a_little_that_stands_for_much_is_refused(self):
         bomb = b"\xc3" + rdb.pack_length(3) + rdb.pack_length(VALUE_SIZE_BYTES_MAX + 1) + b"\xe0\xff\x00"
         with self.assertRaises(ValueTooLargeError):

@@ -8,6 +8,7 @@ from unittest import mock
 
 from nosqgrid import errors, limits
 from nosqgrid.formats import resp, resp_reader, resp_reply, resp_request
+from tests.support.tiers import slow
 
 FUZZ_SEED = 20240607
 FUZZ_CASES = 8000
@@ -451,6 +452,7 @@ class FuzzTest(unittest.TestCase):
             self.assertTrue(command and type(command) is list)
             self.assertTrue(all(type(word) is bytes for word in command))
 
+    @slow
     def test_any_bytes_are_commands_or_a_protocol_error(self):
         source = random.Random(FUZZ_SEED)
         seeds = [resp.encode_command(*words) for words in (
@@ -469,6 +471,7 @@ class FuzzTest(unittest.TestCase):
             failures += whole[1] is not None
         self.assertTrue(FUZZ_CASES * 0.2 < failures < FUZZ_CASES * 0.9, "the mutations are too mild or too wild")
 
+    @slow
     def test_any_bytes_are_replies_or_a_protocol_error(self):
         source = random.Random(FUZZ_SEED + 1)
         seeds = [resp.encode_reply(reply, 3) for reply, _, _ in EncodeReplyTest.TABLE] + [b"|1\r\n+a\r\n:1\r\n",

@@ -15,6 +15,7 @@ from nosqgrid.storage.files import Files
 from nosqgrid.storage.salvage import CHANGES_GONE, KEYS_GONE, NO_PROMISE, NOTHING_GONE
 from tests.support import durable_files as made
 from tests.support.durable_files import CLEAR, UnsyncedFiles, contents, flipped, read, save
+from tests.support.tiers import slow
 
 FULL = os.environ.get("NOSQGRID_TEST_FULL") == "1"
 EDITS = 5000 if FULL else 120
@@ -280,6 +281,7 @@ class EveryByteTest(SalvageTestCase):
             self.assertEqual(EVER.get(key), value, name)
         return saved, found
 
+    @slow
     def test_one_changed_byte_costs_at_most_its_block_or_entry_and_is_told(self):
         self.fill()
         for path in (self.checkpoint, self.first, self.second):

@@ -10,6 +10,7 @@ from nosqgrid.storage.recovery import PlainState
 from tests.support.engine_context import EngineContext, EngineTest, contents
 from tests.support.evicting import EvictingGrid
 from tests.support.keyspaces import make_keyspace
+from tests.support.tiers import slow
 
 QUEUE = databases.in_space(databases.QUEUES, b"mail")
 EVENT = databases.in_space(databases.LOCKS, b"ready")
@@ -109,6 +110,7 @@ class ClearedTest(unittest.TestCase):
 
 
 class EvictionTest(unittest.TestCase):
+    @slow
     def test_they_are_not_evicted(self):
         grid = EvictingGrid("lru")
         keyspace = grid.space

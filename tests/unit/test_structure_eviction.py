@@ -10,7 +10,7 @@ from nosqgrid.engine.structures.lists import List
 from nosqgrid.errors import GridFullError
 from nosqgrid.limits import KIB, MIB
 from tests.support.evicting import EvictingGrid
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 from tests.support.walks import ListLog
 
 RUNS = 20 if FULL else 3
@@ -54,6 +54,7 @@ class Grid(EvictingGrid):
 
 
 class EvictionTest(unittest.TestCase):
+    @slow
     def test_random_pushes_pops_and_sets_in_a_grid_that_is_full(self):
         for seed in range(RUNS):
             for policy in (LFU, LRU):
@@ -135,6 +136,7 @@ class EvictionTest(unittest.TestCase):
         self.assertLess(grid.budget.used[STRUCTURES], before)
         self.assertLessEqual(grid.budget.used[STRUCTURES], 512 * KIB)
 
+    @slow
     def test_commands_of_two_structures_in_a_batch_while_others_are_evicted(self):
         for seed in range(RUNS):
             grid = Grid(LRU, seed, logged=True)

@@ -12,7 +12,7 @@ from nosqgrid.engine.structures.jobs import PUT_BYTES, Queue
 from nosqgrid.errors import CorruptValueError
 from nosqgrid.formats import values
 from tests.support.queue_model import Model, job_words, options_of, random_change, record_of
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 STEPS = 20000 if FULL else 2500
 
@@ -57,6 +57,7 @@ class QueueTest(unittest.TestCase):
 
 
 class RandomTests(QueueTest):
+    @slow
     def test_against_a_model(self):
         rng = random.Random(1)
         queue, model = Queue(), Model()
@@ -75,6 +76,7 @@ class RandomTests(QueueTest):
                     again.apply(words)
                 self.assertEqual(what_it_has(again), before)
 
+    @slow
     def test_what_was_taken_back_is_in_the_same_order(self):
         rng = random.Random(2)
         queue, model = Queue(), Model()

@@ -10,7 +10,7 @@ from nosqgrid.engine.structures.sets import Set, is_number
 from nosqgrid.engine.structures.structure import STRUCTURE_BYTES
 from nosqgrid.errors import CorruptValueError
 from nosqgrid.formats import values
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 RUNS = 300 if FULL else 40
 STEPS = 400
@@ -84,6 +84,7 @@ class ModelTest(unittest.TestCase):
                          for number in range(rng.choice((5, 100, 300, 2000)))]
                 yield Model(kind, rng, names)
 
+    @slow
     def test_any_changes_and_what_takes_them_back(self):
         largest = 0
         for model in self.each():
@@ -119,6 +120,7 @@ class ModelTest(unittest.TestCase):
         beside = probe.size_bytes - empty
         return lambda pair: beside + len(pair[0]) + len(pair[1] or b"")
 
+    @slow
     def test_changes_make_an_equal_one_and_so_does_copy(self):
         for model in self.each():
             for _ in range(100):
@@ -220,6 +222,7 @@ class EncodingTest(unittest.TestCase):
 
 
 class ScanTest(unittest.TestCase):
+    @slow
     def test_what_stays_is_met_whatever_comes_and_goes(self):
         for seed in range(RUNS * 3):
             rng = random.Random(seed)

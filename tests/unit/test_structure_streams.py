@@ -10,6 +10,7 @@ from nosqgrid.engine.structures.ordered_ids import OrderedIds
 from nosqgrid.engine.structures.stream_groups import PENDING
 from nosqgrid.engine.structures.streams import CHUNK_HEADER, HEADER, Stream
 from nosqgrid.errors import CorruptValueError
+from tests.support.tiers import slow
 
 NAMES = ([b"a"], [b"a", b"b"], [b"long-name" * 40, b""], [b"a", b"a", b"c"])
 
@@ -206,10 +207,12 @@ class ModelTest(unittest.TestCase):
             return maker.rng.choice((made, copied))
         return stream
 
+    @slow
     def test_random_changes(self):
         for seed in range(12):
             self.run_sequence(seed, 150)
 
+    @slow
     def test_reads_find_what_the_model_finds(self):
         for seed in range(6):
             stream, rng = self.run_sequence(100 + seed, 150), random.Random(seed)
@@ -358,6 +361,7 @@ class RefusedTest(unittest.TestCase):
                 self.stream.apply(words)
             self.assertEqual(plain(self.stream), before, words)
 
+    @slow
     def test_random_words_are_refused_or_can_be_taken_back(self):
         rng, applied = random.Random(5), 0
         names = [b"add", b"node", b"unadd", b"del", b"trim", b"put", b"meta", b"group", b"ungroup", b"groupid",
@@ -381,6 +385,7 @@ class RefusedTest(unittest.TestCase):
 
 
 class OrderedIdsTest(unittest.TestCase):
+    @slow
     def test_like_a_dict_that_is_sorted(self):
         rng, ordered, model = random.Random(3), OrderedIds(), {}
         for number in range(20000):

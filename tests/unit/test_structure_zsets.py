@@ -9,6 +9,7 @@ from nosqgrid.engine.structures.structure import STRUCTURE_BYTES
 from nosqgrid.engine.structures.zsets import ADD, MEMBER_BYTES, REMOVE, SortedSet, pack_score
 from nosqgrid.errors import CorruptValueError
 from nosqgrid.formats import words as words_format
+from tests.support.tiers import slow
 
 SCORE = struct.Struct("<d")
 INFINITY = float("inf")
@@ -123,6 +124,7 @@ class ModelTests(unittest.TestCase):
         zset.apply([ADD, pack_score(5.0), b"only here"])
         check(self, copied, model)
 
+    @slow
     def test_small_chunks_behave_like_a_sorted_dict(self):
         self.small_chunks()
         for seed, members in enumerate((3, 30, 300, 2000)):

@@ -8,6 +8,7 @@ from nosqgrid.engine.databases import prefix_of
 from nosqgrid.engine.frames import apply_frame, frame_end
 from nosqgrid.formats.records import pack_body
 from tests.support.engine_context import EngineContext, EngineTest
+from tests.support.tiers import slow
 
 
 class TrackingCase(EngineTest):
@@ -156,6 +157,7 @@ class BatchTest(TrackingCase):
 
 
 class TableTest(TrackingCase):
+    @slow
     def test_a_cache_that_follows_what_it_is_told_is_never_stale(self):
         rng, cache = random.Random(7), {}
         self.track()

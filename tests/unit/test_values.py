@@ -10,6 +10,7 @@ import unittest
 from nosqgrid import errors, limits
 from nosqgrid.formats import scalars, tagged, values
 from tests.support.random_values import random_value, same
+from tests.support.tiers import slow
 
 UTC = datetime.timezone.utc
 
@@ -177,6 +178,7 @@ class RoundTrip(unittest.TestCase):
                 with self.assertRaisesRegex(errors.UsageError, "deeper than 64 levels"):
                     values.encode(deeper)
 
+    @slow
     def test_a_million_elements_are_carried(self):
         self.check(list(range(100000)), values.JSON)
         self.check([(), list(range(100000))], values.TAGGED)

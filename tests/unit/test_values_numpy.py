@@ -12,6 +12,7 @@ from unittest import mock
 
 from nosqgrid import errors
 from nosqgrid.formats import arrays, buffers, values
+from tests.support.tiers import slow
 
 try:
     import numpy
@@ -148,6 +149,7 @@ class NumpyArrayTests(unittest.TestCase):
                 with self.assertRaises(ValueError):
                     view.flags.writeable = True
 
+    @slow
     def test_a_mapped_payload_lives_as_long_as_an_array_on_it(self):
         class Map(mmap.mmap):
             pass
@@ -184,6 +186,7 @@ class NumpyArrayTests(unittest.TestCase):
         found = values.decode(*values.encode(numpy.arange(10)))
         self.assertEqual(values.decode(*values.encode(found)).tolist(), list(range(10)))
 
+    @slow
     def test_what_is_no_plain_memory_is_refused_with_advice(self):
         titled = numpy.dtype({"names": ["a"], "formats": ["i4"], "titles": ["A"]})
         overlapping = numpy.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2]})

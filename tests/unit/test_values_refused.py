@@ -13,6 +13,7 @@ import unittest
 from nosqgrid import errors, limits
 from nosqgrid.formats import values
 from tests.support.random_values import random_value, same
+from tests.support.tiers import slow
 
 UTC = datetime.timezone.utc
 FUZZ_SECONDS = 1.0
@@ -128,6 +129,7 @@ class Refusals(unittest.TestCase):
         if sys.version_info < (3, 11):  # later ones do not count calls of C functions, or count them apart
             self.assertEqual(found["plain"], errors.UsageError)
 
+    @slow
     def test_elements_that_all_collide_are_refused_on_both_sides(self):
         modulus = 2 ** 61 - 1
         few = {index * modulus for index in range(limits.HASH_COLLISIONS_MAX)}
@@ -208,6 +210,7 @@ class Corruption(unittest.TestCase):
             with self.subTest(text=text[:40]):
                 self.refused(values.TAGGED, text.encode())
 
+    @slow
     def test_depth_is_bounded_where_the_recursion_limit_is_not(self):
         before = sys.getrecursionlimit()
         self.addCleanup(sys.setrecursionlimit, before)
@@ -241,6 +244,7 @@ class Corruption(unittest.TestCase):
             thread.join()
         self.assertEqual(found, [True] * 4)
 
+    @slow
     def test_fuzzed_payloads_decode_or_are_corrupt(self):
         rng = random.Random(7)
         seeds = [values.encode(random_value(rng, 3)) for _ in range(300)]

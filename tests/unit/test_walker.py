@@ -9,6 +9,7 @@ from nosqgrid.formats import arena, slots
 from nosqgrid.formats.arena import WEAK_ORDERING
 from nosqgrid.formats.records import CHECKED, EXPIRES, FLAGS_KNOWN, HEADER, pack_body
 from nosqgrid.memory import walker as walker_module
+from tests.support.tiers import slow
 from tests.support.walks import make_space, make_walker, state_of, tiny_limits, unpack_record, walk
 
 
@@ -114,6 +115,7 @@ class QuietTest(WalkerTestCase):
             continue
         self.assertEqual(self.found(), {})
 
+    @slow
     def test_tombstones_and_every_stage_of_growth(self):
         self.make()
         self.fill(2000)
@@ -216,6 +218,7 @@ class MeddledTest(WalkerTestCase):
         self.assertGreater(len(begun), 0)
         return writer
 
+    @slow
     def test_a_small_index_that_is_rebuilt_again_and_again(self):
         growths = cleaned = 0
         with tiny_limits():
@@ -227,6 +230,7 @@ class MeddledTest(WalkerTestCase):
         self.assertGreater(growths, 300)
         self.assertGreater(cleaned, 100)
 
+    @slow
     def test_an_index_of_the_usual_size(self):
         growths = 0
         for seed in range(4):
@@ -337,6 +341,7 @@ class GarbageTest(WalkerTestCase):
         self.counts["records"] += 1
         return found
 
+    @slow
     def test_bits_flipped_in_slot_words(self):
         rng = random.Random(1)
         for slot in self.taken:

@@ -10,7 +10,7 @@ from nosqgrid.engine.structures.classes import CLASSES
 from nosqgrid.errors import CorruptValueError, PeerError
 from nosqgrid.formats import exported, words
 from tests.support.structure_work import Changes, shown
-from tests.support.tiers import FULL
+from tests.support.tiers import FULL, slow
 
 RUNS = 300 if FULL else 30
 
@@ -88,6 +88,7 @@ class StructuresTest(unittest.TestCase):
             structure.apply(change)
         return structure
 
+    @slow
     def test_every_changed_byte(self):
         errors = equal = other = 0
         for seed in range(RUNS // 3):
