@@ -38,6 +38,13 @@ class Batches(object):
         rolled back.
         """
         staged, effects = self._staged, self._effects
+        if not staged and not effects:  # structures were changed, or nothing was, and no log hears of it
+            self._staged = None
+            self.staging = False
+            self.cleaner.excluded.clear()
+            if self._told:
+                self._tell_all(staged)
+            return
         try:
             if not self.index.make_room(len(staged)) and not self.room.make_slots(lambda: self._new_hashes(staged)):
                 raise GridFullError("the index has no room for %d more keys; start the coordinator with more --memory"
