@@ -29,13 +29,15 @@ NOTES = {
     "OBJECT|ENCODING": "of strings of up to 44 bytes changed by APPEND, SETRANGE or SETBIT the last 1,000 are raw, and "
                        "others as after SET",
     "OBJECT|FREQ": "always 1: how often a key is used is counted, but not on Redis' scale",
-    "OBJECT|IDLETIME": "always 0: nobody notes when a key was used",
+    "OBJECT|IDLETIME": "always 0: nobody notes when a key was used; an error only after CONFIG SET of an LFU policy",
     "OBJECT|REFCOUNT": "always 1, also for small integers, which Redis shares",
     "RESTORE": "reads what Redis 2.4 to 7.0 dumps; IDLETIME and FREQ are accepted and change nothing",
     "SCAN": _WALK % "keys of all databases",
     "SORT": "ALPHA compares bytes, whatever the locale; elements that are equal keep their order; BY nosort lists "
             "a set in an order of its own; STORE " + _WOKEN,
     "SORT_RO": "as SORT",
+    "MIGRATE": "-IOERR, as when the other server is not there: a grid connects to none; a script with DUMP and RESTORE "
+               "does it, docs/redis.md has one",
     "WAIT": "0 at once, as there are no replicas; Redis waits for the timeout first",
     "INCRBYFLOAT": _FLOATS,
     "HINCRBYFLOAT": _FLOATS,
@@ -83,10 +85,11 @@ NOTES = {
              "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
-    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT or latency-tracking yes on; memory is that of "
+    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT, latency-tracking yes, or INFO commandstats, "
+            "latencystats or all on, unless latency-tracking no was said; memory is that of "
             "the grid",
     "LATENCY|DOCTOR": "latencies are not watched, as in a Redis whose monitor is off; what takes long is in SLOWLOG",
-    "LATENCY|HISTOGRAM": "commands are counted from CONFIG RESETSTAT or latency-tracking yes on",
+    "LATENCY|HISTOGRAM": "commands are counted from the same moment on as for INFO",
     "LOLWUT": "VERSION 5 and 6 draw nothing",
     "MEMORY|DOCTOR": "a pointer to INFO",
     "MEMORY|MALLOC-STATS": "there is no allocator that could tell",
@@ -116,7 +119,6 @@ ABSENT = {
     "FUNCTION|LOAD": "there is no Lua",
     "FUNCTION|RESTORE": "there is no Lua",
     "FUNCTION|STATS": "there is no Lua",
-    "MIGRATE": "it connects to another server; a script with DUMP and RESTORE does it, docs/redis.md has one",
     "PSYNC": "there are no replicas",
     "REPLCONF": "there are no replicas",
     "SYNC": "there are no replicas",

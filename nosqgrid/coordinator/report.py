@@ -97,7 +97,8 @@ def info(server, section):
 
 def _server_fields(server):
     uptime_s = (server.clock.monotonic_ms() - server.started_ms) // 1000
-    return [("redis_version", REDIS_VERSION), ("redis_mode", "standalone"), ("os", platform.platform()),
+    return [("redis_version", REDIS_VERSION), ("redis_git_sha1", "00000000"), ("redis_git_dirty", 0),
+            ("redis_build_id", "0"), ("redis_mode", "standalone"), ("os", platform.platform()),
             ("arch_bits", 64 if sys.maxsize > 2 ** 32 else 32), ("process_id", os.getpid()),
             ("run_id", "%040x" % server.arena.header.epoch), ("tcp_port", server.admission.port),
             ("uptime_in_seconds", uptime_s), ("uptime_in_days", uptime_s // 86400), ("config_file", ""),
@@ -114,7 +115,8 @@ def _clients_fields(server):
 def _memory_fields(server):
     used = server.budget.total_bytes
     return [("used_memory", used), ("used_memory_human", _human(used)), ("used_memory_rss", _rss_bytes()),
-            ("maxmemory", server.budget.limit_bytes_max), ("maxmemory_human", _human(server.budget.limit_bytes_max)),
+            ("mem_not_counted_for_evict", 0), ("maxmemory", server.budget.limit_bytes_max),
+            ("maxmemory_human", _human(server.budget.limit_bytes_max)),
             ("maxmemory_policy", POLICY_NAMES[server.policy]), ("mem_allocator", "nosqgrid"),
             ("lazyfree_pending_objects", server.keyspace.structures.left_to_free),
             ("lazyfreed_objects", growing(server)["lazyfreed_objects"]

@@ -235,6 +235,24 @@ class OverseeingTest(ConnectionsTest):
         self.assertIn(b"errorstat_NOGROUP:count=1\r", self.three.call("INFO", "errorstats"))
         self.assertIn(b"total_error_replies:1\r", self.three.call("INFO", "stats"))
 
+    def test_commands_are_counted_once_somebody_asks_for_their_counts(self):
+        self.three.call("SET", "k", "1")
+        self.assertNotIn(b"cmdstat", self.three.call("INFO"))
+        self.assertNotIn(b"cmdstat", self.three.call("INFO", "server"))
+        self.assertIn(b"cmdstat_info:calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0\r",
+                      self.three.call("INFO", "all"))
+        self.three.call("SET", "k", "1")
+        shown = self.three.call("INFO", "COMMANDSTATS")
+        self.assertRegex(shown, b"cmdstat_set:calls=1,")
+        self.assertRegex(shown, b"cmdstat_info:calls=1,")
+        self.assertIn(b"yes", self.three.call("CONFIG", "GET", "latency-tracking"))
+
+    def test_commands_are_not_counted_for_who_asks_when_that_was_refused(self):
+        self.three.call("CONFIG", "SET", "latency-tracking", "no")
+        self.assertNotIn(b"cmdstat", self.three.call("INFO", "all"))
+        self.three.call("SET", "k", "1")
+        self.assertNotIn(b"cmdstat", self.three.call("INFO", "commandstats"))
+
     def test_pause_holds_writes_and_lets_reads_pass(self):
         self.three.call("CLIENT", "PAUSE", "60000", "WRITE")
         self.assertEqual(self.one.call("GET", "k"), b"$-1\r\n")

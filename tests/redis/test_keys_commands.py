@@ -167,7 +167,8 @@ class KeysTest(EngineTest):
         ])
         self.assertIn(b"+OBJECT <subcommand> ", self.context.call("OBJECT", "HELP"))
         self.context.server.config = lambda: {"maxmemory-policy": "allkeys-lfu"}
-        self.run_table([("OBJECT FREQ a", b":1\r\n"),
+        self.run_table([("OBJECT FREQ a", b":1\r\n"), ("OBJECT IDLETIME a", b":0\r\n"),  # as the grid started
+                        ("CONFIG SET maxmemory-policy volatile-lfu", b"+OK\r\n"), ("OBJECT FREQ a", b":1\r\n"),
                         ("OBJECT IDLETIME a",
                          b"-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
                          b"switching between policies at runtime LRU and LFU data will take some time to adjust.\r\n")])

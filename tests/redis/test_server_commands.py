@@ -379,6 +379,26 @@ class ServerTest(EngineTest):
         self.assertTrue(self.context.call("REPLICAOF", "host", "6379").startswith(b"-ERR a grid follows"))
         self.assertIn(b"7.0.15", self.context.run([b"LOLWUT", b"VERSION", b"5"]))
 
+    def test_migrate_finds_nobody_there(self):
+        self.run_table([
+            ("MIGRATE h 1 k 0 5", b"+NOKEY\r\n"), ("MIGRATE h 1 k 0", wrong_arity(b"migrate")),
+            ("MIGRATE h 1 k x 5", NOT_AN_INTEGER), ("MIGRATE h 1 k 0 x", NOT_AN_INTEGER),
+            ("MIGRATE h 1 k 0 5 COPY REPLACE AUTH a AUTH2 b c", b"+NOKEY\r\n"), ("MIGRATE h 1 k 0 5 x", SYNTAX),
+            ("MIGRATE h 1 k 0 5 AUTH", SYNTAX), ("MIGRATE h 1 k 0 5 AUTH2 a", SYNTAX),
+            ("MIGRATE h 1 k 0 5 KEYS k", b"-ERR When using MIGRATE KEYS option, the key argument must be set to the "
+                                         b"empty string\r\n"),
+            (["MIGRATE", "h", "1", "", "0", "5", "KEYS"], b"+NOKEY\r\n"),
+            (["MIGRATE", "h", "1", "", "0", "5", "KEYS", "a", "b"], b"+NOKEY\r\n"), ("SET b 1", b"+OK\r\n"),
+            ("COMMAND GETKEYS MIGRATE h 1 k 0 5", b"*1\r\n" + bulk(b"k")),
+            ("COMMAND GETKEYS MIGRATE h 1 k 0 5 KEYS a", b"-ERR Invalid arguments specified for command\r\n"),
+            (["COMMAND", "GETKEYS", "MIGRATE", "h", "1", "", "0", "5", "AUTH2", "KEYS", "KEYS", "KEYS", "a", "b"],
+             b"*2\r\n" + bulk(b"a") + bulk(b"b")),
+        ])
+        for words in (["b", "0", "5"], ["", "0", "5", "REPLACE", "KEYS", "a", "b"]):
+            self.assertTrue(self.context.call("MIGRATE", "h", "1", *words).startswith(b"-IOERR "), words)
+        described = self.context.run([b"COMMAND", b"INFO", b"MIGRATE"])[0]
+        self.assertEqual(sorted(described[2]), ["movablekeys", "write"])
+
 
 if __name__ == "__main__":
     unittest.main()

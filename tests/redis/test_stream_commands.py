@@ -381,7 +381,7 @@ class KeysTest(EngineTest):
             self.assertEqual(plain(self.context.call("COMMAND", "GETKEYS", *line.split())), keys, line)
         for line in ("XREAD STREAMS a b 0", "XREAD COUNT 2 FOO STREAMS a", "XREAD COUNT 2 STREAMS"):
             self.assertEqual(plain(self.context.call("COMMAND", "GETKEYS", *line.split())),
-                             "-ERR The command has no key arguments", line)
+                             "-ERR Invalid arguments specified for command", line)
 
     def select(self, number):
         self.context.session.database = number

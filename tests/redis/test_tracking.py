@@ -188,7 +188,7 @@ class CoordinatorTest(TrackingTest):
 
     def test_keys_that_expire_are_told(self):
         self.track(self.a)
-        self.a.call("SET", "k", "1", "PX", "5")
+        self.a.call("SET", "k", "1", "PX", "500")  # which is still there when it is read
         self.a.call("GET", "k")
         self.assertEqual(self.a.read(), self.invalidated(b"k"))
         self.track(self.b, "BCAST")

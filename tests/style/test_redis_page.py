@@ -69,7 +69,7 @@ class StatusTests(unittest.TestCase):
 
     def test_one_that_is_missing_says_so_by_itself(self):
         self.assertEqual(commands.row_of("GET", table=without("GET")), ("GET", "no", commands.UNEXPLAINED))
-        self.assertEqual(commands.row_of("MIGRATE", table=without()), ("MIGRATE", "no", ABSENT["MIGRATE"]))
+        self.assertEqual(commands.row_of("PSYNC", table=without()), ("PSYNC", "no", ABSENT["PSYNC"]))
 
     def test_missing_subcommands_are_named_beside_the_notes(self):
         row = commands.row_of("XINFO", KNOWN["XINFO"], without("XINFO|GROUPS", "XINFO|HELP"))

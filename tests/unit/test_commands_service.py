@@ -164,6 +164,11 @@ class ServerCommandsTest(CommandTest):
             ("COMMAND GETKEYS PING x", b"-ERR The command has no key arguments\r\n"),
             ("COMMAND GETKEYS NOSUCH x", b"-ERR Invalid command specified\r\n"),
             ("COMMAND GETKEYS SET x", b"-ERR Invalid number of arguments specified for command\r\n"),
+            ("COMMAND GETKEYS EVAL x 0", b"*0\r\n"), ("COMMAND GETKEYS EVALSHA x 2 a", b"*0\r\n"),
+            ("COMMAND GETKEYSANDFLAGS EVAL x 0", b"*0\r\n"),
+            ("COMMAND GETKEYS SINTERCARD 0 a", b"-ERR Invalid arguments specified for command\r\n"),
+            ("COMMAND GETKEYS ZUNIONSTORE d 0 a", b"-ERR Invalid arguments specified for command\r\n"),
+            ("COMMAND GETKEYS ZUNIONSTORE d 1 a", b"*2\r\n$1\r\nd\r\n$1\r\na\r\n"),
         ])
         names = commands.dispatch(self.context, [b"COMMAND", b"LIST"])
         self.assertLess({b"get", b"client", b"client|list", b"command|list"}, set(names))

@@ -14,7 +14,8 @@ _GROUPS.update(dict.fromkeys(("lists", "blocking_lists"), b"list"))
 _GROUPS.update(dict.fromkeys(("zsets", "zranges", "zsetpops", "zsetops"), b"sorted-set"))
 _GROUPS.update(dict.fromkeys(("streams", "stream_reads", "stream_groups", "stream_info"), b"stream"))
 _GROUPS_OF_NAMES = {b"MONITOR": b"server", b"DBSIZE": b"server", b"SELECT": b"connection", b"MOVE": b"generic",
-                    b"WAIT": b"generic", b"OBJECT": b"generic", b"CLIENT": b"connection", b"PUBSUB": b"pubsub",
+                    b"MIGRATE": b"generic", b"WAIT": b"generic", b"OBJECT": b"generic", b"CLIENT": b"connection",
+                    b"PUBSUB": b"pubsub",
                     b"FUNCTION": b"scripting", b"SCRIPT": b"scripting", b"XGROUP": b"stream", b"XINFO": b"stream"}
 _GROUPS_OF_NAMES.update(dict.fromkeys((b"ASKING", b"CLUSTER", b"READONLY", b"READWRITE"), b"cluster"))
 

@@ -73,15 +73,17 @@ def commands_over(table):
         return resp.Map([(row.name.lower(), documented(row)) for row in rows if row is not None])
 
     def keyed(args):
-        """The row for the words of a command, and its keys, of which there has to be one."""
+        """The row for the words of a command, and its keys: one at least, unless a command can do without."""
         row = find(table, args) if args[0].upper() in table else None
         if row is None:
             raise errors.CommandError("Invalid command specified")
+        if row.keys is None and not row.first_key:
+            raise errors.CommandError("The command has no key arguments")
         if not arity_holds(row, len(args)):
             raise errors.CommandError("Invalid number of arguments specified for command")
         keys = keys_of(row, args)
-        if not keys:
-            raise errors.CommandError("The command has no key arguments")
+        if not keys and "no_mandatory_keys" not in row.flags:
+            raise errors.CommandError("Invalid arguments specified for command")
         return row, keys
 
     def getkeys(context, args):

@@ -20,7 +20,8 @@ _FLAGS = {
     "RM delete": "DEL UNLINK",
     "RO access|OW update": "COPY GEORADIUS GEORADIUSBYMEMBER SORT",
     "RW access": "PFCOUNT",
-    "RW access delete": "BLMPOP BLPOP BRPOP BZMPOP BZPOPMAX BZPOPMIN GETDEL LMPOP LPOP RPOP SPOP ZMPOP ZPOPMAX ZPOPMIN",
+    "RW access delete": "BLMPOP BLPOP BRPOP BZMPOP BZPOPMAX BZPOPMIN GETDEL LMPOP LPOP MIGRATE RPOP SPOP ZMPOP ZPOPMAX "
+                        "ZPOPMIN",
     "RW access delete|OW insert": "RENAMENX",
     "RW access delete|OW update": "RENAME",
     "RW access delete|RW insert": "BLMOVE BRPOPLPUSH LMOVE RPOPLPUSH SMOVE",
@@ -78,6 +79,8 @@ def key_specs(row):
         return [_from_index("not_key", 1, _CHANNELS_TO[name])]
     if not row.first_key:
         return []
+    if name == b"MIGRATE":
+        return [_from_index(first, 3, 0), _behind_word(first + " incomplete", "KEYS", -2, -1, 0)]
     alone = _from_index(first, row.first_key, 0)
     if name in _COUNTED_BEHIND_ONE:
         return [alone, _counted(flags[1], 2)]

@@ -135,10 +135,14 @@ def object_refcount(context, args):
 
 
 def object_idletime(context, args):
-    """0: nobody notes when a key was used last, only in which order."""
+    """0: nobody notes when a key was used last, only in which order.
+
+    Refused where a client has chosen a policy that counts uses, as in Redis, but not where the grid itself counts them:
+    that is how it starts, and programs that never heard of policies ask for the time.
+    """
     if context.keyspace.type_of(args[0]) is None:
         return None
-    if _counts_uses(context):
+    if _counts_uses(context, {}):
         raise errors.CommandError(_OTHER_POLICY % ("selected", "idle time"))
     return 0
 
@@ -147,13 +151,14 @@ def object_freq(context, args):
     """How often a key was used lately, where that is counted, on a scale of Redis' own: at least 1, as it is there."""
     if context.keyspace.type_of(args[0]) is None:
         return None
-    if not _counts_uses(context):
+    if not _counts_uses(context, context.server.config()):
         raise errors.CommandError(_OTHER_POLICY % ("not selected", "access frequency"))
     return 1
 
 
-def _counts_uses(context):
-    return "lfu" in context.server.settings.get("maxmemory-policy", context.server.config())
+def _counts_uses(context, real):
+    """Whether the policy is one that counts uses: what a client has set, else what `real` says."""
+    return "lfu" in context.server.settings.get("maxmemory-policy", real)
 
 
 COMMANDS = (

@@ -9,6 +9,8 @@ from ...formats import resp
 from .command import ADMIN, PLAIN, PLAIN_FAST, Command, container, integer, syntax_error
 
 _MORE = frozenset((b"all", b"everything"))
+_OF_COMMANDS = _MORE | {b"commandstats", b"latencystats"}
+_UNSAID = {"latency-tracking": "yes"}  # it is off until somebody wants it, which is not to have said no
 _EVERY_SECTION = _MORE | {b"default"}
 _SECOND_MS = 1000
 _VERSION = "Redis ver. 7.0.15\n"  # whose behaviour this is
@@ -20,6 +22,8 @@ _NO_MODULES = ('MODULE command not allowed. If the enable-module-command option 
 def info(context, args):
     """Everything, or the sections named, as `name:value` lines under `# Section` headings."""
     names = [word.lower() for word in args]
+    if not _OF_COMMANDS.isdisjoint(names):
+        _count_commands(context)
     if not names or not _EVERY_SECTION.isdisjoint(names):
         sections = context.server.info(None if _MORE.isdisjoint(names) else "everything")
     else:
@@ -32,6 +36,15 @@ def info(context, args):
         lines.extend("%s:%s\r\n" % field for field in fields)
         texts.append("".join(lines))
     return resp.Verbatim("\r\n".join(texts))
+
+
+def _count_commands(context):
+    """Count commands from now on, this one being the first: somebody wants to know, who did not say no before."""
+    oversight = context.oversight
+    if not oversight.stats.on and context.server.settings.get("latency-tracking", _UNSAID) == "yes":
+        context.server.settings.set_all([("latency-tracking", "yes")])
+        oversight.count(True)
+        oversight.stats.note(b"INFO", 0, None)
 
 
 def time_(context, args):

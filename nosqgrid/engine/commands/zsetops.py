@@ -190,7 +190,8 @@ def zintercard(context, args):
 
 
 def _keys_and_target(words):
-    return (1,) + tuple(keys_behind(2)(words))
+    sources = tuple(keys_behind(2)(words))
+    return (1,) + sources if sources else ()
 
 
 COMMANDS = (
