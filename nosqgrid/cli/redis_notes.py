@@ -85,9 +85,8 @@ NOTES = {
              "alone; for connections from this machine",
     "FLUSHALL": "ASYNC is as SYNC: in one go",
     "FLUSHDB": "ASYNC is as SYNC: in one go; where other databases have keys, it costs deleting each",
-    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT, latency-tracking yes, or INFO commandstats, "
-            "latencystats or all on, unless latency-tracking no was said; memory is that of "
-            "the grid",
+    "INFO": "fewer fields; commands are counted from CONFIG RESETSTAT, latency-tracking yes, or INFO commandstats or "
+            "latencystats on, unless latency-tracking no was said; memory is that of the grid",
     "LATENCY|DOCTOR": "latencies are not watched, as in a Redis whose monitor is off; what takes long is in SLOWLOG",
     "LATENCY|HISTOGRAM": "commands are counted from the same moment on as for INFO",
     "LOLWUT": "VERSION 5 and 6 draw nothing",

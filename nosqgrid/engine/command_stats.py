@@ -1,9 +1,8 @@
 """How often each command was run and failed, and how long it took: INFO commandstats, errorstats and latencystats, and
 LATENCY HISTOGRAM.
 
-Off until somebody wants it, by CONFIG RESETSTAT, CONFIG SET latency-tracking yes, or INFO with one of the sections that
-count commands: while it is on every session is special (engine/oversight) and pays for two looks at a clock with each
-command.
+Off until somebody wants it, by CONFIG RESETSTAT, CONFIG SET latency-tracking yes, or INFO commandstats or latencystats:
+while it is on every session is special (engine/oversight) and pays for two looks at a clock with each command.
 
 Times are kept as counts in buckets, each twice as long as the one before, so that what is told of them is right to a
 factor of two.
