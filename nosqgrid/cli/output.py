@@ -1,5 +1,6 @@
 """How the shell shows values and rows: -o table (for people), json (for programs), raw (for pipes)."""
 
+import argparse
 import json
 
 FORMATS = ("table", "json", "raw")
@@ -9,6 +10,13 @@ def add_output_argument(parser):
     parser.add_argument("-o", "--output", choices=FORMATS, default="table",
                         help="table for people, json for programs, raw for pipes: bytes and texts as they are "
                         "(default: table)")
+
+
+def positive(text):
+    """How many, from an argument; for argparse, which says so where it is none."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError("a number from 1 on, and not %r" % text)
+    return int(text)
 
 
 def jsonable(value):

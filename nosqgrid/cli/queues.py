@@ -20,7 +20,7 @@ from ..client.grid import attach
 from ..engine.structures.job_records import STATES
 from ..errors import UsageError
 from .keys import TYPES, parse_value
-from .output import add_output_argument, jsonable, write_list, write_rows, write_value
+from .output import add_output_argument, jsonable, positive, write_list, write_rows, write_value
 
 EXIT_NO = 1
 _STATES = [state.decode() for state in STATES]
@@ -93,7 +93,7 @@ def _put(arguments, out, grid, named):
 
 def _peek_arguments(parser):
     _state_argument(parser, "ready")
-    parser.add_argument("-n", "--count", type=int, default=10, metavar="N", help="how many (default: 10)")
+    parser.add_argument("-n", "--count", type=positive, default=10, metavar="N", help="how many (default: 10)")
 
 
 def _state_argument(parser, default):
@@ -113,11 +113,11 @@ def _count(out, count):
 
 
 def _redrive_arguments(parser):
-    parser.add_argument("-n", "--count", type=int, default=-1, metavar="N", help="how many (default: all)")
+    parser.add_argument("-n", "--count", type=positive, default=-1, metavar="N", help="how many (default: all)")
 
 
 def _kick_arguments(parser):
-    parser.add_argument("-n", "--count", type=int, default=1, metavar="N", help="how many (default: 1)")
+    parser.add_argument("-n", "--count", type=positive, default=1, metavar="N", help="how many (default: 1)")
 
 
 def _pause_arguments(parser):
@@ -166,7 +166,7 @@ _ACTIONS = (
 def _jobs_arguments(parser):
     parser.add_argument("queue", nargs="?", help="the name of a queue")
     _state_argument(parser, None)
-    parser.add_argument("-n", "--count", type=int, default=100, metavar="N", help="of each state (default: 100)")
+    parser.add_argument("-n", "--count", type=positive, default=100, metavar="N", help="of each state (default: 100)")
     parser.add_argument("--id", metavar="ID", help="one job, whole")
     parser.add_argument("--cancel", action="store_true", help="let the job not be done, and print what it is then")
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait until the job is finished; its result")

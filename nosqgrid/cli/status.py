@@ -3,7 +3,7 @@
 import time
 
 from ..client.grid import attach
-from .output import add_output_argument, write_rows
+from .output import add_output_argument, positive, write_rows
 
 
 def _stats(arguments, out):
@@ -13,7 +13,7 @@ def _stats(arguments, out):
 
 
 def _ping_arguments(parser):
-    parser.add_argument("-c", "--count", type=int, default=1, help="how often (default: 1)")
+    parser.add_argument("-c", "--count", type=positive, default=1, help="how often (default: 1)")
 
 
 def _ping(arguments, out):

@@ -8,7 +8,7 @@ from ..client.grid import attach
 from ..client.topics.listener import KINDS
 from ..errors import UsageError
 from .keys import TYPES, parse_value
-from .output import add_output_argument, jsonable, write_list, write_value
+from .output import add_output_argument, jsonable, positive, write_list, write_value
 
 
 def _grid(arguments):
@@ -53,7 +53,7 @@ def _publish(grid, arguments, out):
 
 
 def _reading_arguments(parser, what):
-    parser.add_argument("-n", "--count", type=int, metavar="N", help="end after so many %s" % what)
+    parser.add_argument("-n", "--count", type=positive, metavar="N", help="end after so many %s" % what)
     parser.add_argument("--no-wait", action="store_true", help="end when there is nothing more, instead of waiting")
     add_output_argument(parser)
 

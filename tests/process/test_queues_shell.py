@@ -56,7 +56,9 @@ class QueuesShellTest(ShellTestCase):
         for words in (("jobs",), ("jobs", "mail", "--id", "mail:1"), ("jobs", "mail", "--cancel"), ("queue",),
                       ("queue", "put", "mail", "x", "-t", "int"), ("queue", "put", "mail", "x", "--ttr", "0"),
                       ("queue", "put", "mail", "x", "--delay", "nan"), ("queue", "pause", "mail", "-1"),
-                      ("jobs", "--id", "mail:1", "--wait", "-1"), ("jobs", "--id", "mail:1", "--wait", "nan")):
+                      ("jobs", "--id", "mail:1", "--wait", "-1"), ("jobs", "--id", "mail:1", "--wait", "nan"),
+                      ("queue", "peek", "mail", "-n", "0"), ("queue", "redrive", "mail", "-n", "-1"),
+                      ("queue", "kick", "mail", "-n", "x"), ("ping", "-c", "-1")):
             with self.start(*words) as process:
                 _, err = process.communicate(timeout=TIMEOUT_S)
             self.assertEqual((process.returncode, b"Traceback" in err), (2, False), words)

@@ -181,6 +181,13 @@ class PutAndReserveTest(JobTest):
         self.assertEqual(self.ack(taken), 1)
 
 
+class TimeToRunTest(JobTest):
+    def test_none_at_all_is_refused(self):
+        self.assertIn("TTR must be from 1", self.refused("JOB.PUT q 0 x TTR 0"))
+        self.assertIn("TTR must be from 1", self.refused("JOB.CONFIG q ttr 0"))
+        self.assertEqual(self.call("JOB.QUEUES"), [])
+
+
 class ReceiptTest(JobTest):
     def test_a_stale_receipt_is_refused(self):
         job = self.put("q RETRIES 9")

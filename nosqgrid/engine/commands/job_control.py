@@ -26,7 +26,7 @@ from . import floats, job_words
 from .command import WRITE_SEVERAL, Command, bounded, syntax_error
 
 _COUNT_MAX = 1 << 40
-_NUMBERS = {b"ttr": None, b"retries": job_words.RETRIES_MAX, b"keep": None, b"maxlen": None}
+_NUMBERS = {b"retries": job_words.RETRIES_MAX, b"keep": None, b"maxlen": None}
 
 
 def cancel(context, args):
@@ -183,6 +183,8 @@ def _setting(name, value):
         return name, b""
     if name == b"overflow":
         return name, job_words.overflow_of(value)
+    if name == b"ttr":
+        return name, b"%d" % job_words.ttr_ms(value)
     largest = _NUMBERS[name]
     what = name.decode()
     number = job_words.milliseconds(value, what) if largest is None else bounded(value, largest, what)

@@ -150,6 +150,18 @@ def _number(name, largest, what):
     return read
 
 
+def ttr_ms(word):
+    """A time to run, in ms: with none at all a job would be taken from whoever is given it."""
+    ms = milliseconds(word, "TTR")
+    if not ms:
+        raise errors.CommandError("TTR must be from 1 to %d, not 0" % _MS_MAX)
+    return ms
+
+
+def _ttr(asked, word):
+    asked.ttr_ms = ttr_ms(word)
+
+
 def _flag(name, value):
     def read(asked):
         setattr(asked, name, value)
@@ -179,7 +191,7 @@ def _wait(asked, word):
 
 _OPTIONS = {
     b"DELAY": (1, _number("delay_ms", _MS_MAX, "DELAY")), b"ETA": (1, _eta), b"PRIORITY": (1, _priority),
-    b"TTR": (1, _number("ttr_ms", _MS_MAX, "TTR")), b"RETRIES": (1, _number("retries", RETRIES_MAX, "RETRIES")),
+    b"TTR": (1, _ttr), b"RETRIES": (1, _number("retries", RETRIES_MAX, "RETRIES")),
     b"BACKOFF": (4, _backoff), b"UNIQUE": (1, _named("unique", "a unique key")), b"UNTIL": (1, _until),
     b"GROUP": (1, _named("group", "the name of a group")), b"FIFO": (0, _flag("flags", FIFO)),
     b"TTL": (1, _number("ttl_ms", _MS_MAX, "TTL")), b"AFTER": (1, _after),
