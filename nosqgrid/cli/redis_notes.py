@@ -78,7 +78,7 @@ NOTES = {
     "SAVE": _SAVE + "; others are served meanwhile",
     "COMMAND|COUNT": "the grid's own commands, NOSQGRID.*, are counted too",
     "COMMAND|DOCS": "summary, group and subcommands alone",
-    "COMMAND|INFO": "without key specifications; channels of shards are not counted among the keys",
+    "COMMAND|INFO": "key specifications are without notes; channels of shards are not counted among the keys",
     "CONFIG|SET": "all names of Redis are known; those that mean nothing here, maxmemory and maxmemory-policy among "
                   "them, are kept and read back and change nothing",
     "DEBUG": "DIGEST, DIGEST-VALUE (both not Redis' digests), ERROR, OBJECT, SET-ACTIVE-EXPIRE, SLEEP (60 s at most) "

@@ -178,7 +178,7 @@ class KeysTest(EngineTest):
     def test_which_words_are_keys(self):
         for line, expected in (
                 ("ZADD z 1 a", "z"), ("ZUNION 2 a b WITHSCORES", "a b"), ("ZUNIONSTORE d 2 a b", "d a b"),
-                ("ZINTERCARD 1 a", "a"), ("ZDIFF x a b", ""), ("ZDIFF 9 a b", ""), ("ZDIFFSTORE d x a", "d"),
+                ("ZINTERCARD 1 a", "a"), ("ZDIFF x a b", ""), ("ZDIFF 9 a b", ""), ("ZDIFFSTORE d x a", ""),
                 ("ZMPOP 2 a b MIN", "a b"), ("BZMPOP 0 2 a b MIN", "a b"), ("BZMPOP 0 0 a MIN", ""),
                 ("BZPOPMIN a b 0", "a b"), ("ZRANGESTORE d z 0 1", "d z"),
                 ("GEORADIUS g 1 1 1 m", "g"), ("GEORADIUS g 1 1 1 m STORE a STOREDIST b", "g b"),

@@ -80,7 +80,7 @@ def _migrated_keys(words):
         index += _WORDS_OF_OPTION.get(words[index].upper(), 1)
     behind = range(index + 1, len(words))
     if not behind:
-        return (3,)
+        return (3,) if len(words) > 3 else ()
     return () if words[3] else behind
 
 
