@@ -44,7 +44,7 @@ NOTHING = (b"CL.THROTTLE new 0 1 1 0",
            b"NOSQGRID.DEADLINE nobody 5", b"NOSQGRID.CLAIM k", b"NOSQGRID.ABANDON k", b"APPEND nobody", b"INCR k",
            b"NOSQGRID.ALLOCATE 10 0", b"NOSQGRID.ADOPT 1 k 0 0 - 0", b"NOSQGRID.SHARE 1", b"NOSQGRID.ABANDON_VALUE 1",
            b"NOSQGRID.QUOTA m 1 none", b"RENAMENX k ttl", b"COPY k ttl", b"COPY nobody new", b"MOVE nobody 1",
-           b"SWAPDB 1 2", b"RENAME k k")
+           b"SWAPDB 1 2", b"RENAME k k", b"MIGRATE host 6379 nobody 0 10", b"MIGRATE host 6379 k 0 10")
 
 # Modules whose commands are tried with a log elsewhere.
 OF_STRUCTURES = ("hashes", "sets", "streams", "stream_reads", "stream_groups", "lists", "blocking_lists", "sorting",
